@@ -1,0 +1,87 @@
+// ICE (RFC 8445) as one state machine with two shapes: the lite, controlled agent of a server (host candidates only,
+// peers are learnt as peer-reflexive) and a full, controlling agent for clients. Consent freshness by RFC 7675.
+//
+// Thread: its owner's. Contract: architecture's state machine; it owns no socket and no clock.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/counters.h"
+#include "base/net.h"
+#include "base/random.h"
+#include "base/time.h"
+
+namespace amphi::ice {
+
+struct Credentials {
+  std::string ufrag;     // RFC 8445 5.3: at least 4 characters
+  std::string password;  // at least 22
+  bool operator==(const Credentials&) const = default;
+};
+Credentials make_credentials(Random& random);
+
+struct Candidate {
+  Address address;
+  std::uint32_t priority = 0;
+  std::string foundation;
+  bool operator==(const Candidate&) const = default;
+};
+/// RFC 8445 5.1.2.1 for a host candidate, component 1.
+std::uint32_t host_priority(std::uint16_t local_preference);
+
+enum class Role { lite_controlled, full_controlling };
+enum class State { waiting, checking, connected, disconnected, failed };
+
+/// The pair that carries media now.
+struct Pair {
+  Address local;
+  Address remote;
+  bool operator==(const Pair&) const = default;
+};
+
+struct StateChanged {
+  State state;
+};
+using Output = std::variant<Transmit, StateChanged>;
+
+enum class Drop { malformed, bad_integrity, unknown_user, unknown_transaction, unexpected_address, role_conflict, count_ };
+std::string_view counter_name(Drop drop);
+
+class Agent {
+ public:
+  /// `local`: the host addresses whose sockets exist. `random` outlives the agent.
+  Agent(Role role, std::vector<Address> local, Random& random);
+  ~Agent();
+
+  const Credentials& local_credentials() const;
+  std::vector<Candidate> local_candidates() const;
+  /// May be called again after a restart (new credentials start new checks; the old pair carries on until a new one is
+  /// nominated: RFC 8445 9). A lite agent needs only the ufrag and password, never candidates.
+  void set_remote(Credentials credentials, std::vector<Candidate> candidates, Time now);
+  void add_remote_candidate(Candidate candidate, Time now);
+  /// New local credentials: an ICE restart begins here (RFC 8445 9).
+  void restart(Time now);
+
+  bool accepts(ByteView data) const noexcept;
+  void handle_input(const Datagram& in, Time now);
+  void handle_timeout(Time now);
+  std::optional<Output> poll_output();
+  Time next_timeout() const noexcept;
+
+  State state() const;
+  std::optional<Pair> selected() const;
+  const Counters<Drop>& drops() const;
+  /// Round trip of the last answered check or consent request; zero: none yet.
+  Duration round_trip() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace amphi::ice

@@ -1,0 +1,118 @@
+// One recording: packets in, files out. A state machine above the I/O line: it turns each feed's RTP into frames, frames into
+// a track file (never transcoded), and all tracks into one time line and one manifest. It owns no file: it gives
+// `FileOp`s in order and is told how they went.
+//
+// Time line: zero is the recorder's start. A track that exists from the start has offset 0, one that comes later has the
+// offset at which it came; a file's own timestamps count from its track's offset. Thread: one recording writer.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/digest.h"
+#include "base/ids.h"
+#include "base/result.h"
+#include "base/time.h"
+#include "rtp/codec.h"
+#include "rtp/packet.h"
+#include "rtp/rtcp.h"
+
+namespace amphi::recording {
+
+struct RecordingInfo {
+  RecordingId id;
+  SessionId session;
+  std::string requested_by;        // identity of who asked
+  WallTime started_at;             // for people; never used to measure
+};
+
+struct FeedInfo {
+  FeedId id;
+  ParticipantId participant;
+  std::string participant_identity;
+  std::string label;
+  rtp::Codec codec;
+};
+
+/// A file of this recording, relative to its folder; numbers are given by the recorder and never reused.
+using FileNumber = std::uint32_t;
+
+struct OpenFile { FileNumber file; std::string name; };                      // create, fail if it exists
+struct WriteFile { FileNumber file; std::uint64_t offset; Bytes data; };     // appends and the few back-patches alike
+struct SyncFile { FileNumber file; };                                        // fdatasync: what was written before survives a power cut
+struct CloseFile { FileNumber file; };
+struct HashFile { FileNumber file; };                                        // after the last write: SHA-256 of the whole file, answered by handle_hash
+struct ReplaceFile { std::string name; Bytes data; };                        // temporary, fsync, rename, fsync folder (manifest.json)
+using FileOp = std::variant<OpenFile, WriteFile, SyncFile, CloseFile, HashFile, ReplaceFile>;
+
+struct KeyframeWanted { FeedId feed; };
+struct Started {};                       // the folder and its manifest are durable: the recording is on
+struct TrackSummary {
+  std::string path;                      // relative to the folder
+  FeedId feed;
+  rtp::Codec codec;
+  std::uint32_t width = 0, height = 0;   // 0 for audio
+  std::int64_t offset_ms = 0, duration_ms = 0;
+  std::uint64_t frames = 0;
+  std::string sha256;                    // lower-case hex
+};
+struct Finished {                        // every file is complete and the manifest is final
+  Duration duration;
+  std::vector<TrackSummary> tracks;
+  std::optional<Error> error;            // storage failed: what was written before is kept
+};
+using Output = std::variant<FileOp, KeyframeWanted, Started, Finished>;
+
+class Recorder {
+ public:
+  Recorder(RecordingInfo info, Time start);
+  ~Recorder();
+
+  /// The feed is in the session from now on (or was when the recording began). Repeated: ignored.
+  void add_feed(const FeedInfo& feed, Time now);
+  void remove_feed(const FeedId& feed, Time now);
+  /// One received packet, in any order, RTX already undone; `seq` is extended. The payload is copied where it must be.
+  void handle_packet(const FeedId& feed, rtp::Seq seq, const rtp::RtpHeader& header, ByteView payload, Time now);
+  void handle_sender_report(const FeedId& feed, rtp::NtpTime ntp, rtp::WireTimestamp rtp_timestamp, Time now);
+  /// Packets that a bounded queue before the recorder had to drop: a counted gap in the manifest.
+  void handle_overflow(const FeedId& feed, std::uint64_t packets, Time now);
+  /// Ends at `now`: flushes, completes every file, asks for the hashes, then gives Finished. Repeated: ignored.
+  void stop(Time now, WallTime stopped_at);
+
+  void handle_timeout(Time now);
+  std::optional<Output> poll_output();
+  Time next_timeout() const noexcept;
+
+  /// Answers to FileOps: a hash, or the failure of any (which ends the recording with an error).
+  void handle_hash(FileNumber file, const Sha256Digest& digest, Time now);
+  void handle_replaced(Time now);                       // the oldest outstanding ReplaceFile is durable
+  void handle_storage_error(Error error, Time now);
+
+  Duration running_duration(Time now) const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// `<recordings root>/<session>/<recording id>`; both are checked to be plain names before they reach a path.
+bool is_safe_path_name(std::string_view name);
+
+/// What a finished (or interrupted) recording's manifest.json says; reads back what Recorder wrote.
+struct Manifest {
+  RecordingId id;
+  SessionId session;
+  std::string requested_by;
+  std::string state;                     // "recording", "complete", "failed", (later) "repaired"
+  WallTime started_at, stopped_at;
+  std::int64_t duration_ms = 0;
+  std::vector<TrackSummary> tracks;
+};
+Result<Manifest> parse_manifest(std::string_view json);
+
+}  // namespace amphi::recording

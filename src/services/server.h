@@ -1,0 +1,76 @@
+// The server end of the session services for ONE session: a state machine that holds the recording state and speaks the
+// services protocol (docs/protocol.md) with any number of connections. It starts and stops recordings by giving Outputs and
+// being told what came of them. Thread: control. Sockets, tokens and files are its owner's business.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "base/counters.h"
+#include "base/ids.h"
+#include "base/random.h"
+#include "base/time.h"
+#include "services/recording_state.h"
+
+namespace amphi::services {
+
+using ConnectionNumber = std::uint64_t;
+
+/// Who stands behind a connection: taken from a token that the owner has checked already.
+struct Caller {
+  ParticipantId participant;
+  std::string identity;
+  bool may_record = false;
+};
+
+struct SendText { ConnectionNumber connection; std::string text; };
+struct CloseConnection { ConnectionNumber connection; Error reason; };   // after what was sent before
+struct StartRecording { RecordingId id; std::string requested_by; };
+struct StopRecording { RecordingId id; };
+using ServerOutput = std::variant<SendText, CloseConnection, StartRecording, StopRecording>;
+
+enum class ServerDrop { malformed, unknown_type, unknown_connection, too_large, rate_limited, count_ };
+std::string_view counter_name(ServerDrop drop);
+
+/// What survives a restart: read from the recordings' manifests by the owner.
+struct Restored {
+  std::uint64_t revision = 0;      // at least the last one given out (owner persists: see on_revision)
+  std::int64_t total_ms = 0;       // all finished recordings of the session
+  std::string last_recording_id;
+};
+
+class ServerSession {
+ public:
+  ServerSession(SessionId session, Restored restored, Random& random);
+  ~ServerSession();
+
+  /// An authenticated connection: greeted with `welcome` and the snapshot.
+  void connection_opened(ConnectionNumber connection, Caller caller, Time now);
+  void connection_closed(ConnectionNumber connection, Time now);
+  void handle_message(ConnectionNumber connection, std::string_view text, Time now);
+
+  /// What came of StartRecording and StopRecording. `started_at` is the recording's zero on the server's line.
+  void recording_started(const RecordingId& id, Time started_at, Time now);
+  /// Finished by request, or by itself with an error. `duration` is the recording's final one.
+  void recording_finished(const RecordingId& id, Duration duration, std::optional<Error> error, Time now);
+  void recording_refused(const RecordingId& id, Error error, Time now);
+  /// The server (REST, shutdown) asks like any participant would.
+  void request_recording(bool on, const std::string& identity, Time now);
+
+  void handle_timeout(Time now);
+  std::optional<ServerOutput> poll_output();
+  Time next_timeout() const noexcept;
+
+  RecordingSnapshot snapshot(Time now) const;
+  std::size_t connection_count() const;
+  const Counters<ServerDrop>& drops() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace amphi::services
