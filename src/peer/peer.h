@@ -1,0 +1,155 @@
+// One transport to one client: ICE, DTLS, SRTP, session description, RTP streams and their RTCP, joined into one machine.
+// The same class serves both ends. Media flows one way per peer: the SENDER offers (create_offer, accept_answer), the
+// RECEIVER answers (accept_offer). The server is ice-lite and DTLS-passive in both; the client is controlling and active.
+//
+// Thread: its owner's (a media worker, or the SDK's media thread). Contract: architecture's state machine, with two
+// departures for the hot path: a received RTP packet is handle_input's return value, and send_rtp writes into a lent batch.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/counters.h"
+#include "base/net.h"
+#include "base/random.h"
+#include "base/result.h"
+#include "base/time.h"
+#include "dtls/transport.h"
+#include "ice/agent.h"
+#include "rtp/codec.h"
+#include "rtp/packet.h"
+#include "rtp/rtcp.h"
+
+namespace amphi::peer {
+
+enum class End { server, client };
+
+struct Config {
+  End end = End::server;
+  std::vector<Address> local;                          // whose sockets exist; become host candidates
+  std::shared_ptr<const dtls::Certificate> certificate;
+  std::string cname;                                   // RFC 7022; the same for all peers of one participant
+};
+
+/// One m-line; its index in the description, never reused for another feed.
+using Line = std::size_t;
+
+/// What a sender offers on a line.
+struct SendLine {
+  std::string mid;            // empty: chosen
+  rtp::Codec codec;
+  std::string stream_id;      // msid: what belongs together for lip sync
+  std::string track_id;
+};
+
+/// One line as negotiated, seen from either end.
+struct LineInfo {
+  Line line = 0;
+  std::string mid;
+  rtp::Kind kind = rtp::Kind::video;
+  std::optional<rtp::Codec> codec;   // nullopt: rejected
+  bool active = false;               // false: inactive or rejected
+  std::string stream_id, track_id;
+};
+
+/// A received RTP packet, RTX (RFC 4588) already undone: valid until the next call on the peer.
+struct ReceivedRtp {
+  Line line = 0;
+  rtp::Seq seq = 0;                  // extended
+  rtp::RtpHeader header;             // of the original stream
+  ByteView payload;
+  rtp::CodecName codec = rtp::CodecName::vp8;
+  bool recovered = false;            // came as a retransmission
+  std::optional<std::uint8_t> audio_level;
+};
+
+struct Connected { ice::Pair pair; };                 // ICE and DTLS are up: media flows both ways; again after a restart moved it
+struct Disconnected {};                               // no sign of life for a while; may come back
+struct Failed { Error error; };                       // over: consent lost, DTLS failed, fingerprint_mismatch
+struct KeyframeRequested { Line line; };              // the receiving side asks the sender (PLI or FIR)
+struct PacketsRequested { Line line; std::vector<rtp::Seq> lost; };  // NACK: answer with retransmit()
+struct SenderReported { Line line; rtp::NtpTime ntp; rtp::WireTimestamp rtp_timestamp; };
+struct BandwidthEstimated { std::uint64_t bits_per_second; };
+using Event = std::variant<Connected, Disconnected, Failed, KeyframeRequested, PacketsRequested, SenderReported, BandwidthEstimated>;
+using Output = std::variant<Transmit, Event>;
+
+enum class Drop {
+  unknown_datagram, not_connected, srtp_malformed, srtp_authentication, srtp_replayed, rtp_malformed, unknown_stream,
+  unknown_payload_type, rtcp_malformed, rtx_malformed, oversized, stun_not_ours, count_
+};
+std::string_view counter_name(Drop drop);
+
+struct LineStats {
+  std::uint64_t packets = 0, bytes = 0;   // payload bytes, sent or received
+  std::int64_t lost = 0;                  // cumulative, as the receiver sees it
+  double fraction_lost = 0;               // of the last report interval
+  Duration jitter{};
+  std::uint64_t retransmitted = 0, nacked = 0, keyframe_requests = 0;
+};
+struct Stats {
+  Duration round_trip{};                  // zero: not measured yet
+  std::uint64_t estimated_bps = 0;        // zero: none
+};
+
+class Peer {
+ public:
+  /// `random` outlives the peer.
+  Peer(Config config, Random& random);
+  ~Peer();
+
+  // --- negotiation -------------------------------------------------------------------------------------------------
+  /// Sender: adds a line for the next offer.
+  Line add_line(SendLine line);
+  /// Sender: the line turns inactive in the next offer, and sends no more.
+  void close_line(Line line);
+  /// Sender: the next offer begins an ICE restart (RFC 8445 9).
+  void restart_ice(Time now);
+  /// Sender. The offer carries all host candidates; there is no trickle (the server's are all known at once, the
+  /// client's are learnt by its checks).
+  std::string create_offer(Time now);
+  /// Sender. Errors: malformed, invalid_argument (no fingerprint or ICE credentials, not our lines).
+  Result<void> accept_answer(std::string_view sdp, Time now);
+  /// Receiver: takes an offer (the first, or again) and gives the answer. A failed offer changes nothing.
+  Result<std::string> accept_offer(std::string_view sdp, Time now);
+  std::vector<LineInfo> lines() const;
+
+  // --- transport ---------------------------------------------------------------------------------------------------
+  const ice::Credentials& local_credentials() const;
+  /// RFC 7983: is this datagram one of the kinds a peer takes? (Whose it is, the owner knows by address or ufrag.)
+  static bool accepts(ByteView data) noexcept;
+  /// `in.data` is decrypted in place. RTCP, DTLS and STUN give outputs; RTP is the return value.
+  std::optional<ReceivedRtp> handle_input(const Datagram& in, Time now);
+  void handle_timeout(Time now);
+  std::optional<Output> poll_output();
+  Time next_timeout() const noexcept;
+  bool connected() const;
+  /// Tells the other end (DTLS close_notify, RTCP BYE) and stops. Outputs remain to be drained.
+  void close(Time now);
+
+  // --- media, sender -----------------------------------------------------------------------------------------------
+  /// Rewrites ssrc, payload type and extensions for this line and encrypts into the batch. `seq` must grow by the stream's own
+  /// steps (gaps stay gaps). False: not connected, or the line is not active (counted).
+  bool send_rtp(Line line, rtp::Seq seq, const rtp::RtpHeader& header, ByteView payload, SendBatch& batch, Time now);
+  /// The same packet again over RTX (RFC 4588). False where RTX was not negotiated: plain repetition would reuse a nonce.
+  bool retransmit(Line line, rtp::Seq seq, const rtp::RtpHeader& header, ByteView payload, SendBatch& batch, Time now);
+  /// The stream's clock mapping, sent on as a sender report with this peer's own counts.
+  void send_sender_report(Line line, rtp::NtpTime ntp, rtp::WireTimestamp rtp_timestamp, Time now);
+
+  // --- media, receiver ---------------------------------------------------------------------------------------------
+  /// PLI to the sender of this line, at most one each 300 ms (asked more often: one follows at the interval's end).
+  void request_keyframe(Line line, Time now);
+
+  LineStats line_stats(Line line) const;
+  Stats stats() const;
+  const Counters<Drop>& drops() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace amphi::peer

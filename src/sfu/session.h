@@ -1,0 +1,109 @@
+// A media session: participants, their feeds, and who gets which packet. Each participant has one publishing peer (they offer)
+// and one subscribing peer (we offer, again when feeds come and go). Signalling comes in as calls and goes out as events;
+// JSON and sockets are the server's. Thread: the media worker to which the session is pinned.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/counters.h"
+#include "base/ids.h"
+#include "base/net.h"
+#include "base/random.h"
+#include "base/result.h"
+#include "base/time.h"
+#include "peer/peer.h"
+#include "sfu/tap.h"
+
+namespace amphi::sfu {
+
+struct Limits {
+  std::size_t participants = 100;
+  std::size_t feeds_per_participant = 16;
+};
+
+struct SessionConfig {
+  SessionId id;
+  std::vector<Address> local;                              // the worker's sockets
+  std::shared_ptr<const dtls::Certificate> certificate;
+  Limits limits;
+};
+
+struct FeedDeclaration {       // what publishOffer says of an m-line
+  std::string mid;
+  rtp::Kind kind = rtp::Kind::video;
+  std::string label;
+};
+struct PublishedFeed {
+  std::string mid;
+  FeedId id;
+};
+struct PublishAnswer {
+  std::string sdp;
+  std::vector<PublishedFeed> feeds;
+};
+
+enum class Which { publishing, subscribing };
+
+struct FeedAdded { FeedInfo feed; };
+struct FeedRemoved { FeedId feed; ParticipantId participant; };
+struct SubscribeOffer {
+  ParticipantId participant;
+  std::uint64_t offer_id = 0;
+  std::string sdp;
+  std::vector<PublishedFeed> feeds;   // active lines only
+};
+struct TransportConnected { ParticipantId participant; Which which; };
+struct TransportDisconnected { ParticipantId participant; Which which; };
+struct TransportFailed { ParticipantId participant; Which which; Error error; };
+using Event = std::variant<FeedAdded, FeedRemoved, SubscribeOffer, TransportConnected, TransportDisconnected, TransportFailed>;
+
+struct SessionStats {
+  std::size_t participants = 0, feeds = 0;
+  std::uint64_t packets_in = 0, packets_out = 0, bytes_in = 0, bytes_out = 0, retransmitted = 0, nack_misses = 0;
+};
+
+class Session {
+ public:
+  Session(SessionConfig config, Random& random);
+  ~Session();
+
+  const SessionId& id() const;
+  /// Errors: limit_exceeded, invalid_argument (already there).
+  Result<void> add_participant(const ParticipantId& participant, const std::string& identity, bool may_publish,
+                               bool may_subscribe, Time now);
+  void remove_participant(const ParticipantId& participant, Time now);
+  /// A failed offer changes nothing. Errors: malformed, forbidden (no publish grant), limit_exceeded, not_found.
+  Result<PublishAnswer> publish_offer(const ParticipantId& participant, std::string_view sdp,
+                                      const std::vector<FeedDeclaration>& feeds, Time now);
+  /// Errors: malformed, not_found, invalid_state (not the outstanding offer).
+  Result<void> subscribe_answer(const ParticipantId& participant, std::uint64_t offer_id, std::string_view sdp, Time now);
+  /// A changed network: the next SubscribeOffer restarts ICE. Also gives an outstanding, unanswered offer again (after a resume).
+  Result<void> restart_subscribe(const ParticipantId& participant, bool ice_restart, Time now);
+
+  /// Asks the feed's publisher (throttled). Unknown feed: ignored.
+  void request_keyframe(const FeedId& feed, Time now);
+  std::vector<FeedInfo> feeds() const;
+  /// nullptr: none. On setting, the current feeds are told through feed_added at once. `tap` outlives its use.
+  void set_tap(Tap* tap, Time now);
+
+  /// The peer whose local ufrag this is; for the router's demultiplexing.
+  peer::Peer* peer_by_ufrag(std::string_view ufrag);
+  /// A datagram for one of this session's peers (the router found it).
+  void handle_input(peer::Peer& peer, const Datagram& in, SendBatch& batch, Time now);
+  void handle_timeout(SendBatch& batch, Time now);
+  std::optional<Event> poll_event();
+  Time next_timeout() const noexcept;
+  SessionStats stats() const;
+  /// Adds up the drops of all peers, living and gone.
+  Counters<peer::Drop> peer_drops() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace amphi::sfu
