@@ -25,16 +25,19 @@ struct PayloadFormat {
   std::string fmtp;                    // everything after the payload type
   std::vector<std::string> feedback;   // "nack", "nack pli", "ccm fir", "transport-cc", "goog-remb"; "*" lines are spread
   std::string fmtp_value(std::string_view key) const;  // "apt" -> "96"; empty: absent
+  bool operator==(const PayloadFormat&) const = default;
 };
 
 struct Extension {
   std::uint8_t id = 0;
   std::string uri;
+  bool operator==(const Extension&) const = default;
 };
 
 struct SsrcGroup {
   std::string semantics;  // "FID", "SIM"
   std::vector<std::uint32_t> ssrcs;
+  bool operator==(const SsrcGroup&) const = default;
 };
 
 struct Candidate {  // RFC 8839 5.1; component 1, UDP and TCP kept apart
@@ -44,11 +47,14 @@ struct Candidate {  // RFC 8839 5.1; component 1, UDP and TCP kept apart
   std::string address;    // text: may be an mDNS name
   std::uint16_t port = 0;
   std::string type;       // "host", "srflx", "prflx", "relay"
+  std::string tcp_type;   // "active", "passive", "so"; empty for udp
+  bool operator==(const Candidate&) const = default;
 };
 
 struct Rid {
   std::string id;
   bool send = true;
+  bool operator==(const Rid&) const = default;
 };
 
 struct Media {
@@ -70,7 +76,7 @@ struct Media {
   bool rtcp_mux = true;
   bool rtcp_rsize = false;
 
-  // Transport: own value, else the session's (the parser resolves it).
+  // Transport: own value, else the session's, else that of the m-line that tags the bundle (the parser resolves it).
   std::string ice_ufrag;
   std::string ice_pwd;
   std::string fingerprint_algorithm;   // lower case
@@ -80,6 +86,7 @@ struct Media {
   bool end_of_candidates = false;
 
   bool rejected() const { return port == 0 && !bundle_only; }
+  bool operator==(const Media&) const = default;
 };
 
 struct SessionDescription {
@@ -88,10 +95,18 @@ struct SessionDescription {
   bool ice_lite = false;
   std::vector<std::string> bundle;     // mids of a=group:BUNDLE
   std::vector<Media> media;
+  bool operator==(const SessionDescription&) const = default;
 };
 
-/// Errors: malformed with the line number; limit_exceeded past 256 kB or 512 m-lines.
+/// Errors: malformed with the line number; limit_exceeded past 256 kB, 512 m-lines, or more lines of one kind in an
+/// m-line than any endpoint has. Formats that no rtpmap (and no static assignment) explains are left out.
 Result<SessionDescription> parse(std::string_view text);
+/// Control characters in any value are left out, so that no value can become a line of its own.
 std::string write(const SessionDescription& description);
+
+/// One candidate as trickled: "candidate:1 1 udp 2130706431 192.0.2.1 5000 typ host", with or without "a=".
+/// nullopt: not one, or not of component 1.
+std::optional<Candidate> parse_candidate(std::string_view text);
+std::string write_candidate(const Candidate& candidate);  // without "a="
 
 }  // namespace amphi::sdp
