@@ -19,12 +19,18 @@ std::size_t master_length(Profile profile);
 /// The most that protect adds to a packet (RTCP's index and E flag included).
 constexpr std::size_t kMaxTrailer = 24;
 
+/// SSRCs that a peer may use over the life of a context; packets of further ones are answered with no_room.
+constexpr std::size_t kMaxSources = 1024;
+
+/// replayed: also from protect, for a sequence number that was protected before. The same number under the same key must
+/// never carry other bytes (with GCM that gives the key away), so a packet is sent again by RTX or as stored ciphertext.
 enum class Verdict { ok, malformed, authentication_failed, replayed, no_room };
 
 class Context {
  public:
   virtual ~Context() = default;
-  /// In place: `size` bytes of plaintext at the front of `buffer`; on ok the result is `size` bytes long.
+  /// In place: `size` bytes of plaintext at the front of `buffer`; on ok the result is `size` bytes long. Otherwise
+  /// `size` is as it was, and what follows the header in `buffer` is undefined.
   virtual Verdict protect_rtp(MutableBytes buffer, std::size_t& size) = 0;
   virtual Verdict protect_rtcp(MutableBytes buffer, std::size_t& size) = 0;
   virtual Verdict unprotect_rtp(MutableBytes buffer, std::size_t& size) = 0;
