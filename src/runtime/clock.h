@@ -1,7 +1,8 @@
 // The clocks, and the operating system's randomness: the only place that reads them.
 #pragma once
 
-#include <memory>
+#include <array>
+#include <cstddef>
 
 #include "base/random.h"
 #include "base/time.h"

@@ -1,0 +1,175 @@
+#include "runtime/file_writer.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <memory>
+#include <system_error>
+
+namespace amphi::runtime {
+namespace {
+
+tl::unexpected<Error> storage_error(const std::string& what, const std::string& path, int error_number) {
+  return fail(ErrorCode::storage, what + " " + path + ": " + std::generic_category().message(error_number));
+}
+
+/// Closes on the way out.
+struct Descriptor {
+  int fd = -1;
+  explicit Descriptor(int value) : fd(value) {}
+  ~Descriptor() {
+    if (fd >= 0) ::close(fd);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+};
+
+std::string parent_of(const std::string& path) {
+  const auto slash = path.find_last_of('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+Result<void> sync_folder(const std::string& path) {
+  const Descriptor folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (folder.fd < 0) return storage_error("open", path, errno);
+  if (::fsync(folder.fd) != 0) return storage_error("fsync", path, errno);
+  return {};
+}
+
+Result<void> write_all(int fd, std::uint64_t offset, ByteView data, const std::string& path) {
+  while (!data.empty()) {
+    const ssize_t written = ::pwrite(fd, data.data(), data.size(), static_cast<off_t>(offset));
+    if (written < 0) {
+      if (errno == EINTR) continue;
+      return storage_error("write", path, errno);
+    }
+    offset += static_cast<std::uint64_t>(written);
+    data = data.subspan(static_cast<std::size_t>(written));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::string> read_file(const std::string& path, std::size_t limit) {
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.fd < 0) {
+    if (errno == ENOENT) return fail(ErrorCode::not_found, path + " does not exist");
+    return storage_error("open", path, errno);
+  }
+  std::string text;
+  std::array<char, 16384> piece;
+  while (true) {
+    const ssize_t got = ::read(file.fd, piece.data(), piece.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return storage_error("read", path, errno);
+    if (got == 0) return text;
+    text.append(piece.data(), static_cast<std::size_t>(got));
+    if (text.size() > limit) return fail(ErrorCode::limit_exceeded, path + " is too large");
+  }
+}
+
+Result<void> create_folders(const std::string& path) {
+  if (path.empty()) return fail(ErrorCode::storage, "a folder needs a name");
+  if (::mkdir(path.c_str(), 0777) == 0) return sync_folder(parent_of(path));
+  if (errno == ENOENT) {
+    if (auto parent = create_folders(parent_of(path)); !parent) return parent;
+    if (::mkdir(path.c_str(), 0777) == 0) return sync_folder(parent_of(path));
+  }
+  if (errno != EEXIST) return storage_error("mkdir", path, errno);
+  struct stat found {};
+  if (::stat(path.c_str(), &found) != 0) return storage_error("stat", path, errno);
+  if (!S_ISDIR(found.st_mode)) return storage_error("mkdir", path, ENOTDIR);
+  return {};
+}
+
+Result<void> replace_file(const std::string& path, ByteView data) {
+  const std::string temporary = path + ".new";
+  {
+    const Descriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+    if (file.fd < 0) return storage_error("open", temporary, errno);
+    if (auto written = write_all(file.fd, 0, data, temporary); !written) return written;
+    if (::fsync(file.fd) != 0) return storage_error("fsync", temporary, errno);
+  }
+  if (::rename(temporary.c_str(), path.c_str()) != 0) return storage_error("rename", path, errno);
+  return sync_folder(parent_of(path));
+}
+
+FileWriter::FileWriter(std::string folder) : folder_(std::move(folder)) {}
+
+FileWriter::~FileWriter() {
+  for (auto& [number, file] : files_)
+    if (file.fd >= 0) ::close(file.fd);
+}
+
+Result<void> FileWriter::open(Number file, const std::string& name) {
+  const std::string path = folder_ + "/" + name;
+  if (name.empty() || name.find('/') != std::string::npos || name.front() == '.')
+    return fail(ErrorCode::invalid_argument, "not a plain file name: " + name);
+  if (files_.count(file)) return fail(ErrorCode::invalid_argument, "file number used twice: " + name);
+  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  if (fd < 0) return storage_error("create", path, errno);
+  files_[file] = File{path, fd, false};
+  return {};
+}
+
+Result<FileWriter::File*> FileWriter::find_open(Number file, const char* what) {
+  const auto found = files_.find(file);
+  if (found == files_.end() || found->second.fd < 0)
+    return fail(ErrorCode::invalid_state, std::string(what) + ": file " + std::to_string(file) + " is not open");
+  return &found->second;
+}
+
+Result<void> FileWriter::write(Number file, std::uint64_t offset, ByteView data) {
+  const auto found = find_open(file, "write");
+  if (!found) return tl::unexpected(found.error());
+  return write_all((*found)->fd, offset, data, (*found)->path);
+}
+
+Result<void> FileWriter::sync(Number file) {
+  const auto found = find_open(file, "sync");
+  if (!found) return tl::unexpected(found.error());
+  if (::fdatasync((*found)->fd) != 0) return storage_error("fdatasync", (*found)->path, errno);
+  if (!(*found)->name_synced) {
+    if (auto synced = sync_folder(folder_); !synced) return synced;
+    (*found)->name_synced = true;
+  }
+  return {};
+}
+
+Result<void> FileWriter::close(Number file) {
+  const auto found = find_open(file, "close");
+  if (!found) return tl::unexpected(found.error());
+  const int fd = (*found)->fd;
+  (*found)->fd = -1;
+  if (::close(fd) != 0 && errno != EINTR) return storage_error("close", (*found)->path, errno);
+  return {};
+}
+
+Result<Sha256Digest> FileWriter::hash(Number file) const {
+  const auto found = files_.find(file);
+  if (found == files_.end()) return fail(ErrorCode::invalid_state, "hash: file " + std::to_string(file) + " is unknown");
+  const std::string& path = found->second.path;
+  const Descriptor opened(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (opened.fd < 0) return storage_error("open", path, errno);
+  constexpr std::size_t kPiece = 1 << 20;
+  const auto piece = std::make_unique<std::byte[]>(kPiece);
+  Sha256 digest;
+  while (true) {
+    const ssize_t got = ::read(opened.fd, piece.get(), kPiece);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return storage_error("read", path, errno);
+    if (got == 0) return digest.finish();
+    digest.update(ByteView(piece.get(), static_cast<std::size_t>(got)));
+  }
+}
+
+Result<void> FileWriter::replace(const std::string& name, ByteView data) {
+  return replace_file(folder_ + "/" + name, data);
+}
+
+}  // namespace amphi::runtime

@@ -1,0 +1,55 @@
+// The files of one folder, written the way evidence is: created exclusively, written at offsets, synced when asked, replaced
+// only atomically. Errors carry ErrorCode::storage, the path and the system's words. Everything blocks.
+// Thread: one recording writer; never a media worker.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <unordered_map>
+
+#include "base/bytes.h"
+#include "base/digest.h"
+#include "base/result.h"
+
+namespace amphi::runtime {
+
+/// The whole file. Errors: not_found, limit_exceeded (larger than `limit` bytes), storage.
+Result<std::string> read_file(const std::string& path, std::size_t limit);
+/// Creates the folder and its parents; each new one is durable in its parent.
+Result<void> create_folders(const std::string& path);
+/// Temporary file, fsync, rename, fsync of the folder: a reader sees the old content or the new, also after a power cut.
+Result<void> replace_file(const std::string& path, ByteView data);
+
+class FileWriter {
+ public:
+  using Number = std::uint32_t;  // given by the caller, never reused
+
+  /// `folder` exists.
+  explicit FileWriter(std::string folder);
+  ~FileWriter();  // closes what is open
+  FileWriter(const FileWriter&) = delete;
+  FileWriter& operator=(const FileWriter&) = delete;
+
+  /// Fails where the file exists already: nothing recorded is ever overwritten.
+  Result<void> open(Number file, const std::string& name);
+  Result<void> write(Number file, std::uint64_t offset, ByteView data);
+  /// fdatasync; the first one of a file makes its name durable too.
+  Result<void> sync(Number file);
+  Result<void> close(Number file);
+  /// SHA-256 of the whole file as it is now, open or closed.
+  Result<Sha256Digest> hash(Number file) const;
+  Result<void> replace(const std::string& name, ByteView data);
+
+ private:
+  struct File {
+    std::string path;
+    int fd = -1;            // -1: closed
+    bool name_synced = false;
+  };
+  Result<File*> find_open(Number file, const char* what);
+
+  std::string folder_;
+  std::unordered_map<Number, File> files_;
+};
+
+}  // namespace amphi::runtime

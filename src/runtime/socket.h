@@ -1,0 +1,37 @@
+// One non-blocking UDP socket bound to one address, and the conversion between Address and the system's structures.
+// Thread: its loop's.
+#pragma once
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "base/net.h"
+#include "base/result.h"
+
+namespace amphi::runtime {
+
+/// Returns the structure's size.
+socklen_t to_system(const Address& address, sockaddr_storage& out);
+Address from_system(const sockaddr_storage& in);
+
+/// "what: No such device".
+Error system_error(ErrorCode code, const std::string& what, int error_number);
+
+class UdpSocket {
+ public:
+  UdpSocket() = default;
+  ~UdpSocket();
+  UdpSocket(UdpSocket&& other) noexcept;
+  UdpSocket& operator=(UdpSocket&& other) noexcept;
+
+  /// Errors: invalid_argument with the system's words.
+  static Result<UdpSocket> bind(const Address& address);
+  int fd() const { return fd_; }
+  const Address& local() const { return local_; }
+
+ private:
+  int fd_ = -1;
+  Address local_;
+};
+
+}  // namespace amphi::runtime
