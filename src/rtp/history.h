@@ -35,7 +35,7 @@ class PacketHistory {
 
  private:
   struct Slot {
-    Seq seq = -1;
+    Seq seq = 0;
     bool used = false;
     std::uint16_t size = 0;
     RtpHeader header;

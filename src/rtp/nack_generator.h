@@ -19,10 +19,11 @@ class NackGenerator {
   static constexpr Duration kMinInterval = 20ms;
   static constexpr int kMaxTries = 10;
   static constexpr Duration kGiveUpAfter = 1s;
-  static constexpr Seq kMaxMissing = 1000;
+  static constexpr Seq kMaxMissing = 1000;         // a wider jump starts over
+  static constexpr std::size_t kMaxPerPoll = 200;  // one NACK of these fits a datagram, however they are spread
 
   void on_packet(Seq seq, Time now);
-  /// The numbers due to be asked for now, oldest first; each counts as asked.
+  /// Numbers due to be asked for now, oldest first; each counts as asked. Empty: drained.
   std::vector<WireSeq> poll(Time now);
   Time next_timeout() const;  // Time::max(): nothing is missing
   void set_round_trip(Duration round_trip);
@@ -39,8 +40,8 @@ class NackGenerator {
     Time next;  // when to ask
     int tries;
   };
-  void add_gap(Seq from, Seq to, Time now);
-  void hurry(Time now);
+  void start_over(Seq seq);
+  void drop_hopeless(Time now);
 
   std::optional<Seq> highest_;
   std::vector<Missing> missing_;  // ascending

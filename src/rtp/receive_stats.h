@@ -26,15 +26,17 @@ class ReceiveStats {
   std::uint32_t jitter() const { return static_cast<std::uint32_t>(jitter_); }  // in the codec's clock
 
  private:
-  static constexpr Seq kWindow = 1024;
+  static constexpr Seq kWindow = 1024;      // older than this is no reordering
+  static constexpr Seq kMaxDropout = 3000;  // A.1: a jump beyond it may be a new start
 
-  bool count(Seq seq);  // false: a duplicate
+  bool count(Seq seq);  // false: a duplicate, or a stray
   void update_jitter(WireTimestamp timestamp, std::uint32_t clock_rate, Time now);
   std::int64_t expected() const { return empty() ? 0 : highest_ - first_ + 1; }
 
   Seq first_ = 0;
   Seq highest_ = 0;
-  std::bitset<kWindow> seen_;  // of (highest_ - kWindow, highest_], by the low bits
+  std::optional<Seq> restart_at_;  // what would confirm a new start
+  std::bitset<kWindow> seen_;      // of (highest_ - kWindow, highest_], by the low bits
   std::uint64_t received_ = 0;
   std::uint64_t duplicates_ = 0;
 
