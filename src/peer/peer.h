@@ -121,12 +121,16 @@ class Peer {
   const ice::Credentials& local_credentials() const;
   /// RFC 7983: is this datagram one of the kinds a peer takes? (Whose it is, the owner knows by address or ufrag.)
   static bool accepts(ByteView data) noexcept;
+  /// The ufrag of the peer that a STUN binding request is meant for; empty: another kind of datagram.
+  static std::string_view addressed_ufrag(ByteView data) noexcept;
   /// `in.data` is decrypted in place. RTCP, DTLS and STUN give outputs; RTP is the return value.
   std::optional<ReceivedRtp> handle_input(const Datagram& in, Time now);
   void handle_timeout(Time now);
   std::optional<Output> poll_output();
   Time next_timeout() const noexcept;
   bool connected() const;
+  /// The pair that carries media now; nullopt before ICE has one.
+  std::optional<ice::Pair> pair() const;
   /// Tells the other end (DTLS close_notify, RTCP BYE) and stops. Outputs remain to be drained.
   void close(Time now);
 

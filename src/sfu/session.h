@@ -92,12 +92,14 @@ class Session {
 
   /// The peer whose local ufrag this is; for the router's demultiplexing.
   peer::Peer* peer_by_ufrag(std::string_view ufrag);
-  /// A datagram for one of this session's peers (the router found it).
+  /// A datagram for one of this session's peers (the router found it). Subscribers' packets go into `batch` at once.
   void handle_input(peer::Peer& peer, const Datagram& in, SendBatch& batch, Time now);
   void handle_timeout(SendBatch& batch, Time now);
   std::optional<Event> poll_event();
   Time next_timeout() const noexcept;
   SessionStats stats() const;
+  /// Peers that are gone and whose last datagrams are sent: the router forgets their addresses, and lets them go.
+  std::vector<std::unique_ptr<peer::Peer>> take_removed_peers();
   /// Adds up the drops of all peers, living and gone.
   Counters<peer::Drop> peer_drops() const;
 

@@ -1,0 +1,159 @@
+// RTCP through a peer: what comes in is turned into events and statistics; reports, NACKs, PLIs and transport feedback go
+// out when they are due (RFC 3550 6, RFC 4585, RFC 5506 reduced size for feedback).
+#include <algorithm>
+
+#include "peer/peer_impl.h"
+
+namespace amphi::peer {
+
+void Peer::Impl::receive_rtcp(MutableBytes data, Time now) {
+  std::size_t size = data.size();
+  switch (srtp->unprotect_rtcp(data, size)) {
+    case srtp::Verdict::ok: break;
+    case srtp::Verdict::authentication_failed: return drops.add(Drop::srtp_authentication);
+    case srtp::Verdict::replayed: return drops.add(Drop::srtp_replayed);
+    default: return drops.add(Drop::srtp_malformed);
+  }
+  const auto packets = rtp::parse_rtcp(data.first(size));
+  if (packets.empty()) drops.add(Drop::rtcp_malformed);
+  for (const auto& packet : packets) std::visit([&](const auto& p) { take(p, now); }, packet);
+}
+
+void Peer::Impl::take(const rtp::SenderReport& report, Time now) {
+  for (const Source& source : sources) {
+    if (source.ssrc != report.ssrc || source.rtx || !lines[source.line].receive) continue;
+    lines[source.line].receive->statistics.on_sender_report(report.ntp, now);
+    emit(SenderReported{source.line, report.ntp, report.rtp_timestamp});
+  }
+  take_blocks(report.blocks, now);
+}
+
+void Peer::Impl::take(const rtp::ReceiverReport& report, Time now) { take_blocks(report.blocks, now); }
+
+void Peer::Impl::take_blocks(const std::vector<rtp::ReportBlock>& blocks, Time now) {
+  for (const auto& block : blocks)
+    if (const auto line = sending_line(block.ssrc)) {
+      const auto round_trip =
+          lines[*line].send->on_report_block(block, lines[*line].negotiated.format->codec.clock_rate, now);
+      if (round_trip) rtcp_round_trip = *round_trip;
+    }
+}
+
+std::optional<Line> Peer::Impl::sending_line(std::uint32_t ssrc) const {
+  for (std::size_t i = 0; i < lines.size(); ++i)
+    if (lines[i].send && lines[i].send->ssrc() == ssrc) return i;
+  return std::nullopt;
+}
+
+void Peer::Impl::take(const rtp::Nack& nack, Time) {
+  const auto line = sending_line(nack.media_ssrc);
+  if (!line || !lines[*line].send->highest()) return;
+  PacketsRequested requested{*line, {}};
+  for (const rtp::WireSeq wire : nack.lost) {
+    const rtp::Seq seq = rtp::extend(wire, *lines[*line].send->highest());
+    if (seq <= *lines[*line].send->highest()) requested.lost.push_back(seq);  // never sent: a lie
+  }
+  lines[*line].send->stats.nacked += requested.lost.size();
+  if (!requested.lost.empty()) emit(std::move(requested));
+}
+
+void Peer::Impl::take(const rtp::PictureLoss& loss, Time) {
+  if (const auto line = sending_line(loss.media_ssrc)) {
+    ++lines[*line].send->stats.keyframe_requests;
+    emit(KeyframeRequested{*line});
+  }
+}
+
+void Peer::Impl::take(const rtp::FullIntraRequest& request, Time now) {
+  take(rtp::PictureLoss{request.sender_ssrc, request.media_ssrc}, now);
+}
+
+void Peer::Impl::take(const rtp::TransportFeedback& transport_feedback, Time now) {
+  estimator.on_feedback(transport_feedback, now);
+  const std::uint64_t bps = estimator.bitrate_bps();
+  const std::uint64_t change = bps > announced_bps ? bps - announced_bps : announced_bps - bps;
+  if (change * 20 < announced_bps) return;  // less than 5 % is no news
+  announced_bps = bps;
+  emit(BandwidthEstimated{bps});
+}
+
+void Peer::Impl::send_rtcp(Bytes packet) {
+  if (!srtp || !pair) return;
+  std::size_t size = packet.size();
+  packet.resize(size + srtp::kMaxTrailer);
+  if (srtp->protect_rtcp(packet, size) != srtp::Verdict::ok) return drops.add(Drop::srtp_malformed);
+  packet.resize(size);
+  outputs.emplace_back(Transmit{pair->local, pair->remote, std::move(packet)});
+}
+
+void Peer::send_sender_report(Line line, rtp::NtpTime ntp, rtp::WireTimestamp rtp_timestamp, Time now) {
+  Impl& p = *impl_;
+  if (!p.connected || line >= p.lines.size() || !p.lines[line].send || !p.lines[line].negotiated.active) return;
+  Bytes packet;
+  rtp::append_rtcp(packet, p.lines[line].send->report(ntp, rtp_timestamp, now));
+  rtp::append_rtcp(packet, rtp::SourceDescription{p.lines[line].send->ssrc(), p.config.cname});
+  p.send_rtcp(std::move(packet));
+}
+
+Time Peer::Impl::feedback_deadline() const {
+  if (!connected) return Time::max();
+  Time deadline = std::min(next_report, feedback.next_timeout());
+  for (const auto& line : lines)
+    if (line.receive && line.negotiated.active && line.receive->ssrc())
+      deadline = std::min({deadline, line.receive->nacks.next_timeout(), line.receive->keyframe_deadline()});
+  return deadline;
+}
+
+void Peer::Impl::send_due_feedback(Time now) {
+  if (!connected) return;
+  for (auto& line : lines) {
+    if (!line.receive || !line.negotiated.active || !line.receive->ssrc()) continue;
+    ReceiveStream& stream = *line.receive;
+    if (stream.nacks.next_timeout() <= now) {
+      if (rtcp_round_trip > 0ns || ice.round_trip() > 0ns)
+        stream.nacks.set_round_trip(rtcp_round_trip > 0ns ? rtcp_round_trip : ice.round_trip());
+      if (auto lost = stream.nacks.poll(now); !lost.empty()) {
+        stream.stats.nacked += lost.size();
+        Bytes packet;
+        rtp::append_rtcp(packet, rtp::Nack{own_ssrc, *stream.ssrc(), std::move(lost)});
+        send_rtcp(std::move(packet));
+      }
+      if (line.negotiated.kind == rtp::Kind::video && stream.nacks.take_keyframe_needed()) stream.want_keyframe();
+    }
+    if (stream.take_keyframe_request(now)) {
+      ++stream.stats.keyframe_requests;
+      Bytes packet;
+      rtp::append_rtcp(packet, rtp::PictureLoss{own_ssrc, *stream.ssrc()});
+      send_rtcp(std::move(packet));
+    }
+  }
+  if (auto report = feedback.poll(now)) {
+    report->sender_ssrc = own_ssrc;
+    for (const auto& line : lines)
+      if (line.receive && line.receive->ssrc()) report->media_ssrc = *line.receive->ssrc();
+    Bytes packet;
+    rtp::append_rtcp(packet, *report);
+    send_rtcp(std::move(packet));
+  }
+  if (next_report > now) return;
+  next_report = now + kReportInterval;
+  rtp::ReceiverReport report{own_ssrc, {}};
+  const auto flush = [&] {
+    Bytes packet;
+    rtp::append_rtcp(packet, report);
+    rtp::append_rtcp(packet, rtp::SourceDescription{own_ssrc, config.cname});
+    send_rtcp(std::move(packet));
+    report.blocks.clear();
+  };
+  for (auto& line : lines) {
+    if (!line.receive || !line.receive->ssrc() || line.receive->statistics.empty()) continue;
+    report.blocks.push_back(line.receive->statistics.report(*line.receive->ssrc(), now));
+    const std::uint32_t clock = line.negotiated.format ? line.negotiated.format->codec.clock_rate : 90'000;
+    line.receive->stats.fraction_lost = report.blocks.back().fraction_lost / 256.0;
+    line.receive->stats.jitter = Duration(static_cast<std::int64_t>(line.receive->statistics.jitter()) * 1'000'000'000 / clock);
+    if (report.blocks.size() == 31) flush();  // RFC 3550 6.4.2: the count has five bits
+  }
+  if (!report.blocks.empty()) flush();
+}
+
+}  // namespace amphi::peer

@@ -1,0 +1,75 @@
+// Between session descriptions and lines: what our offers hold, what our answers take, what an answer settled.
+// Payload types and extension ids of our own offers are fixed; in answers the offerer's are kept (RFC 8829 5.3.1).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "dtls/transport.h"
+#include "ice/agent.h"
+#include "peer/peer.h"
+#include "rtp/packet.h"
+#include "sdp/session_description.h"
+
+namespace amphi::peer {
+
+/// How one line's codec travels.
+struct Format {
+  rtp::Codec codec;
+  std::uint8_t payload_type = 0;
+  std::optional<std::uint8_t> rtx_payload_type;
+  bool nack = false;
+};
+
+/// What both ends must agree on for one m-line.
+struct NegotiatedLine {
+  std::string mid;
+  rtp::Kind kind = rtp::Kind::video;
+  bool active = false;
+  std::optional<Format> format;
+  std::string stream_id, track_id;
+  // The sender's sources, where its description names them.
+  std::optional<std::uint32_t> ssrc, rtx_ssrc;
+};
+
+struct RemoteTransport {
+  ice::Credentials credentials;
+  std::vector<ice::Candidate> candidates;
+  dtls::Fingerprint fingerprint;
+};
+
+struct LocalTransport {
+  End end = End::server;
+  ice::Credentials credentials;
+  std::vector<ice::Candidate> candidates;
+  dtls::Fingerprint fingerprint;
+  std::string cname;
+  std::string session_id;
+  std::uint64_t version = 0;
+};
+
+/// Our format for a codec we offer.
+Format offered_format(const rtp::Codec& codec);
+
+/// `transport_feedback`: whether to offer the transport-wide sequence number.
+std::string write_offer(const LocalTransport& local, const std::vector<NegotiatedLine>& lines, bool transport_feedback);
+
+struct ReadOffer {
+  std::vector<NegotiatedLine> lines;
+  rtp::ExtensionIds extensions;
+  RemoteTransport remote;
+  std::string answer;
+};
+/// Reads an offer of sending lines and writes the answer. Errors: malformed, unsupported, invalid_argument.
+Result<ReadOffer> answer_offer(std::string_view offer, const LocalTransport& local);
+
+struct ReadAnswer {
+  std::vector<NegotiatedLine> lines;   // same order as offered
+  rtp::ExtensionIds extensions;
+  RemoteTransport remote;
+};
+/// Reads the answer to `offered`. Errors: malformed, invalid_argument where the m-lines differ.
+Result<ReadAnswer> read_answer(std::string_view answer, const std::vector<NegotiatedLine>& offered);
+
+}  // namespace amphi::peer

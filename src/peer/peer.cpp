@@ -1,0 +1,313 @@
+#include "peer/peer.h"
+
+#include <algorithm>
+
+#include "peer/peer_impl.h"
+#include "stun/message.h"
+
+namespace amphi::peer {
+
+std::string_view counter_name(Drop drop) {
+  switch (drop) {
+    case Drop::unknown_datagram: return "unknown_datagram";
+    case Drop::not_connected: return "not_connected";
+    case Drop::srtp_malformed: return "srtp_malformed";
+    case Drop::srtp_authentication: return "srtp_authentication";
+    case Drop::srtp_replayed: return "srtp_replayed";
+    case Drop::rtp_malformed: return "rtp_malformed";
+    case Drop::unknown_stream: return "unknown_stream";
+    case Drop::unknown_payload_type: return "unknown_payload_type";
+    case Drop::rtcp_malformed: return "rtcp_malformed";
+    case Drop::rtx_malformed: return "rtx_malformed";
+    case Drop::oversized: return "oversized";
+    case Drop::stun_not_ours: return "stun_not_ours";
+    case Drop::count_: break;
+  }
+  return "unknown";
+}
+
+Peer::Impl::Impl(Config config_in, Random& random_in)
+    : config(std::move(config_in)),
+      random(random_in),
+      ice(config.end == End::server ? ice::Role::lite_controlled : ice::Role::full_controlling, config.local, random),
+      dtls(config.end == End::server ? dtls::Role::server : dtls::Role::client, config.certificate),
+      session_id(std::to_string(random.u64() >> 2)),
+      own_ssrc(random.u32() | 1) {}
+
+Peer::Peer(Config config, Random& random) : impl_(std::make_unique<Impl>(std::move(config), random)) {}
+Peer::~Peer() = default;
+
+// --- negotiation ---------------------------------------------------------------------------------------------------
+
+LocalTransport Peer::Impl::local_transport() const {
+  return {config.end, ice.local_credentials(), ice.local_candidates(), config.certificate->fingerprint(), config.cname,
+          session_id, description_version};
+}
+
+Result<void> Peer::Impl::take_remote(const RemoteTransport& remote, Time now) {
+  if (fingerprint && *fingerprint != remote.fingerprint)
+    return fail(ErrorCode::fingerprint_mismatch, "a later description names another DTLS fingerprint");
+  if (!fingerprint) {
+    fingerprint = remote.fingerprint;
+    dtls.set_remote_fingerprint(remote.fingerprint, now);
+  }
+  ice.set_remote(remote.credentials, remote.candidates, now);
+  remote_known = true;
+  drain_ice(now);
+  drain_dtls(now);
+  return {};
+}
+
+Line Peer::add_line(SendLine line) {
+  LineState state;
+  state.send = std::make_unique<SendStream>(impl_->random);
+  state.negotiated.mid = line.mid.empty() ? std::to_string(impl_->lines.size()) : std::move(line.mid);
+  state.negotiated.kind = line.codec.kind();
+  state.negotiated.format = offered_format(line.codec);
+  state.negotiated.stream_id = std::move(line.stream_id);
+  state.negotiated.track_id = std::move(line.track_id);
+  state.negotiated.ssrc = state.send->ssrc();
+  state.negotiated.rtx_ssrc = state.send->rtx_ssrc();
+  impl_->lines.push_back(std::move(state));
+  return impl_->lines.size() - 1;
+}
+
+void Peer::close_line(Line line) {
+  if (line >= impl_->lines.size()) return;
+  impl_->lines[line].open = false;
+  impl_->lines[line].negotiated.active = false;
+}
+
+void Peer::restart_ice(Time now) {
+  impl_->ice.restart(now);
+  impl_->drain_ice(now);
+}
+
+std::string Peer::create_offer(Time) {
+  ++impl_->description_version;
+  std::vector<NegotiatedLine> offer;
+  for (const auto& state : impl_->lines) {
+    offer.push_back(state.negotiated);
+    offer.back().active = state.open;
+    offer.back().format = offered_format(state.negotiated.format->codec);
+  }
+  impl_->offered = offer;
+  return write_offer(impl_->local_transport(), offer, impl_->config.end == End::client);
+}
+
+Result<void> Peer::accept_answer(std::string_view sdp, Time now) {
+  if (!impl_->offered) return fail(ErrorCode::invalid_state, "an answer came without an offer");
+  auto answer = read_answer(sdp, *impl_->offered);
+  if (!answer) return tl::unexpected(answer.error());
+  if (auto taken = impl_->take_remote(answer->remote, now); !taken) return taken;
+  for (std::size_t i = 0; i < answer->lines.size(); ++i) {
+    const bool open = impl_->lines[i].open;
+    impl_->lines[i].negotiated = std::move(answer->lines[i]);
+    impl_->lines[i].negotiated.active = impl_->lines[i].negotiated.active && open;
+  }
+  impl_->extensions = answer->extensions;
+  impl_->offered.reset();
+  return {};
+}
+
+Result<std::string> Peer::accept_offer(std::string_view sdp, Time now) {
+  ++impl_->description_version;
+  auto offer = answer_offer(sdp, impl_->local_transport());
+  if (!offer) return tl::unexpected(offer.error());
+  if (offer->lines.size() < impl_->lines.size())
+    return fail(ErrorCode::invalid_argument, "the offer has fewer m-lines than the one before");
+  for (std::size_t i = 0; i < impl_->lines.size(); ++i)
+    if (impl_->lines[i].negotiated.mid != offer->lines[i].mid)
+      return fail(ErrorCode::invalid_argument, "the offer's m-lines are in another order");
+  if (auto taken = impl_->take_remote(offer->remote, now); !taken) return tl::unexpected(taken.error());
+
+  impl_->extensions = offer->extensions;
+  impl_->lines.resize(offer->lines.size());
+  for (std::size_t i = 0; i < offer->lines.size(); ++i) {
+    LineState& line = impl_->lines[i];
+    line.negotiated = std::move(offer->lines[i]);
+    if (!line.receive) line.receive = std::make_unique<ReceiveStream>();
+    const auto learn = [&](std::optional<std::uint32_t> ssrc, bool rtx) {
+      if (!ssrc || impl_->sources.size() >= kMaxSources) return;
+      for (Source& source : impl_->sources)
+        if (source.ssrc == *ssrc) {
+          source = {*ssrc, i, rtx};
+          return;
+        }
+      impl_->sources.push_back({*ssrc, i, rtx});
+    };
+    learn(line.negotiated.ssrc, false);
+    learn(line.negotiated.rtx_ssrc, true);
+  }
+  if (impl_->next_report == Time::max()) impl_->next_report = now + kReportInterval;
+  return std::move(offer->answer);
+}
+
+std::vector<LineInfo> Peer::lines() const {
+  std::vector<LineInfo> infos;
+  for (std::size_t i = 0; i < impl_->lines.size(); ++i) {
+    const NegotiatedLine& line = impl_->lines[i].negotiated;
+    LineInfo info{i, line.mid, line.kind, std::nullopt, line.active, line.stream_id, line.track_id};
+    if (line.format) info.codec = line.format->codec;
+    infos.push_back(std::move(info));
+  }
+  return infos;
+}
+
+// --- transport -----------------------------------------------------------------------------------------------------
+
+const ice::Credentials& Peer::local_credentials() const { return impl_->ice.local_credentials(); }
+bool Peer::connected() const { return impl_->connected; }
+std::optional<ice::Pair> Peer::pair() const { return impl_->pair; }
+
+bool Peer::accepts(ByteView data) noexcept {
+  if (data.size() < 12) return false;
+  const auto first = static_cast<std::uint8_t>(data[0]);
+  return first < 4 || (first >= 20 && first < 64) || (first >= 128 && first < 192);  // RFC 7983 7
+}
+
+std::string_view Peer::addressed_ufrag(ByteView data) noexcept { return stun::local_ufrag_of(data).value_or(""); }
+
+std::optional<ReceivedRtp> Peer::handle_input(const Datagram& in, Time now) {
+  if (impl_->ended) return std::nullopt;
+  const ByteView data = in.data;
+  if (!accepts(data)) {
+    impl_->drops.add(Drop::unknown_datagram);
+    return std::nullopt;
+  }
+  const auto first = static_cast<std::uint8_t>(data[0]);
+  if (first >= 128) {
+    if (!impl_->srtp) {
+      impl_->drops.add(Drop::not_connected);
+      return std::nullopt;
+    }
+    if (!rtp::is_rtcp(data)) return impl_->receive_rtp(in.data, now);
+    impl_->receive_rtcp(in.data, now);
+  } else if (first >= 20) {
+    impl_->dtls.handle_input(data, now);
+    impl_->drain_dtls(now);
+  } else {
+    if (!impl_->ice.accepts(data)) impl_->drops.add(Drop::stun_not_ours);
+    impl_->ice.handle_input(in, now);
+    impl_->drain_ice(now);
+    impl_->drain_dtls(now);
+  }
+  return std::nullopt;
+}
+
+void Peer::handle_timeout(Time now) {
+  if (impl_->ended) return;
+  impl_->ice.handle_timeout(now);
+  impl_->drain_ice(now);
+  impl_->dtls.handle_timeout(now);
+  impl_->drain_dtls(now);
+  impl_->send_due_feedback(now);
+}
+
+Time Peer::next_timeout() const noexcept {
+  if (!impl_->outputs.empty()) return Time::min();
+  if (impl_->ended) return Time::max();
+  return std::min({impl_->ice.next_timeout(), impl_->dtls.next_timeout(), impl_->feedback_deadline()});
+}
+
+std::optional<Output> Peer::poll_output() {
+  if (impl_->outputs.empty()) return std::nullopt;
+  Output output = std::move(impl_->outputs.front());
+  impl_->outputs.pop_front();
+  return output;
+}
+
+void Peer::Impl::end(Error error) {
+  if (ended) return;
+  ended = true;
+  connected = false;
+  emit(Failed{std::move(error)});
+}
+
+void Peer::Impl::on_pair_change(Time now) {
+  const auto selected = ice.selected();
+  if (!selected || selected == pair) return;
+  pair = selected;
+  if (config.end == End::client && dtls.state() == dtls::State::idle) dtls.start(now);
+  if (connected) emit(Connected{*pair});
+}
+
+void Peer::Impl::drain_ice(Time now) {
+  while (auto output = ice.poll_output()) {
+    if (auto* transmit = std::get_if<Transmit>(&*output)) {
+      outputs.emplace_back(std::move(*transmit));
+      continue;
+    }
+    switch (std::get<ice::StateChanged>(*output).state) {
+      case ice::State::connected:
+        if (connected && pair == ice.selected()) emit(Connected{*pair});  // back after a silence
+        break;
+      case ice::State::disconnected:
+        if (connected) emit(Disconnected{});
+        break;
+      case ice::State::failed:
+        end({ErrorCode::disconnected, "ICE: no consent from the other end (RFC 7675)"});
+        return;
+      default:
+        break;
+    }
+  }
+  on_pair_change(now);
+}
+
+void Peer::Impl::drain_dtls(Time now) {
+  while (auto output = dtls.poll_output()) {
+    if (auto* datagram = std::get_if<Bytes>(&*output)) {
+      if (pair) outputs.emplace_back(Transmit{pair->local, pair->remote, std::move(*datagram)});
+    } else if (auto* up = std::get_if<dtls::Connected>(&*output)) {
+      auto context = srtp::make_context(static_cast<srtp::Profile>(up->keys.profile), up->keys.local, up->keys.remote);
+      if (!context) return end(context.error());
+      srtp = std::move(*context);
+      connected = true;
+      if (pair) emit(Connected{*pair});
+    } else if (auto* failed = std::get_if<dtls::Failed>(&*output)) {
+      return end(failed->error);
+    } else {
+      return end({ErrorCode::disconnected, "the other end closed the transport"});
+    }
+  }
+  (void)now;
+}
+
+void Peer::close(Time now) {
+  if (impl_->ended) return;
+  if (impl_->connected) {
+    rtp::Bye bye;
+    for (const auto& line : impl_->lines)
+      if (line.send && line.negotiated.active) bye.ssrcs.push_back(line.send->ssrc());
+    if (!bye.ssrcs.empty() && bye.ssrcs.size() < 32) {
+      Bytes packet;
+      rtp::append_rtcp(packet, rtp::ReceiverReport{impl_->own_ssrc, {}});
+      rtp::append_rtcp(packet, bye);
+      impl_->send_rtcp(std::move(packet));
+    }
+  }
+  impl_->dtls.close(now);
+  while (auto output = impl_->dtls.poll_output())
+    if (auto* datagram = std::get_if<Bytes>(&*output); datagram && impl_->pair)
+      impl_->outputs.emplace_back(Transmit{impl_->pair->local, impl_->pair->remote, std::move(*datagram)});
+  impl_->ended = true;
+  impl_->connected = false;
+}
+
+LineStats Peer::line_stats(Line line) const {
+  if (line >= impl_->lines.size()) return {};
+  const LineState& state = impl_->lines[line];
+  return state.send ? state.send->stats : state.receive ? state.receive->stats : LineStats{};
+}
+
+Stats Peer::stats() const {
+  Stats stats;
+  stats.round_trip = impl_->rtcp_round_trip > 0ns ? impl_->rtcp_round_trip : impl_->ice.round_trip();
+  stats.estimated_bps = impl_->announced_bps;
+  return stats;
+}
+
+const Counters<Drop>& Peer::drops() const { return impl_->drops; }
+
+}  // namespace amphi::peer

@@ -1,0 +1,101 @@
+// The inside of a Peer, shared by peer.cpp (negotiation, transport), media.cpp (RTP) and control.cpp (RTCP).
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "cc/bandwidth_estimator.h"
+#include "cc/transport_feedback.h"
+#include "peer/description.h"
+#include "peer/peer.h"
+#include "peer/receive_stream.h"
+#include "peer/send_stream.h"
+#include "srtp/context.h"
+
+namespace amphi::peer {
+
+struct LineState {
+  NegotiatedLine negotiated;
+  bool open = true;                        // false: closed by the sender, stays inactive for good
+  std::unique_ptr<SendStream> send;        // sender's end
+  std::unique_ptr<ReceiveStream> receive;  // receiver's end
+};
+
+/// Which line a source belongs to, learnt from the description or from the mid extension (RFC 8843 9.2).
+struct Source {
+  std::uint32_t ssrc = 0;
+  Line line = 0;
+  bool rtx = false;
+};
+
+struct Peer::Impl {
+  Impl(Config config_in, Random& random_in);
+
+  LocalTransport local_transport() const;
+  Result<void> take_remote(const RemoteTransport& remote, Time now);
+
+  void drain_ice(Time now);
+  void drain_dtls(Time now);
+  void on_pair_change(Time now);
+  void end(Error error);
+  void emit(Event event) { outputs.emplace_back(std::move(event)); }
+
+  // media.cpp
+  std::optional<ReceivedRtp> receive_rtp(MutableBytes data, Time now);
+  Source* find_source(const rtp::RtpPacket& packet);
+  bool protect_and_commit(MutableBytes slot, std::size_t size, SendBatch& batch);
+
+  // control.cpp
+  void receive_rtcp(MutableBytes data, Time now);
+  void take(const rtp::SenderReport& report, Time now);
+  void take(const rtp::ReceiverReport& report, Time now);
+  void take(const rtp::SourceDescription&, Time) {}
+  void take(const rtp::Bye&, Time) {}
+  void take(const rtp::Nack& nack, Time now);
+  void take(const rtp::PictureLoss& loss, Time now);
+  void take(const rtp::FullIntraRequest& request, Time now);
+  void take(const rtp::TransportFeedback& feedback, Time now);
+  void take_blocks(const std::vector<rtp::ReportBlock>& blocks, Time now);
+  std::optional<Line> sending_line(std::uint32_t ssrc) const;
+  void send_rtcp(Bytes packet);
+  void send_due_feedback(Time now);
+  Time feedback_deadline() const;
+
+  Config config;
+  Random& random;
+  ice::Agent ice;
+  dtls::Transport dtls;
+  std::unique_ptr<srtp::Context> srtp;
+  std::optional<ice::Pair> pair;
+  bool remote_known = false;
+  bool connected = false;
+  bool ended = false;
+
+  std::string session_id;
+  std::uint64_t description_version = 0;
+  std::optional<std::vector<NegotiatedLine>> offered;  // until the answer
+  rtp::ExtensionIds extensions;
+  std::optional<dtls::Fingerprint> fingerprint;
+
+  std::vector<LineState> lines;
+  std::vector<Source> sources;
+  std::size_t last_source = 0;
+
+  std::uint32_t own_ssrc;                 // of our RTCP where we send no media
+  std::uint16_t transport_seq = 0;
+  cc::BandwidthEstimator estimator;
+  std::uint64_t announced_bps = 0;
+  cc::FeedbackGenerator feedback;
+  Time next_report = Time::max();
+  Duration rtcp_round_trip{};
+
+  std::deque<Output> outputs;
+  Counters<Drop> drops;
+};
+
+constexpr std::size_t kMaxSources = 256;
+constexpr Duration kReportInterval = 1s;
+
+}  // namespace amphi::peer

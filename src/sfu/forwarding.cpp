@@ -1,0 +1,130 @@
+// Packets through a session: one decryption in, per subscriber one header and one encryption out, in one call stack.
+#include <algorithm>
+
+#include "rtp/keyframe.h"
+#include "sfu/session_impl.h"
+
+namespace amphi::sfu {
+
+void Session::handle_input(peer::Peer& peer, const Datagram& in, SendBatch& batch, Time now) {
+  const auto found = impl_->owners.find(&peer);
+  if (found == impl_->owners.end()) return;
+  const PeerOwner owner = found->second;
+  if (const auto packet = peer.handle_input(in, now)) {
+    if (owner.which == Which::publishing && packet->line < owner.participant->feeds.size())
+      if (Feed* feed = owner.participant->feeds[packet->line].get()) impl_->forward(*feed, *packet, batch, now);
+    return;  // an RTP packet gives no outputs; what it makes due comes with the deadline
+  }
+  impl_->drain(peer, owner, batch, now);
+  if (impl_->outputs_pending) impl_->drain_all(batch, now);
+}
+
+void Session::Impl::forward(Feed& feed, const peer::ReceivedRtp& packet, SendBatch& batch, Time now) {
+  ++stats.packets_in;
+  stats.bytes_in += packet.payload.size();
+  feed.history.insert(packet.seq, packet.header, packet.payload, now);
+  bool keyframe_known = false, keyframe = false;
+  for (Subscription& subscription : feed.subscriptions) {
+    if (!subscription.participant->subscribing->connected()) continue;
+    if (!subscription.started) {
+      if (!keyframe_known) keyframe = rtp::starts_keyframe(packet.codec, packet.payload);
+      keyframe_known = true;
+      if (!keyframe) continue;
+    }
+    if (!subscription.participant->subscribing->send_rtp(subscription.line, packet.seq, packet.header, packet.payload, batch, now))
+      continue;  // not negotiated yet: a video still waits for its keyframe
+    subscription.started = true;
+    ++stats.packets_out;
+    stats.bytes_out += packet.payload.size();
+  }
+  if (tap) tap->packet(feed.info.id, packet, now);
+}
+
+void Session::Impl::drain(peer::Peer& peer, PeerOwner owner, SendBatch& batch, Time now) {
+  while (auto output = peer.poll_output()) {
+    if (auto* transmit = std::get_if<Transmit>(&*output)) batch.send(*transmit);
+    else on_event(owner, peer, std::get<peer::Event>(*output), batch, now);
+  }
+}
+
+void Session::Impl::drain_all(SendBatch& batch, Time now) {
+  do {
+    outputs_pending = false;
+    for (const auto& [peer, owner] : owners) drain(*peer, owner, batch, now);
+  } while (outputs_pending);
+}
+
+void Session::Impl::on_subscriber_connected(Participant& participant, Time now) {
+  if (!participant.subscribing->connected()) return;
+  for (const auto& subscribed : participant.subscribed) {
+    if (!subscribed.feed || subscribed.feed->info.codec.kind() != rtp::Kind::video) continue;
+    for (const auto& subscription : subscribed.feed->subscriptions)
+      if (subscription.participant == &participant && !subscription.started && subscribed.feed->owner->publishing) {
+        subscribed.feed->owner->publishing->request_keyframe(subscribed.feed->line, now);
+        outputs_pending = true;
+      }
+  }
+}
+
+void Session::Impl::on_event(PeerOwner owner, peer::Peer& peer, const peer::Event& event, SendBatch& batch, Time now) {
+  Participant& participant = *owner.participant;
+  const auto subscribed_feed = [&](peer::Line line) -> Feed* {
+    return owner.which == Which::subscribing && line < participant.subscribed.size() ? participant.subscribed[line].feed : nullptr;
+  };
+  if (std::holds_alternative<peer::Connected>(event)) {
+    if (owner.which == Which::subscribing) {
+      on_subscriber_connected(participant, now);
+    } else {  // whoever waited for this publisher's pictures asks now
+      for (const auto& feed : participant.feeds)
+        if (feed && feed->info.codec.kind() == rtp::Kind::video) peer.request_keyframe(feed->line, now);
+      outputs_pending = true;
+    }
+    events.push_back(TransportConnected{participant.id, owner.which});
+  } else if (std::holds_alternative<peer::Disconnected>(event)) {
+    events.push_back(TransportDisconnected{participant.id, owner.which});
+  } else if (const auto* failed = std::get_if<peer::Failed>(&event)) {
+    events.push_back(TransportFailed{participant.id, owner.which, failed->error});
+  } else if (const auto* keyframe = std::get_if<peer::KeyframeRequested>(&event)) {
+    if (Feed* feed = subscribed_feed(keyframe->line)) {
+      feed->owner->publishing->request_keyframe(feed->line, now);
+      outputs_pending = true;
+    }
+  } else if (const auto* requested = std::get_if<peer::PacketsRequested>(&event)) {
+    Feed* feed = subscribed_feed(requested->line);
+    if (!feed) return;
+    for (const rtp::Seq seq : requested->lost) {
+      const auto entry = feed->history.find(seq);
+      if (entry && peer.retransmit(requested->line, seq, entry->header, entry->payload, batch, now)) ++stats.retransmitted;
+      else ++stats.nack_misses;
+    }
+  } else if (const auto* report = std::get_if<peer::SenderReported>(&event)) {
+    if (owner.which != Which::publishing || report->line >= participant.feeds.size()) return;
+    Feed* feed = participant.feeds[report->line].get();
+    if (!feed) return;
+    for (const auto& subscription : feed->subscriptions)
+      subscription.participant->subscribing->send_sender_report(subscription.line, report->ntp, report->rtp_timestamp, now);
+    if (tap) tap->sender_report(feed->info.id, report->ntp, report->rtp_timestamp, now);
+    outputs_pending = true;
+  }
+}
+
+void Session::request_keyframe(const FeedId& id, Time now) {
+  if (Feed* feed = impl_->find_feed(id); feed && feed->owner->publishing) feed->owner->publishing->request_keyframe(feed->line, now);
+}
+
+void Session::handle_timeout(SendBatch& batch, Time now) {
+  for (const auto& [peer, owner] : impl_->owners)
+    if (peer->next_timeout() <= now) {
+      peer->handle_timeout(now);
+      impl_->drain(*peer, owner, batch, now);
+    }
+  if (impl_->outputs_pending) impl_->drain_all(batch, now);
+  for (auto& peer : impl_->closing) {
+    while (auto output = peer->poll_output())
+      if (auto* transmit = std::get_if<Transmit>(&*output)) batch.send(*transmit);
+    impl_->removed.push_back(std::move(peer));
+  }
+  impl_->closing.clear();
+}
+
+}  // namespace amphi::sfu

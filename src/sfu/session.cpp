@@ -1,0 +1,247 @@
+// Membership and negotiation of a session.
+#include "sfu/session.h"
+
+#include <algorithm>
+
+#include "sfu/session_impl.h"
+
+namespace amphi::sfu {
+
+Session::Session(SessionConfig config, Random& random) : impl_(std::make_unique<Impl>(std::move(config), random)) {}
+Session::~Session() = default;
+
+const SessionId& Session::id() const { return impl_->config.id; }
+
+Participant* Session::Impl::find(const ParticipantId& id) {
+  for (auto& participant : participants)
+    if (participant->id == id) return participant.get();
+  return nullptr;
+}
+
+Feed* Session::Impl::find_feed(const FeedId& id) {
+  for (auto& participant : participants)
+    for (auto& feed : participant->feeds)
+      if (feed && feed->info.id == id) return feed.get();
+  return nullptr;
+}
+
+std::unique_ptr<peer::Peer> Session::Impl::make_peer(Participant& participant, Which which) {
+  peer::Config peer_config;
+  peer_config.end = peer::End::server;
+  peer_config.local = config.local;
+  peer_config.certificate = config.certificate;
+  peer_config.cname = participant.id.value;
+  auto peer = std::make_unique<peer::Peer>(std::move(peer_config), random);
+  owners[peer.get()] = {&participant, which};
+  return peer;
+}
+
+Result<void> Session::add_participant(const ParticipantId& id, const std::string& identity, bool may_publish,
+                                      bool may_subscribe, Time now) {
+  if (impl_->find(id)) return fail(ErrorCode::invalid_argument, "this participant is in the session already");
+  if (impl_->participants.size() >= impl_->config.limits.participants)
+    return fail(ErrorCode::limit_exceeded,
+                "the session is full: " + std::to_string(impl_->config.limits.participants) + " participants");
+  auto added = std::make_unique<Participant>();
+  Participant& participant = *added;
+  participant.id = id;
+  participant.identity = identity;
+  impl_->participants.push_back(std::move(added));
+  if (may_publish) participant.publishing = impl_->make_peer(participant, Which::publishing);
+  if (may_subscribe) {
+    participant.subscribing = impl_->make_peer(participant, Which::subscribing);
+    for (auto& other : impl_->participants)
+      for (auto& feed : other->feeds)
+        if (feed && other.get() != &participant) impl_->subscribe(participant, *feed);
+    impl_->offer_if_needed(participant, now);
+  }
+  return {};
+}
+
+void Session::remove_participant(const ParticipantId& id, Time now) {
+  Participant* participant = impl_->find(id);
+  if (!participant) return;
+  for (std::size_t line = 0; line < participant->feeds.size(); ++line)
+    if (participant->feeds[line]) impl_->remove_feed(*participant, line, now);
+  for (auto& subscribed : participant->subscribed)
+    if (subscribed.feed)
+      std::erase_if(subscribed.feed->subscriptions, [&](const Subscription& s) { return s.participant == participant; });
+  impl_->release(std::move(participant->publishing), now);
+  impl_->release(std::move(participant->subscribing), now);
+  std::erase_if(impl_->participants, [&](const auto& p) { return p.get() == participant; });
+}
+
+void Session::Impl::release(std::unique_ptr<peer::Peer> peer, Time now) {
+  if (!peer) return;
+  peer->close(now);
+  owners.erase(peer.get());
+  for (std::size_t i = 0; i < Counters<peer::Drop>::kSize; ++i) {
+    const auto drop = static_cast<peer::Drop>(i);
+    drops_of_gone.add(drop, peer->drops()[drop]);
+  }
+  closing.push_back(std::move(peer));
+}
+
+Result<PublishAnswer> Session::publish_offer(const ParticipantId& id, std::string_view sdp,
+                                             const std::vector<FeedDeclaration>& declared, Time now) {
+  Participant* participant = impl_->find(id);
+  if (!participant) return fail(ErrorCode::not_found, "no such participant in the session");
+  if (!participant->publishing) return fail(ErrorCode::forbidden, "the token has no `publish` grant");
+  if (declared.size() > impl_->config.limits.feeds_per_participant)
+    return fail(ErrorCode::limit_exceeded, "too many feeds: at most " +
+                                               std::to_string(impl_->config.limits.feeds_per_participant) +
+                                               " per participant");
+  auto answer = participant->publishing->accept_offer(sdp, now);
+  if (!answer) return tl::unexpected(answer.error());
+
+  PublishAnswer result{std::move(*answer), {}};
+  const auto lines = participant->publishing->lines();
+  participant->feeds.resize(lines.size());
+  for (const auto& line : lines) {
+    const auto declaration = std::find_if(declared.begin(), declared.end(), [&](const auto& d) { return d.mid == line.mid; });
+    auto& feed = participant->feeds[line.line];
+    const bool wanted = line.active && line.codec && declaration != declared.end() && declaration->kind == line.kind;
+    if (feed && (!wanted || feed->info.codec.name != line.codec->name)) impl_->remove_feed(*participant, line.line, now);
+    if (wanted && !feed) impl_->add_feed(*participant, line, declaration->label, now);
+    if (feed) result.feeds.push_back({line.mid, feed->info.id});
+  }
+  for (auto& other : impl_->participants) impl_->offer_if_needed(*other, now);
+  return result;
+}
+
+void Session::Impl::add_feed(Participant& owner, const peer::LineInfo& line, const std::string& label, Time now) {
+  auto feed = std::make_unique<Feed>();
+  feed->info = {FeedId("fd_" + random.token(16)), owner.id, owner.identity, label, *line.codec};
+  feed->owner = &owner;
+  feed->line = line.line;
+  Feed& added = *feed;
+  owner.feeds[line.line] = std::move(feed);
+  events.push_back(FeedAdded{added.info});
+  if (tap) tap->feed_added(added.info, now);
+  for (auto& other : participants)
+    if (other.get() != &owner) subscribe(*other, added);
+}
+
+void Session::Impl::remove_feed(Participant& owner, peer::Line line, Time now) {
+  Feed& feed = *owner.feeds[line];
+  for (const auto& subscription : feed.subscriptions) {
+    Participant& subscriber = *subscription.participant;
+    subscriber.subscribing->close_line(subscription.line);
+    subscriber.subscribed[subscription.line].feed = nullptr;
+    subscriber.offer_needed = true;
+  }
+  if (tap) tap->feed_removed(feed.info.id, now);
+  events.push_back(FeedRemoved{feed.info.id, owner.id});
+  const auto subscriptions = std::move(feed.subscriptions);
+  owner.feeds[line].reset();
+  for (const auto& subscription : subscriptions) offer_if_needed(*subscription.participant, now);
+}
+
+void Session::Impl::subscribe(Participant& subscriber, Feed& feed) {
+  if (!subscriber.subscribing) return;
+  const peer::Line line = subscriber.subscribing->add_line({"", feed.info.codec, feed.info.participant.value, feed.info.id.value});
+  subscriber.subscribed.resize(line + 1);
+  subscriber.subscribed[line].feed = &feed;
+  feed.subscriptions.push_back({&subscriber, line, feed.info.codec.kind() == rtp::Kind::audio});
+  subscriber.offer_needed = true;
+}
+
+void Session::Impl::offer_if_needed(Participant& participant, Time now) {
+  if (!participant.subscribing || !participant.offer_needed || participant.offer_outstanding) return;
+  participant.offer_needed = false;
+  participant.offer_outstanding = true;
+  ++participant.offer_id;
+  participant.offer_sdp = participant.subscribing->create_offer(now);
+  emit_offer(participant);
+}
+
+void Session::Impl::emit_offer(Participant& participant) {
+  SubscribeOffer offer{participant.id, participant.offer_id, participant.offer_sdp, {}};
+  const auto lines = participant.subscribing->lines();
+  for (std::size_t line = 0; line < participant.subscribed.size(); ++line)
+    if (const Feed* feed = participant.subscribed[line].feed) offer.feeds.push_back({lines[line].mid, feed->info.id});
+  events.push_back(std::move(offer));
+}
+
+Result<void> Session::subscribe_answer(const ParticipantId& id, std::uint64_t offer_id, std::string_view sdp, Time now) {
+  Participant* participant = impl_->find(id);
+  if (!participant) return fail(ErrorCode::not_found, "no such participant in the session");
+  if (!participant->subscribing) return fail(ErrorCode::forbidden, "the token has no `subscribe` grant");
+  if (!participant->offer_outstanding || offer_id != participant->offer_id)
+    return fail(ErrorCode::invalid_state, "this is no answer to the outstanding subscribeOffer " + std::to_string(participant->offer_id));
+  if (auto taken = participant->subscribing->accept_answer(sdp, now); !taken) return taken;
+  participant->offer_outstanding = false;
+  participant->offer_sdp.clear();
+  impl_->on_subscriber_connected(*participant, now);
+  impl_->offer_if_needed(*participant, now);
+  return {};
+}
+
+Result<void> Session::restart_subscribe(const ParticipantId& id, bool ice_restart, Time now) {
+  Participant* participant = impl_->find(id);
+  if (!participant) return fail(ErrorCode::not_found, "no such participant in the session");
+  if (!participant->subscribing) return fail(ErrorCode::forbidden, "the token has no `subscribe` grant");
+  if (ice_restart) {
+    participant->subscribing->restart_ice(now);
+    participant->offer_needed = !participant->subscribed.empty();
+    participant->offer_outstanding = false;  // an answer under way names credentials of the past
+    impl_->offer_if_needed(*participant, now);
+  } else if (participant->offer_outstanding) {
+    impl_->emit_offer(*participant);
+  }
+  return {};
+}
+
+std::vector<FeedInfo> Session::feeds() const {
+  std::vector<FeedInfo> infos;
+  for (const auto& participant : impl_->participants)
+    for (const auto& feed : participant->feeds)
+      if (feed) infos.push_back(feed->info);
+  return infos;
+}
+
+void Session::set_tap(Tap* tap, Time now) {
+  impl_->tap = tap;
+  if (!tap) return;
+  for (const auto& feed : feeds()) tap->feed_added(feed, now);
+}
+
+peer::Peer* Session::peer_by_ufrag(std::string_view ufrag) {
+  for (const auto& [peer, owner] : impl_->owners)
+    if (peer->local_credentials().ufrag == ufrag) return peer;
+  return nullptr;
+}
+
+std::optional<Event> Session::poll_event() {
+  if (impl_->events.empty()) return std::nullopt;
+  Event event = std::move(impl_->events.front());
+  impl_->events.pop_front();
+  return event;
+}
+
+Time Session::next_timeout() const noexcept {
+  Time next = impl_->closing.empty() ? Time::max() : Time::min();
+  for (const auto& [peer, owner] : impl_->owners) next = std::min(next, peer->next_timeout());
+  return next;
+}
+
+std::vector<std::unique_ptr<peer::Peer>> Session::take_removed_peers() { return std::exchange(impl_->removed, {}); }
+
+SessionStats Session::stats() const {
+  SessionStats stats = impl_->stats;
+  stats.participants = impl_->participants.size();
+  stats.feeds = feeds().size();
+  return stats;
+}
+
+Counters<peer::Drop> Session::peer_drops() const {
+  Counters<peer::Drop> sum = impl_->drops_of_gone;
+  for (const auto& [peer, owner] : impl_->owners)
+    for (std::size_t i = 0; i < Counters<peer::Drop>::kSize; ++i) {
+      const auto drop = static_cast<peer::Drop>(i);
+      sum.add(drop, peer->drops()[drop]);
+    }
+  return sum;
+}
+
+}  // namespace amphi::sfu

@@ -1,0 +1,85 @@
+// The inside of a Session, shared by session.cpp (membership, negotiation) and forwarding.cpp (packets).
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "rtp/history.h"
+#include "sfu/session.h"
+
+namespace amphi::sfu {
+
+struct Participant;
+
+/// One feed at one subscriber.
+struct Subscription {
+  Participant* participant = nullptr;
+  peer::Line line = 0;
+  bool started = false;   // video starts at a keyframe: nothing before it could be decoded
+};
+
+struct Feed {
+  FeedInfo info;
+  Participant* owner = nullptr;
+  peer::Line line = 0;                    // in the owner's publishing peer
+  rtp::PacketHistory history;
+  std::vector<Subscription> subscriptions;
+};
+
+struct SubscribedLine {
+  Feed* feed = nullptr;                   // nullptr: the feed is gone
+};
+
+struct Participant {
+  ParticipantId id;
+  std::string identity;
+  std::unique_ptr<peer::Peer> publishing;   // nullptr: may not
+  std::unique_ptr<peer::Peer> subscribing;
+  std::vector<std::unique_ptr<Feed>> feeds;      // by publishing line; nullptr where a line is no feed
+  std::vector<SubscribedLine> subscribed;        // by subscribing line
+  std::uint64_t offer_id = 0;
+  bool offer_outstanding = false;
+  bool offer_needed = false;
+  std::string offer_sdp;
+};
+
+struct PeerOwner {
+  Participant* participant = nullptr;
+  Which which = Which::publishing;
+};
+
+struct Session::Impl {
+  Impl(SessionConfig config_in, Random& random_in) : config(std::move(config_in)), random(random_in) {}
+
+  Participant* find(const ParticipantId& id);
+  Feed* find_feed(const FeedId& id);
+  std::unique_ptr<peer::Peer> make_peer(Participant& participant, Which which);
+  void add_feed(Participant& owner, const peer::LineInfo& line, const std::string& label, Time now);
+  void remove_feed(Participant& owner, peer::Line line, Time now);
+  void subscribe(Participant& subscriber, Feed& feed);
+  void offer_if_needed(Participant& participant, Time now);
+  void emit_offer(Participant& participant);
+  void release(std::unique_ptr<peer::Peer> peer, Time now);
+
+  // forwarding.cpp
+  void forward(Feed& feed, const peer::ReceivedRtp& packet, SendBatch& batch, Time now);
+  void drain(peer::Peer& peer, PeerOwner owner, SendBatch& batch, Time now);
+  void drain_all(SendBatch& batch, Time now);
+  void on_event(PeerOwner owner, peer::Peer& peer, const peer::Event& event, SendBatch& batch, Time now);
+  void on_subscriber_connected(Participant& participant, Time now);
+
+  SessionConfig config;
+  Random& random;
+  std::vector<std::unique_ptr<Participant>> participants;
+  std::unordered_map<peer::Peer*, PeerOwner> owners;
+  std::vector<std::unique_ptr<peer::Peer>> closing, removed;
+  Tap* tap = nullptr;
+  std::deque<Event> events;
+  SessionStats stats;
+  Counters<peer::Drop> drops_of_gone;
+  bool outputs_pending = false;   // an event of one peer gave work to another
+};
+
+}  // namespace amphi::sfu
