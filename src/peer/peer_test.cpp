@@ -1,0 +1,251 @@
+// Two peers over an emulated network, in virtual time: handshake and media under loss, reordering and duplication; lies about
+// fingerprints; restarts; what each end is told of the other.
+#include "peer/peer.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "testing/peer/peer_node.h"
+
+namespace amphi::peer {
+namespace {
+
+using testing::Conditions;
+using testing::Network;
+using testing::PeerNode;
+using testing::World;
+
+const Address kClient = Address::v4(10, 0, 0, 2, 5000);
+const Address kServer = Address::v4(10, 0, 0, 1, 443);
+
+/// A client that publishes to a server, not negotiated yet.
+struct Call {
+  explicit Call(std::uint64_t seed, Conditions conditions = {.delay = 20ms},
+                std::shared_ptr<const dtls::Certificate> server_certificate = testing::shared_certificate())
+      : network(seed, conditions), world(network), client(End::client, kClient, seed * 2 + 1),
+        server(End::server, kServer, seed * 2 + 2, std::move(server_certificate)) {
+    world.attach(kClient, client);
+    world.attach(kServer, server);
+  }
+  void negotiate() {
+    const auto answer = server.peer.accept_offer(client.peer.create_offer(world.now()), world.now());
+    ASSERT_TRUE(answer) << answer.error().message;
+    const auto taken = client.peer.accept_answer(*answer, world.now());
+    ASSERT_TRUE(taken) << taken.error().message;
+  }
+  bool connect(Duration limit = 30s) {
+    negotiate();
+    return world.run_until([&] { return client.peer.connected() && server.peer.connected(); }, limit);
+  }
+  /// Packets of 1,000 bytes, one each 10 ms; the number is in the payload.
+  void stream(Line line, rtp::Seq first, int count) {
+    for (int i = 0; i < count; ++i)
+      world.at(world.now() + i * 10ms, [this, line, seq = first + i] {
+        Bytes payload(1000, static_cast<std::byte>(seq));
+        client.send(line, seq, static_cast<rtp::WireTimestamp>(seq * 900), payload, world.now());
+        client.drain(network, world.now());
+      });
+    world.run_for(count * 10ms);
+  }
+  Network network;
+  World world;
+  PeerNode client, server;
+};
+
+TEST(Peer, media_flows_after_one_offer_and_one_answer) {
+  Call call(1);
+  const Line video = call.client.peer.add_line({"", testing::vp8_codec(), "par_1", "fd_1"});
+  const Line audio = call.client.peer.add_line({"", testing::opus_codec(), "par_1", "fd_2"});
+  ASSERT_TRUE(call.connect());
+  EXPECT_LT(call.world.now().time_since_epoch(), 500ms) << "a handful of round trips of 40 ms";
+  call.stream(video, 65'530, 100);
+  call.stream(audio, 7, 50);
+  call.world.run_for(1s);
+
+  ASSERT_EQ(call.server.received.size(), 150u);
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_EQ(call.server.received[i].line, video);
+    EXPECT_EQ(call.server.received[i].seq - call.server.received[0].seq, i) << "numbers go on over the wrap";
+  }
+  EXPECT_EQ(call.server.received.back().line, audio);
+  const auto lines = call.server.peer.lines();
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_EQ(lines[video].codec->name, rtp::CodecName::vp8);
+  EXPECT_EQ(lines[video].stream_id, "par_1");
+  EXPECT_EQ(lines[audio].track_id, "fd_2");
+}
+
+TEST(Peer, a_minute_of_media_survives_loss_reordering_and_duplication) {
+  for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Call call(seed, {.delay = 20ms, .jitter = 10ms, .loss = 0.1, .duplicate = 0.05, .reorder = 0.05});
+    const Line video = call.client.peer.add_line({"", testing::h264_codec(), "par_1", "fd_1"});
+    ASSERT_TRUE(call.connect());
+    call.stream(video, 1, 6000);
+    call.world.run_for(2s);
+
+    std::set<rtp::Seq> distinct;
+    for (const auto& packet : call.server.received) distinct.insert(packet.seq);
+    EXPECT_EQ(distinct.size(), call.server.received.size()) << "every packet is delivered once";
+    EXPECT_GE(distinct.size(), 5995u) << "what was lost is asked for again";
+    EXPECT_EQ(call.server.peer.drops()[Drop::srtp_authentication], 0u);
+    EXPECT_GT(call.server.peer.drops()[Drop::srtp_replayed], 100u) << "the network's duplicates";
+    EXPECT_NEAR(call.client.peer.line_stats(video).lost, 600, 200);
+  }
+}
+
+TEST(Peer, the_handshake_survives_a_third_of_all_packets_lost) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    Call call(seed, {.delay = 30ms, .loss = 0.33, .reorder = 0.1});
+    call.client.peer.add_line({"", testing::vp8_codec(), "s", "t"});
+    EXPECT_TRUE(call.connect(30s)) << "seed " << seed;
+  }
+}
+
+TEST(Peer, a_falsified_fingerprint_fails_at_the_end_that_was_lied_to) {
+  struct Row {
+    const char* what;
+    bool lie_to_client;
+  };
+  for (const Row row : {Row{"the answer lies to the client", true}, Row{"the offer lies to the server", false}}) {
+    SCOPED_TRACE(row.what);
+    Call call(3);
+    const Line video = call.client.peer.add_line({"", testing::vp8_codec(), "s", "t"});
+    const auto lie = [](std::string sdp) {
+      const std::string truth = testing::shared_certificate()->fingerprint().value;
+      for (std::size_t at = 0; (at = sdp.find(truth, at)) != std::string::npos;)
+        sdp.replace(at, truth.size(), testing::other_certificate()->fingerprint().value);
+      return sdp;
+    };
+    std::string offer = call.client.peer.create_offer(call.world.now());
+    const auto answer = call.server.peer.accept_offer(row.lie_to_client ? offer : lie(offer), call.world.now());
+    ASSERT_TRUE(answer);
+    ASSERT_TRUE(call.client.peer.accept_answer(row.lie_to_client ? lie(*answer) : *answer, call.world.now()));
+    call.world.run_for(5s);
+    PeerNode& deceived = row.lie_to_client ? call.client : call.server;
+    const Failed* failed = deceived.last<Failed>();
+    ASSERT_TRUE(failed);
+    EXPECT_EQ(failed->error.code, ErrorCode::fingerprint_mismatch);
+    call.stream(video, 1, 10);
+    EXPECT_TRUE(call.server.received.empty());
+  }
+}
+
+TEST(Peer, a_keyframe_asked_for_often_is_requested_at_intervals) {
+  Call call(4);
+  const Line video = call.client.peer.add_line({"", testing::vp8_codec(), "s", "t"});
+  ASSERT_TRUE(call.connect());
+  call.stream(video, 1, 5);
+  for (int i = 0; i < 100; ++i)
+    call.world.at(call.world.now() + i * 10ms, [&] {
+      call.server.peer.request_keyframe(video, call.world.now());
+      call.server.drain(call.network, call.world.now());
+    });
+  call.world.run_for(2s);
+  EXPECT_GE(call.client.count<KeyframeRequested>(), 4u);
+  EXPECT_LE(call.client.count<KeyframeRequested>(), 5u);
+}
+
+TEST(Peer, sender_reports_arrive_and_give_the_round_trip) {
+  Call call(5, {.delay = 50ms});
+  const Line video = call.client.peer.add_line({"", testing::vp8_codec(), "s", "t"});
+  ASSERT_TRUE(call.connect());
+  for (int i = 0; i < 5; ++i) {
+    call.stream(video, 1 + i * 100, 100);
+    call.client.peer.send_sender_report(video, {0x1234'5678'0000'0000u + (std::uint64_t(i) << 32)}, 90'000u * i, call.world.now());
+    call.client.drain(call.network, call.world.now());
+  }
+  call.world.run_for(2s);
+  ASSERT_EQ(call.server.count<SenderReported>(), 5u);
+  EXPECT_EQ(call.server.last<SenderReported>()->rtp_timestamp, 360'000u);
+  EXPECT_NEAR(static_cast<double>(to_ms(call.client.peer.stats().round_trip)), 100, 5);
+}
+
+TEST(Peer, feeds_come_and_go_by_further_offers) {
+  Call call(6);
+  const Line first = call.client.peer.add_line({"", testing::vp8_codec(), "s", "a"});
+  ASSERT_TRUE(call.connect());
+  call.stream(first, 1, 10);
+  const Line second = call.client.peer.add_line({"", testing::vp8_codec(), "s", "b"});
+  call.negotiate();
+  call.stream(second, 1, 10);
+  call.client.peer.close_line(first);
+  call.negotiate();
+  call.stream(first, 11, 10);
+  call.stream(second, 11, 10);
+  call.world.run_for(1s);
+  EXPECT_EQ(call.server.received.size(), 30u);
+  EXPECT_FALSE(call.server.peer.lines()[first].active);
+}
+
+TEST(Peer, an_ice_restart_keeps_media_flowing) {
+  Call call(7);
+  const Line video = call.client.peer.add_line({"", testing::vp8_codec(), "s", "t"});
+  ASSERT_TRUE(call.connect());
+  call.stream(video, 1, 100);
+  call.client.peer.restart_ice(call.world.now());
+  call.negotiate();
+  call.stream(video, 101, 200);
+  call.world.run_for(1s);
+  EXPECT_EQ(call.server.received.size(), 300u);
+}
+
+TEST(Peer, a_silent_peer_is_given_up_after_thirty_seconds) {
+  Call call(8);
+  call.client.peer.add_line({"", testing::vp8_codec(), "s", "t"});
+  ASSERT_TRUE(call.connect());
+  call.network.partition(kClient, true);
+  call.world.run_for(20s);
+  EXPECT_EQ(call.server.count<Disconnected>(), 1u);
+  EXPECT_EQ(call.server.count<Failed>(), 0u);
+  call.world.run_for(20s);
+  EXPECT_EQ(call.server.count<Failed>(), 1u);
+  EXPECT_EQ(call.client.count<Failed>(), 1u);
+}
+
+TEST(Peer, a_bottleneck_is_found_by_its_feedback) {
+  Call call(9, {.delay = 20ms});
+  call.network.set_conditions(kClient, kServer, {.delay = 20ms, .bits_per_second = 400'000, .queue_bytes = 20'000});
+  const Line video = call.client.peer.add_line({"", testing::vp8_codec(), "s", "t"});
+  ASSERT_TRUE(call.connect());
+  call.stream(video, 1, 2000);  // 800 kbit/s into 400
+  const auto* estimate = call.client.last<BandwidthEstimated>();
+  ASSERT_TRUE(estimate);
+  EXPECT_LT(estimate->bits_per_second, 600'000u);
+}
+
+TEST(Peer, hostile_descriptions_are_refused_and_change_nothing) {
+  Call call(10);
+  call.client.peer.add_line({"", testing::vp8_codec(), "s", "t"});
+  const std::string offer = call.client.peer.create_offer(call.world.now());
+  for (std::size_t cut = 0; cut < offer.size(); cut += 7) {
+    PeerNode server(End::server, kServer, 99);
+    (void)server.peer.accept_offer(std::string_view(offer).substr(0, cut), call.world.now());  // must not crash
+  }
+  EXPECT_FALSE(call.server.peer.accept_offer("", call.world.now()));
+  EXPECT_FALSE(call.server.peer.accept_offer("v=0\r\n", call.world.now()));
+  const auto answer = call.server.peer.accept_offer(offer, call.world.now());
+  ASSERT_TRUE(answer);
+  EXPECT_FALSE(call.client.peer.accept_answer("m=", call.world.now()));
+  EXPECT_TRUE(call.client.peer.accept_answer(*answer, call.world.now())) << "a refused answer leaves the offer open";
+}
+
+TEST(Peer, garbage_from_the_network_is_counted_and_harmless) {
+  Call call(11);
+  const Line video = call.client.peer.add_line({"", testing::vp8_codec(), "s", "t"});
+  ASSERT_TRUE(call.connect());
+  SeededRandom random(11);
+  for (int i = 0; i < 20'000; ++i) {
+    Bytes noise(random.below(200));
+    random.fill(noise);
+    call.server.handle_input({kClient, kServer, noise}, call.world.now());
+  }
+  call.stream(video, 1, 50);
+  call.world.run_for(1s);
+  EXPECT_EQ(call.server.received.size(), 50u);
+  EXPECT_GT(call.server.peer.drops()[Drop::unknown_datagram], 1000u);
+}
+
+}  // namespace
+}  // namespace amphi::peer
