@@ -1,0 +1,85 @@
+// Who is in the session and what they share: joins what signalling says about feeds with the tracks that media brings, and
+// tells what came and what went. A feed counts as added when both are there.
+import type { FeedInfo, FeedKind, ParticipantInfo } from './signalling_messages';
+
+/** A feed of somebody else. */
+export interface IncomingFeed {
+  readonly id: string;
+  readonly kind: FeedKind;
+  readonly label: string;
+  readonly participantId: string;
+  /** Who shares it, as people see them. */
+  readonly identity: string;
+  readonly codec: string;
+  readonly track: MediaStreamTrack;
+}
+
+export interface Participant { readonly id: string; readonly identity: string }
+
+export interface FeedChanges { readonly added: readonly IncomingFeed[]; readonly removed: readonly IncomingFeed[] }
+
+export class IncomingFeeds {
+  private readonly people = new Map<string, Participant>();
+  private readonly known = new Map<string, FeedInfo>();
+  private readonly shown = new Map<string, IncomingFeed>();
+  private tracks: ReadonlyMap<string, MediaStreamTrack> = new Map();
+
+  get participants(): readonly Participant[] { return [...this.people.values()]; }
+  get feeds(): readonly IncomingFeed[] { return [...this.shown.values()]; }
+
+  /** Everybody there is, from `joined`: whoever is not named has gone. */
+  reset(participants: readonly ParticipantInfo[]): FeedChanges {
+    this.people.clear();
+    this.known.clear();
+    for (const participant of participants) this.note(participant);
+    return this.settle();
+  }
+
+  participantJoined(participant: ParticipantInfo): FeedChanges {
+    this.note(participant);
+    return this.settle();
+  }
+
+  participantLeft(participantId: string): FeedChanges {
+    this.people.delete(participantId);
+    for (const feed of [...this.known.values()]) if (feed.participantId === participantId) this.known.delete(feed.id);
+    return this.settle();
+  }
+
+  feedAdded(feed: FeedInfo): FeedChanges {
+    this.known.set(feed.id, feed);
+    return this.settle();
+  }
+
+  feedRemoved(feedId: string): FeedChanges {
+    this.known.delete(feedId);
+    return this.settle();
+  }
+
+  /** What the subscribing transport carries now: feed id to track. */
+  tracksChanged(tracks: ReadonlyMap<string, MediaStreamTrack>): FeedChanges {
+    this.tracks = tracks;
+    return this.settle();
+  }
+
+  private note({ id, identity, feeds }: ParticipantInfo): void {
+    this.people.set(id, { id, identity });
+    for (const feed of feeds) this.known.set(feed.id, feed);
+  }
+
+  private settle(): FeedChanges {
+    const removed = this.feeds.filter(({ id, track }) => !this.known.has(id) || this.tracks.get(id) !== track);
+    for (const { id } of removed) this.shown.delete(id);
+    const added: IncomingFeed[] = [];
+    for (const feed of this.known.values()) {
+      const track = this.tracks.get(feed.id);
+      if (track === undefined || this.shown.has(feed.id)) continue;
+      const identity = this.people.get(feed.participantId)?.identity ?? '';
+      const { id, kind, label, participantId, codec } = feed;
+      const incoming = { id, kind, label, participantId, codec, identity, track };
+      this.shown.set(id, incoming);
+      added.push(incoming);
+    }
+    return { added, removed };
+  }
+}

@@ -1,0 +1,321 @@
+// The client end of the session services, the same machine as src/services/client.h: keeps one connection alive for as long
+// as the session lives, and turns what the server confirms into the recording state. Pure: see machine.ts.
+// What it does to the millisecond is held by protocol/scenarios/services.
+import { Backoff } from './backoff';
+import { errorFromWire, failure, makeError, success, type AmphiError, type Result } from './errors';
+import type { ConnectionMachine, ConnectionOutput } from './machine';
+import { durationAt, nextLine, zeroLine, type DurationLine } from './running_duration';
+import { parseServices, servicesVersion, type FromServicesServer, type RecordingStateMessage, type ToServicesServer } from './services_messages';
+
+const pingEveryMs = 3_000;
+const silenceMs = 10_000;
+const requestTimeoutMs = 15_000;
+const maximumPending = 64;
+const firstBackoffMs = 250;
+const longestBackoffMs = 10_000;
+
+export interface RecordingState {
+  /** The last state that the server confirmed, never what was merely asked for. */
+  readonly on: boolean;
+  /** We asked, and the server has neither confirmed nor refused yet. */
+  readonly updatePending: boolean;
+  readonly revision: number;
+  readonly recordingId: string;
+  readonly changedBy: string;
+  /** Of our last request (refused, timed out), else of the recording itself. */
+  readonly error: AmphiError | undefined;
+  readonly duration: DurationLine;
+}
+
+export type ServicesOutput =
+  | { readonly kind: 'servicesConnected' }
+  | { readonly kind: 'servicesDisconnected'; readonly error: AmphiError | undefined }
+  | { readonly kind: 'recordingStateChanged'; readonly state: RecordingState };
+
+export interface ServicesConfig {
+  readonly token: string;
+  /** The token's `record` grant, to refuse at once what the server would refuse. */
+  readonly mayRecord: boolean;
+  /** What our request ids begin with: different for every client there ever was. */
+  readonly requestPrefix: string;
+  /** In [0, 1), for the back-off. */
+  readonly random: () => number;
+}
+
+interface PendingRequest { readonly id: string; readonly on: boolean; readonly deadline: number }
+
+export const servicesDrops = ['malformed', 'unknown_type', 'stale_revision', 'unexpected'] as const;
+export type ServicesDrop = (typeof servicesDrops)[number];
+
+type Connection =
+  | { readonly phase: 'none' }
+  | { readonly phase: 'waiting'; readonly until: number }
+  | { readonly phase: 'opening'; readonly deadline: number }
+  | OpenedConnection;
+
+interface OpenedConnection {
+  readonly phase: 'greeting' | 'welcomed';
+  heardAt: number;
+  pingAt: number;
+  fatal: AmphiError | undefined;
+  services: readonly string[];
+  heartbeatMs: number;
+  snapshotTaken: boolean;
+}
+
+type Lifetime = 'before' | 'running' | 'closed';
+
+export class ServicesClient implements ConnectionMachine<ServicesOutput> {
+  readonly drops: Record<ServicesDrop, number> = { malformed: 0, unknown_type: 0, stale_revision: 0, unexpected: 0 };
+  private readonly outputs: Array<ConnectionOutput | ServicesOutput> = [];
+  private readonly backoff: Backoff;
+  private token: string;
+  private mayRecord: boolean;
+  private lifetime: Lifetime = 'before';
+  private participantId = '';
+  private connection: Connection = { phase: 'none' };
+  private pending: PendingRequest[] = [];
+  private requestsMade = 0;
+  private confirmed: RecordingStateMessage = { type: 'recording.state', revision: 0, on: false, phase: 'off', totalMs: 0 };
+  private line: DurationLine = zeroLine;
+  private requestError: AmphiError | undefined;
+
+  constructor(private readonly config: ServicesConfig) {
+    this.token = config.token;
+    this.mayRecord = config.mayRecord;
+    this.backoff = new Backoff(config.random, firstBackoffMs, longestBackoffMs);
+  }
+
+  /** The media session connected (or has another identity): services follow. */
+  sessionConnected(participantId: string, now: number): void {
+    if (this.lifetime === 'running' && participantId === this.participantId) return;
+    if (this.lifetime === 'running') this.closeGracefully();
+    this.lifetime = 'running';
+    this.participantId = participantId;
+    this.open(now);
+  }
+
+  /** The session is over: nothing is reconnected. Pending requests resolve as errors first. */
+  sessionClosed(): void {
+    if (this.lifetime !== 'running') return;
+    this.lifetime = 'closed';
+    if (this.pending.length > 0) {
+      this.pending = [];
+      this.requestError = makeError('disconnected', 'The session ended before the server answered.');
+      this.emitState();
+    }
+    this.closeGracefully();
+  }
+
+  /** A token renewed in the meantime is used from the next connection on. */
+  setToken(token: string): void {
+    this.token = token;
+  }
+
+  /** What the server granted, once it said so. */
+  setMayRecord(mayRecord: boolean): void {
+    this.mayRecord = mayRecord;
+  }
+
+  connectionOpened(now: number): void {
+    if (this.connection.phase !== 'opening') return;
+    this.connection = {
+      phase: 'greeting', heardAt: now, pingAt: now + pingEveryMs, fatal: undefined, services: [], heartbeatMs: 0,
+      snapshotTaken: false,
+    };
+    this.send({ type: 'hello', version: servicesVersion, token: this.token, participantId: this.participantId });
+  }
+
+  connectionFailed(error: AmphiError, now: number): void {
+    if (this.connection.phase === 'opening') this.lose(error, now);
+  }
+
+  connectionClosed(error: AmphiError | undefined, now: number): void {
+    if (isOpened(this.connection)) this.lose(this.connection.fatal ?? error, now);
+  }
+
+  handleMessage(text: string, now: number): void {
+    if (!isOpened(this.connection)) return;
+    if (this.connection.phase === 'welcomed') this.connection.heardAt = now;
+    const parsed = parseServices(text);
+    if (parsed.kind !== 'message') {
+      this.drops[parsed.kind] += 1;
+      return;
+    }
+    this.handle(this.connection, parsed.message, now);
+  }
+
+  /** Returns at once: success, or the error known here and now. What the server answers arrives in the state. */
+  requestRecording(on: boolean, now: number): Result {
+    if (this.lifetime !== 'running') return failure('invalid_state', 'The session is not connected.');
+    if (!this.mayRecord) return failure('forbidden', 'Your access token does not allow recording.');
+    if (this.connection.phase !== 'welcomed') return failure('disconnected', 'Session services are not connected.');
+    if (!this.connection.services.includes('recording')) return failure('unsupported', 'This server does not record.');
+    if (this.pending.length >= maximumPending) return failure('limit_exceeded', 'Too many requests are waiting for an answer.');
+    this.requestsMade += 1;
+    const request = { id: `${this.config.requestPrefix}_${this.requestsMade}`, on, deadline: now + requestTimeoutMs };
+    this.pending.push(request);
+    this.requestError = undefined;
+    this.sendRequest(request);
+    return success;
+  }
+
+  connected(): boolean {
+    return this.connection.phase === 'welcomed';
+  }
+
+  state(): RecordingState {
+    const { on, revision, recordingId, changedBy, error } = this.confirmed;
+    return {
+      on, revision, updatePending: this.pending.length > 0, recordingId: recordingId ?? '', changedBy: changedBy ?? '',
+      error: this.requestError ?? (error && errorFromWire(error)), duration: this.line,
+    };
+  }
+
+  handleTimeout(now: number): void {
+    this.expireRequests(now);
+    const connection = this.connection;
+    if (connection.phase === 'waiting' && now >= connection.until) {
+      this.open(now);
+    } else if (connection.phase === 'opening' && now >= connection.deadline) {
+      this.abandon(now);
+    } else if (isOpened(connection)) {
+      if (now >= silenceDeadline(connection)) return this.abandon(now);
+      while (now >= connection.pingAt) {
+        this.send({ type: 'ping' });
+        connection.pingAt += pingEveryMs;
+      }
+    }
+  }
+
+  nextTimeout(): number {
+    const request = this.pending[0]?.deadline ?? Infinity;
+    const connection = this.connection;
+    switch (connection.phase) {
+      case 'none': return request;
+      case 'waiting': return Math.min(request, connection.until);
+      case 'opening': return Math.min(request, connection.deadline);
+      default: return Math.min(request, connection.pingAt, silenceDeadline(connection));
+    }
+  }
+
+  pollOutput(): ConnectionOutput | ServicesOutput | undefined {
+    return this.outputs.shift();
+  }
+
+  private handle(connection: OpenedConnection, message: FromServicesServer, now: number): void {
+    if (message.type === 'error') {
+      if (message.fatal) connection.fatal = errorFromWire(message);
+      return;
+    }
+    if (message.type === 'closing') return this.abandonAfterClosing(now);
+    if (message.type === 'pong') return;
+    if ((message.type === 'welcome') !== (connection.phase === 'greeting')) {
+      this.drops.unexpected += 1;
+      return;
+    }
+    switch (message.type) {
+      case 'welcome': return this.welcomed(connection, message.services, message.heartbeatMs, now);
+      case 'recording.state': return this.takeState(connection, message, now);
+      case 'recording.response': return this.takeResponse(message.requestId, message.error && errorFromWire(message.error));
+      case 'beat':
+        if (message.revision === this.confirmed.revision && connection.snapshotTaken) this.drawLine(connection, message.totalMs, now);
+    }
+  }
+
+  private welcomed(connection: OpenedConnection, services: readonly string[], heartbeatMs: number, now: number): void {
+    this.connection = { ...connection, phase: 'welcomed', heardAt: now, services, heartbeatMs };
+    this.backoff.reset();
+    this.outputs.push({ kind: 'servicesConnected' });
+    for (const request of this.pending) this.sendRequest(request);
+  }
+
+  private takeState(connection: OpenedConnection, message: RecordingStateMessage, now: number): void {
+    if (connection.snapshotTaken && message.revision <= this.confirmed.revision) {
+      this.drops.stale_revision += 1;
+      return;
+    }
+    connection.snapshotTaken = true;
+    this.confirmed = message;
+    this.drawLine(connection, message.totalMs, now);
+    if (message.requestId !== undefined) this.resolve(message.requestId, undefined);
+    this.emitState();
+  }
+
+  private takeResponse(requestId: string, error: AmphiError | undefined): void {
+    if (this.resolve(requestId, error)) this.emitState();
+    else this.drops.unexpected += 1;
+  }
+
+  private resolve(requestId: string, error: AmphiError | undefined): boolean {
+    const index = this.pending.findIndex((request) => request.id === requestId);
+    if (index < 0) return false;
+    this.pending.splice(index, 1);
+    this.requestError = error;
+    return true;
+  }
+
+  private expireRequests(now: number): void {
+    const waiting = this.pending.filter((request) => now < request.deadline);
+    if (waiting.length === this.pending.length) return;
+    this.pending = waiting;
+    this.requestError = makeError('timeout', 'The server did not answer in time.');
+    this.emitState();
+  }
+
+  private drawLine(connection: OpenedConnection, totalMs: number, now: number): void {
+    const growsForMs = this.confirmed.phase === 'recording' ? 1.25 * connection.heartbeatMs : 0;
+    this.line = nextLine(this.line, totalMs, now, growsForMs);
+  }
+
+  private open(now: number): void {
+    this.connection = { phase: 'opening', deadline: now + silenceMs };
+    this.outputs.push({ kind: 'openConnection' });
+  }
+
+  /** The connection is gone: say so if it was ever welcomed, and try again after a while. */
+  private lose(error: AmphiError | undefined, now: number): void {
+    const wasWelcomed = this.connection.phase === 'welcomed';
+    this.connection = { phase: 'waiting', until: now + this.backoff.next() };
+    if (wasWelcomed) this.outputs.push({ kind: 'servicesDisconnected', error });
+  }
+
+  private abandon(now: number): void {
+    this.outputs.push({ kind: 'closeConnection' });
+    const fatal = isOpened(this.connection) ? this.connection.fatal : undefined;
+    this.lose(fatal ?? makeError('timeout', 'The server fell silent.'), now);
+  }
+
+  private abandonAfterClosing(now: number): void {
+    this.outputs.push({ kind: 'closeConnection' });
+    this.lose(undefined, now);
+  }
+
+  private closeGracefully(): void {
+    const { phase } = this.connection;
+    this.connection = { phase: 'none' };
+    if (phase === 'opening' || phase === 'greeting' || phase === 'welcomed') this.outputs.push({ kind: 'closeConnection' });
+    if (phase === 'welcomed') this.outputs.push({ kind: 'servicesDisconnected', error: undefined });
+  }
+
+  private emitState(): void {
+    this.outputs.push({ kind: 'recordingStateChanged', state: this.state() });
+  }
+
+  private sendRequest(request: PendingRequest): void {
+    this.send({ type: 'recording.request', requestId: request.id, on: request.on });
+  }
+
+  private send(message: ToServicesServer): void {
+    this.outputs.push({ kind: 'sendText', text: JSON.stringify(message) });
+  }
+}
+
+const isOpened = (connection: Connection): connection is OpenedConnection =>
+  connection.phase === 'greeting' || connection.phase === 'welcomed';
+
+/** While greeting nothing that comes but `welcome` moves it: the welcome itself has a deadline. */
+const silenceDeadline = (connection: OpenedConnection): number => connection.heardAt + silenceMs;
+
+/** The running total that a state shows at `now`, in milliseconds. */
+export const totalRunningDurationMs = (state: RecordingState, now: number): number => durationAt(state.duration, now);

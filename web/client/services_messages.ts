@@ -1,0 +1,64 @@
+// The services messages (docs/protocol.md, version 1): their types, and the guards that text from the server passes.
+import {
+  isClosing, isCount, isError, isErrorMessage, isFlag, isId, isListOf, isOneOf, isShape, isText, optional, parseMessage,
+  type Check, type Parsed,
+} from './guards';
+
+export const servicesVersion = 1;
+export const maximumServicesMessage = 16 * 1024;
+
+export type Phase = 'off' | 'recording' | 'stopping';
+export interface WireError { code: string; message: string }
+export interface RecordingStateMessage {
+  type: 'recording.state';
+  revision: number;
+  on: boolean;
+  phase: Phase;
+  recordingId?: string;
+  changedBy?: string;
+  error?: WireError;
+  totalMs: number;
+  requestId?: string;
+}
+export interface Welcome { type: 'welcome'; version: 1; sessionId: string; services: string[]; heartbeatMs: number }
+export interface RecordingResponse { type: 'recording.response'; requestId: string; ok: boolean; error?: WireError }
+export interface Beat { type: 'beat'; revision: number; totalMs: number }
+
+export type FromServicesServer =
+  | Welcome | RecordingResponse | RecordingStateMessage | Beat
+  | { type: 'pong' }
+  | { type: 'closing'; reason: string }
+  | ({ type: 'error'; fatal: boolean; inReplyTo?: string } & WireError);
+
+export type ToServicesServer =
+  | { type: 'hello'; version: 1; token: string; participantId: string }
+  | { type: 'recording.request'; requestId: string; on: boolean }
+  | { type: 'ping' };
+
+const isRequestId = isText(1, 64);
+const isStateShape = isShape({
+  revision: isCount(), on: isFlag, phase: isOneOf('off', 'recording', 'stopping'), totalMs: isCount(),
+  recordingId: optional(isId), changedBy: optional(isId), error: optional(isError), requestId: optional(isRequestId),
+});
+const isResponseShape = isShape({ requestId: isRequestId, ok: isFlag, error: optional(isError) });
+
+export const servicesGuards: Readonly<Record<FromServicesServer['type'], Check>> = {
+  welcome: isShape({
+    version: isOneOf(servicesVersion), sessionId: isId, services: isListOf(isText(1, 64), 64), heartbeatMs: isCount(100, 8000),
+  }),
+  'recording.response': (value) => {
+    const response = value as RecordingResponse;
+    return isResponseShape(value) && response.ok === (response.error === undefined);
+  },
+  'recording.state': (value) => {
+    const state = value as RecordingStateMessage;
+    return isStateShape(value) && state.on === (state.phase !== 'off');
+  },
+  beat: isShape({ revision: isCount(), totalMs: isCount() }),
+  pong: isShape({}),
+  closing: isClosing,
+  error: isErrorMessage,
+};
+
+export const parseServices = (text: string): Parsed<FromServicesServer> =>
+  parseMessage<FromServicesServer>(text, maximumServicesMessage, servicesGuards);

@@ -1,0 +1,73 @@
+// The signalling messages (docs/protocol.md, version 1): their types, and the guards that text from the server passes.
+import {
+  isClosing, isCount, isErrorMessage, isFlag, isId, isListOf, isOneOf, isShape, isText, parseMessage, type Check, type Parsed,
+} from './guards';
+
+export const signallingVersion = 1;
+export const maximumSignallingMessage = 256 * 1024;
+
+export type FeedKind = 'audio' | 'video';
+export interface FeedInfo { id: string; kind: FeedKind; label: string; participantId: string; codec: string }
+export interface ParticipantInfo { id: string; identity: string; feeds: FeedInfo[] }
+export interface PublishedFeed { mid: string; kind: FeedKind; label: string }
+export interface FeedOnMid { mid: string; feedId: string }
+
+export interface Joined {
+  type: 'joined';
+  version: 1;
+  sessionId: string;
+  participantId: string;
+  identity: string;
+  grants: string[];
+  resumeToken: string;
+  resumed: boolean;
+  resumeWindowMs: number;
+  participants: ParticipantInfo[];
+}
+export interface PublishAnswer { type: 'publishAnswer'; sdp: string; feeds: FeedOnMid[] }
+export interface SubscribeOffer { type: 'subscribeOffer'; offerId: string; sdp: string; feeds: FeedOnMid[] }
+export interface ErrorMessage { type: 'error'; code: string; message: string; fatal: boolean; inReplyTo?: string }
+
+export type FromSignallingServer =
+  | Joined | PublishAnswer | SubscribeOffer | ErrorMessage
+  | { type: 'participantJoined'; participant: ParticipantInfo }
+  | { type: 'participantLeft'; participantId: string }
+  | { type: 'feedAdded'; feed: FeedInfo }
+  | { type: 'feedRemoved'; feedId: string }
+  | { type: 'closing'; reason: string }
+  | { type: 'ping' } | { type: 'pong' };
+
+export type ToSignallingServer =
+  | { type: 'join'; version: 1; token: string; resumeToken?: string; client?: string }
+  | { type: 'publishOffer'; sdp: string; feeds: PublishedFeed[] }
+  | { type: 'subscribeAnswer'; offerId: string; sdp: string }
+  | { type: 'restartSubscribe' } | { type: 'leave' } | { type: 'ping' } | { type: 'pong' };
+
+const isKind = isOneOf('audio', 'video');
+const isSdp = isText(1, 200_000);
+const isFeed = isShape({ id: isId, kind: isKind, label: isText(0, 128), participantId: isId, codec: isText(1, 32) });
+const isParticipant = isShape({ id: isId, identity: isId, feeds: isListOf(isFeed, 256) });
+const isFeedsOnMids = isListOf(isShape({ mid: isText(1, 16), feedId: isId }), 256);
+const isGrants: Check = (value) =>
+  isListOf(isOneOf('publish', 'subscribe', 'record'), 3)(value) && new Set(value as string[]).size === (value as string[]).length;
+
+export const signallingGuards: Readonly<Record<FromSignallingServer['type'], Check>> = {
+  joined: isShape({
+    version: isOneOf(signallingVersion), sessionId: isId, participantId: isId, identity: isId, grants: isGrants,
+    resumeToken: isText(1, 256), resumed: isFlag, resumeWindowMs: isCount(0, 3_600_000),
+    participants: isListOf(isParticipant, 1000),
+  }),
+  publishAnswer: isShape({ sdp: isSdp, feeds: isFeedsOnMids }),
+  subscribeOffer: isShape({ offerId: isId, sdp: isSdp, feeds: isFeedsOnMids }),
+  participantJoined: isShape({ participant: isParticipant }),
+  participantLeft: isShape({ participantId: isId }),
+  feedAdded: isShape({ feed: isFeed }),
+  feedRemoved: isShape({ feedId: isId }),
+  closing: isClosing,
+  ping: isShape({}),
+  pong: isShape({}),
+  error: isErrorMessage,
+};
+
+export const parseSignalling = (text: string): Parsed<FromSignallingServer> =>
+  parseMessage<FromSignallingServer>(text, maximumSignallingMessage, signallingGuards);

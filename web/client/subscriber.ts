@@ -1,0 +1,69 @@
+// What we receive: one RTCPeerConnection that answers the server's offers, one after the other, and says which feed each
+// m-line carries.
+import type { Result } from './errors';
+import { IceWatch } from './ice_watch';
+import type { Platform } from './platform';
+import type { SubscribeOffer, ToSignallingServer } from './signalling_messages';
+
+export class Subscriber {
+  private connection: RTCPeerConnection | undefined;
+  private watch: IceWatch | undefined;
+  private work: Promise<void> = Promise.resolve();
+  private unsent: ToSignallingServer | undefined;
+  private restartWanted = false;
+  private closed = false;
+
+  constructor(private readonly platform: Platform, private readonly send: (message: ToSignallingServer) => Result,
+              private readonly onTracks: (tracks: ReadonlyMap<string, MediaStreamTrack>) => void) {}
+
+  /** The transport, for statistics. */
+  get peerConnection(): RTCPeerConnection | undefined { return this.connection; }
+
+  handleOffer(offer: SubscribeOffer): void {
+    this.work = this.work.then(() => this.answer(offer)).catch((error: unknown) => {
+      if (!this.closed) console.error('An offer of the server could not be answered:', error);
+    });
+  }
+
+  /** Resumed: what could not be said while signalling was away. */
+  sessionJoined(): void {
+    if (this.unsent !== undefined && this.send(this.unsent).ok) this.unsent = undefined;
+    if (this.restartWanted) this.restart();
+  }
+
+  restart(): void {
+    if (this.connection === undefined || this.closed) return;
+    this.restartWanted = !this.send({ type: 'restartSubscribe' }).ok;
+  }
+
+  close(): void {
+    this.closed = true;
+    this.watch?.close();
+    this.connection?.close();
+  }
+
+  private async answer(offer: SubscribeOffer): Promise<void> {
+    if (this.closed) return;
+    const connection = this.ensureConnection();
+    await connection.setRemoteDescription({ type: 'offer', sdp: offer.sdp });
+    await connection.setLocalDescription(await connection.createAnswer());
+    if (this.closed) return;
+    const sdp = connection.localDescription?.sdp ?? '';
+    const answer: ToSignallingServer = { type: 'subscribeAnswer', offerId: offer.offerId, sdp };
+    this.unsent = this.send(answer).ok ? undefined : answer;
+    const tracks = new Map<string, MediaStreamTrack>();
+    for (const { mid, feedId } of offer.feeds) {
+      const transceiver = connection.getTransceivers().find((candidate) => candidate.mid === mid);
+      if (transceiver !== undefined) tracks.set(feedId, transceiver.receiver.track);
+    }
+    this.onTracks(tracks);
+  }
+
+  private ensureConnection(): RTCPeerConnection {
+    if (this.connection === undefined) {
+      this.connection = this.platform.makePeerConnection();
+      this.watch = new IceWatch(this.connection, this.platform, () => this.restart());
+    }
+    return this.connection;
+  }
+}
