@@ -1,5 +1,5 @@
 // The receiving side of transport-wide congestion control (draft-holmer-rmcat-transport-wide-cc-extensions-01): notes
-// when each packet came and reports it every 50 to 100 ms. One thread: the transport's.
+// when each packet came and reports it 50 ms after the first unreported one. One thread: the transport's.
 #pragma once
 
 #include <cstdint>
@@ -13,23 +13,23 @@ namespace amphi::cc {
 
 class FeedbackGenerator {
  public:
-  static constexpr Duration kInterval = 50ms;       // from the first unreported packet
-  static constexpr std::int64_t kMaxSpan = 1000;    // numbers in one feedback; a wider gap starts over
+  static constexpr Duration kInterval = 50ms;
+  static constexpr std::int64_t kMaxJump = 1000;   // a wider one starts over, without what was not yet reported
+  static constexpr std::int64_t kMaxLate = 64;     // a number that far behind what was reported is still reported
+  static constexpr std::size_t kMaxNumbers = 500;  // in one feedback, so that it fits a datagram
 
-  /// `transport_seq`: the wire's 16 bits. Duplicates, and numbers already reported, are ignored.
+  /// `transport_seq`: the wire's 16 bits. The first arrival of a number counts.
   void on_packet(std::uint16_t transport_seq, Time now);
 
-  /// The feedback due by now; the caller fills in its SSRCs.
+  /// A feedback due by now; the caller fills in its SSRCs. nullopt: drained.
   std::optional<rtp::TransportFeedback> poll(Time now);
   Time next_timeout() const { return deadline_; }  // Time::max(): nothing to report
 
  private:
-  void restart(std::int64_t seq);
-  rtp::TransportFeedback take();
-
-  std::optional<std::int64_t> begin_;   // the first number of the next feedback
-  std::int64_t highest_ = 0;            // extended
-  std::vector<std::optional<Time>> arrivals_;  // from *begin_
+  bool started_ = false;
+  std::int64_t begin_ = 0;                     // the first number of the next feedback
+  std::int64_t highest_ = 0;                   // extended
+  std::vector<std::optional<Time>> arrivals_;  // from begin_; the last one is there
   Time deadline_ = Time::max();
   std::uint8_t count_ = 0;
 };
