@@ -18,6 +18,7 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "recording/drops.h"
 #include "rtp/codec.h"
 #include "rtp/packet.h"
 #include "rtp/rtcp.h"
@@ -94,6 +95,8 @@ class Recorder {
   void handle_storage_error(Error error, Time now);
 
   Duration running_duration(Time now) const;
+  /// What was left out that belongs to no feed; each feed's are in the manifest.
+  const Drops& drops() const;
 
  private:
   struct Impl;

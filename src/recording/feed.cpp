@@ -1,0 +1,174 @@
+#include "recording/feed.h"
+
+#include <chrono>
+#include <cstdio>
+
+namespace amphi::recording {
+namespace {
+
+constexpr Duration kFirstInstant = 100ms;  // feeds that a recording finds are told one after the other
+
+std::int64_t rounded_ms(Duration time) { return std::chrono::round<milliseconds>(time).count(); }
+
+}  // namespace
+
+Feed::Feed(FeedInfo info, Time start, Time now, ParticipantClock& clock, std::deque<Output>& out, FileNumber& files)
+    : start_(start),
+      offset_(now - start <= kFirstInstant ? Duration{0} : now - start),
+      out_(out),
+      files_(files),
+      assembler_(info.codec.name, record_.drops),
+      timeline_(info.codec.clock_rate, start, clock, record_.drops),
+      written_until_(offset_),
+      keyframe_wanted_at_(now - kKeyframeThrottle),
+      keyframe_at_(now) {
+  record_.feed = std::move(info);
+  record_.summary.feed = record_.feed.id;
+  record_.summary.codec = record_.feed.codec;
+  record_.summary.offset_ms = rounded_ms(offset_);
+  if (assembler_.waits_for_keyframe()) want_keyframe(now);
+}
+
+void Feed::handle_packet(rtp::Seq seq, const rtp::RtpHeader& header, ByteView payload, Time now) {
+  if (finished_) return;
+  ++record_.packets;
+  if (ssrc_ && *ssrc_ != header.ssrc) {
+    drain(now, true);
+    reorder_.reset();
+    assembler_.restart();
+    timeline_.restart();
+    begin_gap("restart", 0);
+  }
+  ssrc_ = header.ssrc;
+  switch (reorder_.insert(seq, header, payload, now)) {
+    case ReorderBuffer::Place::next:
+      take_packet(header, payload, now, 0, now);
+      break;
+    case ReorderBuffer::Place::restart:
+      record_.drops.add(Drop::sequence_restart);
+      assembler_.restart();
+      begin_gap("restart", 0);
+      take_packet(header, payload, now, 0, now);
+      break;
+    case ReorderBuffer::Place::held: break;
+    case ReorderBuffer::Place::late: record_.drops.add(Drop::late_packet); break;
+    case ReorderBuffer::Place::duplicate: record_.drops.add(Drop::duplicate_packet); break;
+  }
+  drain(now, false);
+  const bool stale = record_.feed.codec.kind() == rtp::Kind::video && now - keyframe_at_ >= kKeyframeEvery;
+  if (assembler_.waits_for_keyframe() || stale) want_keyframe(now);
+}
+
+void Feed::handle_overflow(std::uint64_t packets) {
+  record_.overflow_packets += packets;
+  overflowed_ = true;
+}
+
+void Feed::handle_timeout(Time now) {
+  if (finished_) return;
+  drain(now, false);
+  if (track_) track_->handle_timeout(now);
+}
+
+Time Feed::next_timeout() const {
+  if (finished_) return Time::max();
+  return std::min(reorder_.next_timeout(), track_ ? track_->next_timeout() : Time::max());
+}
+
+void Feed::drain(Time now, bool flush) {
+  while (auto packet = reorder_.poll(now, flush)) {
+    take_packet(packet->header, packet->payload, packet->arrival, packet->missing_before, now);
+  }
+}
+
+void Feed::take_packet(const rtp::RtpHeader& header, ByteView payload, Time arrival, std::uint64_t missing, Time now) {
+  if (missing > 0) {
+    record_.lost_packets += missing;
+    begin_gap(overflowed_ ? "overflow" : "loss", missing);
+    overflowed_ = false;
+  }
+  const std::uint64_t dropped = dropped_frames();
+  assembler_.add(header, payload, arrival, missing > 0);
+  if (dropped_frames() != dropped) begin_gap("damaged", 0);
+  while (auto frame = assembler_.poll()) take_frame(std::move(*frame), now);
+}
+
+std::uint64_t Feed::dropped_frames() const {
+  return record_.drops[Drop::incomplete_frame] + record_.drops[Drop::frame_before_keyframe] +
+         record_.drops[Drop::malformed_packet] + record_.drops[Drop::oversized_frame];
+}
+
+void Feed::take_frame(Frame frame, Time now) {
+  if (!track_) open_file(frame);
+  const Duration at = timeline_.place(frame.timestamp, frame.arrival);
+  end_gap(at);
+  if (frame.keyframe) keyframe_at_ = now;
+  // Audio ends where it is heard to end; a picture stands until the next.
+  const std::uint32_t samples = record_.feed.codec.kind() == rtp::Kind::audio ? opus_samples(frame.data) : 0;
+  written_until_ = at + nanoseconds(std::int64_t{samples} * 1'000'000'000 / 48'000);
+  ++record_.summary.frames;
+  track_->add(std::move(frame), at - offset_, now);
+  update_record();
+}
+
+void Feed::open_file(const Frame& first) {
+  file_number_ = ++files_;
+  char number[16];
+  std::snprintf(number, sizeof number, "-%02u-", *file_number_);
+  const rtp::Codec& codec = record_.feed.codec;
+  record_.summary.path = std::string(rtp::text(codec.kind())) + number + record_.feed.id.value;
+  record_.summary.path += file_extension(codec.name);
+  record_.summary.width = first.width;
+  record_.summary.height = first.height;
+  track_ = make_track_file(FileAppender(*file_number_, out_), record_.summary.path, codec, first);
+  opened_ = true;
+}
+
+void Feed::begin_gap(std::string_view reason, std::uint64_t packets) {
+  if (!track_) return;  // nothing was there that could have a gap
+  if (!gap_) gap_ = OpenGap{written_until_, reason, 0};
+  gap_->packets += packets;
+}
+
+void Feed::end_gap(Duration to) {
+  if (!gap_) return;
+  const Gap gap{rounded_ms(gap_->from), std::max(rounded_ms(to), rounded_ms(gap_->from)), gap_->reason, gap_->packets};
+  gap_.reset();
+  if (record_.gaps.size() < kMaxGaps) record_.gaps.push_back(gap);
+  else record_.drops.add(Drop::unlisted_gap);
+}
+
+void Feed::want_keyframe(Time now) {
+  if (now - keyframe_wanted_at_ < kKeyframeThrottle) return;
+  keyframe_wanted_at_ = now;
+  out_.emplace_back(KeyframeWanted{record_.feed.id});
+}
+
+void Feed::update_record() {
+  record_.summary.duration_ms = rounded_ms(track_->end());
+  record_.bytes = track_->size();
+}
+
+void Feed::finish(Time now) {
+  if (finished_) return;
+  drain(now, true);
+  finished_ = true;
+  if (!track_) return;
+  if (overflowed_) begin_gap("overflow", 0);
+  const Duration until = now - start_;
+  end_gap(until);
+  track_->finish(until - offset_);
+  update_record();
+  FileAppender(*file_number_, out_).close_and_hash();
+  track_.reset();
+}
+
+void Feed::set_hash(const Sha256Digest& digest) { record_.summary.sha256 = to_hex(digest); }
+
+void Feed::abandon() {
+  finished_ = true;
+  track_.reset();
+  gap_.reset();
+}
+
+}  // namespace amphi::recording

@@ -1,0 +1,85 @@
+// One feed on its way into a file: reorders its packets, makes frames of them, places those on the time line, and opens
+// the track's file at the first frame that a decoder can start from. Keeps the account that the manifest gives of it.
+// Thread: the recorder's.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <optional>
+
+#include "recording/frame_assembler.h"
+#include "recording/manifest.h"
+#include "recording/reorder.h"
+#include "recording/timeline.h"
+#include "recording/track.h"
+
+namespace amphi::recording {
+
+class Feed {
+ public:
+  static constexpr Duration kKeyframeThrottle = 500ms;
+  static constexpr Duration kKeyframeEvery = 10s;  // what one can seek to, where a sender makes none by itself
+  static constexpr std::size_t kMaxGaps = 10'000;
+
+  /// `start`: of the recording; `now`: the track's zero.
+  Feed(FeedInfo info, Time start, Time now, ParticipantClock& clock, std::deque<Output>& out, FileNumber& files);
+
+  void handle_packet(rtp::Seq seq, const rtp::RtpHeader& header, ByteView payload, Time now);
+  void handle_sender_report(rtp::NtpTime ntp, rtp::WireTimestamp timestamp, Time now) {
+    timeline_.handle_sender_report(ntp, timestamp, now);
+  }
+  void handle_overflow(std::uint64_t packets);
+  void handle_timeout(Time now);
+  Time next_timeout() const;
+  /// Uses all that arrived and completes the file, which lasts until `now`.
+  void finish(Time now);
+  void set_hash(const Sha256Digest& digest);
+  /// Storage failed: nothing is written any more; the account stays.
+  void abandon();
+
+  const FeedInfo& info() const { return record_.feed; }
+  const TrackRecord& record() const { return record_; }
+  std::optional<FileNumber> file() const { return file_number_; }
+  bool finished() const { return finished_; }
+  bool take_opened() { return std::exchange(opened_, false); }
+
+ private:
+  struct OpenGap {
+    Duration from;
+    std::string_view reason;
+    std::uint64_t packets = 0;
+  };
+
+  void drain(Time now, bool flush);
+  void take_packet(const rtp::RtpHeader& header, ByteView payload, Time arrival, std::uint64_t missing, Time now);
+  void take_frame(Frame frame, Time now);
+  void open_file(const Frame& first);
+  void begin_gap(std::string_view reason, std::uint64_t packets);
+  void end_gap(Duration to);
+  void want_keyframe(Time now);
+  void update_record();
+  std::uint64_t dropped_frames() const;
+
+  TrackRecord record_;
+  Time start_;
+  Duration offset_;
+  std::deque<Output>& out_;
+  FileNumber& files_;
+
+  ReorderBuffer reorder_;
+  FrameAssembler assembler_;
+  FeedTimeline timeline_;
+  std::unique_ptr<TrackFile> track_;
+  std::optional<FileNumber> file_number_;
+  std::optional<std::uint32_t> ssrc_;
+  bool overflowed_ = false;
+  bool finished_ = false;
+  bool opened_ = false;
+
+  std::optional<OpenGap> gap_;
+  Duration written_until_{};     // on the recording's line: the end of the last frame, as far as it is known
+  Time keyframe_wanted_at_;
+  Time keyframe_at_;
+};
+
+}  // namespace amphi::recording

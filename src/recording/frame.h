@@ -1,0 +1,24 @@
+// One coded frame, whole, as the sender made it: what lies between packets and files.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/time.h"
+#include "rtp/seq.h"
+
+namespace amphi::recording {
+
+struct Frame {
+  rtp::Timestamp timestamp = 0;  // does not wrap; in the codec's clock
+  Time arrival;                  // of its first packet
+  bool keyframe = false;         // always, for audio
+  std::uint32_t width = 0;       // of a video keyframe
+  std::uint32_t height = 0;
+  std::vector<Bytes> sps;        // of an H.264 keyframe: the parameter sets in force
+  std::vector<Bytes> pps;
+  Bytes data;                    // VP8 frame, Opus packet, or H.264 NAL units, each behind its 32-bit length
+};
+
+}  // namespace amphi::recording

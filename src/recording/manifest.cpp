@@ -1,0 +1,192 @@
+#include "recording/manifest.h"
+
+#include <chrono>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+namespace amphi::recording {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json drops_json(const Drops& drops) {
+  Json json = Json::object();
+  drops.for_each([&](std::string_view name, std::uint64_t value) {
+    if (value != 0) json[std::string(name)] = value;
+  });
+  return json;
+}
+
+void put_feed(Json& json, const FeedInfo& feed) {
+  json["feedId"] = feed.id.value;
+  json["participantId"] = feed.participant.value;
+  json["participantIdentity"] = feed.participant_identity;
+  json["label"] = feed.label;
+  json["kind"] = rtp::text(feed.codec.kind());
+  json["codec"] = rtp::text(feed.codec.name);
+  json["clockRate"] = feed.codec.clock_rate;
+  if (feed.codec.channels != 0) json["channels"] = feed.codec.channels;
+}
+
+Json track_json(const TrackRecord& track) {
+  Json json;
+  json["path"] = track.summary.path;
+  put_feed(json, track.feed);
+  json["width"] = track.summary.width;
+  json["height"] = track.summary.height;
+  json["offsetMs"] = track.summary.offset_ms;
+  json["durationMs"] = track.summary.duration_ms;
+  json["frames"] = track.summary.frames;
+  json["bytes"] = track.bytes;
+  json["sha256"] = track.summary.sha256;
+  json["packets"] = track.packets;
+  json["lostPackets"] = track.lost_packets;
+  json["overflowPackets"] = track.overflow_packets;
+  json["dropped"] = drops_json(track.drops);
+  json["gaps"] = Json::array();
+  for (const Gap& gap : track.gaps) {
+    json["gaps"].push_back({{"fromMs", gap.from_ms}, {"toMs", gap.to_ms}, {"reason", gap.reason}, {"packets", gap.packets}});
+  }
+  return json;
+}
+
+/// Reads the fields of one object; a field that is missing or of another type is an error, remembered.
+class Fields {
+ public:
+  explicit Fields(const Json& json) : json_(json) {}
+  bool ok() const { return ok_; }
+
+  const Json* find(const char* name, Json::value_t type) {
+    const auto at = json_.is_object() ? json_.find(name) : json_.end();
+    if (at != json_.end() && at->type() == type) return &*at;
+    ok_ = false;
+    return nullptr;
+  }
+  std::string text(const char* name) {
+    const Json* value = find(name, Json::value_t::string);
+    return value != nullptr ? value->get<std::string>() : std::string();
+  }
+  std::uint64_t count(const char* name) {
+    const Json* value = find(name, Json::value_t::number_unsigned);
+    return value != nullptr ? value->get<std::uint64_t>() : 0;
+  }
+
+ private:
+  const Json& json_;
+  bool ok_ = true;
+};
+
+bool read_track(const Json& json, TrackSummary& track) {
+  Fields fields(json);
+  track.path = fields.text("path");
+  track.feed = FeedId(fields.text("feedId"));
+  const auto codec = rtp::codec_from_text(fields.text("codec"));
+  track.codec.name = codec.value_or(rtp::CodecName::vp8);
+  track.codec.clock_rate = static_cast<std::uint32_t>(fields.count("clockRate"));
+  track.codec.channels = track.codec.kind() == rtp::Kind::audio ? static_cast<std::uint8_t>(fields.count("channels")) : std::uint8_t{0};
+  track.width = static_cast<std::uint32_t>(fields.count("width"));
+  track.height = static_cast<std::uint32_t>(fields.count("height"));
+  track.offset_ms = static_cast<std::int64_t>(fields.count("offsetMs"));
+  track.duration_ms = static_cast<std::int64_t>(fields.count("durationMs"));
+  track.frames = fields.count("frames");
+  track.sha256 = fields.text("sha256");
+  return fields.ok() && codec && is_safe_path_name(track.path);
+}
+
+bool is_plain(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+}
+
+}  // namespace
+
+bool is_safe_path_name(std::string_view name) {
+  if (name.empty() || name.size() > 200 || name.front() == '.') return false;
+  for (const char c : name) {
+    if (!is_plain(c)) return false;
+  }
+  return true;
+}
+
+std::string iso8601(WallTime time) {
+  using namespace std::chrono;
+  const sys_time<milliseconds> at{milliseconds(time.unix_ms)};
+  const auto day = floor<days>(at);
+  const year_month_day date(day);
+  const hh_mm_ss<milliseconds> clock(at - day);
+  char text[64];
+  std::snprintf(text, sizeof text, "%04d-%02u-%02uT%02d:%02d:%02d.%03dZ", static_cast<int>(date.year()),
+                static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()), static_cast<int>(clock.hours().count()),
+                static_cast<int>(clock.minutes().count()), static_cast<int>(clock.seconds().count()),
+                static_cast<int>(clock.subseconds().count()));
+  return text;
+}
+
+std::optional<WallTime> parse_iso8601(std::string_view text) {
+  using namespace std::chrono;
+  constexpr std::string_view kShape = "dddd-dd-ddTdd:dd:dd.dddZ";
+  if (text.size() != kShape.size()) return std::nullopt;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool digit = text[i] >= '0' && text[i] <= '9';
+    if (kShape[i] == 'd' ? !digit : text[i] != kShape[i]) return std::nullopt;
+  }
+  const auto number = [&](std::size_t at, std::size_t count) {
+    int value = 0;
+    for (std::size_t i = at; i < at + count; ++i) value = value * 10 + (text[i] - '0');
+    return value;
+  };
+  const year_month_day date{year(number(0, 4)), month(static_cast<unsigned>(number(5, 2))), day(static_cast<unsigned>(number(8, 2)))};
+  if (!date.ok() || number(11, 2) > 23 || number(14, 2) > 59 || number(17, 2) > 59) return std::nullopt;
+  const auto at = sys_days(date) + hours(number(11, 2)) + minutes(number(14, 2)) + seconds(number(17, 2)) + milliseconds(number(20, 3));
+  return WallTime{at.time_since_epoch().count()};
+}
+
+Bytes write_manifest(const ManifestContent& content) {
+  Json json;
+  json["version"] = 1;
+  json["recordingId"] = content.info.id.value;
+  json["sessionId"] = content.info.session.value;
+  json["requestedBy"] = content.info.requested_by;
+  json["state"] = content.state;
+  json["startedAt"] = iso8601(content.info.started_at);
+  if (content.stopped_at) json["stoppedAt"] = iso8601(*content.stopped_at);
+  json["durationMs"] = content.duration_ms;
+  if (content.error) json["error"] = {{"code", wire_name(content.error->code)}, {"message", content.error->message}};
+  json["tracks"] = Json::array();
+  for (const TrackRecord* track : content.tracks) json["tracks"].push_back(track_json(*track));
+  json["feedsWithoutMedia"] = Json::array();
+  for (const FeedInfo* feed : content.feeds_without_media) {
+    Json entry;
+    put_feed(entry, *feed);
+    json["feedsWithoutMedia"].push_back(std::move(entry));
+  }
+  json["dropped"] = drops_json(content.drops);
+  // A label is a stranger's text: what is no UTF-8 in it must not cost the manifest.
+  return to_bytes(as_bytes(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"));
+}
+
+Result<Manifest> parse_manifest(std::string_view text) {
+  const Json json = Json::parse(text, nullptr, false);
+  if (json.is_discarded() || !json.is_object()) return fail(ErrorCode::malformed, "manifest.json is not a JSON object");
+  Fields fields(json);
+  if (fields.count("version") != 1) return fail(ErrorCode::unsupported, "manifest.json is not of version 1");
+  Manifest manifest;
+  manifest.id = RecordingId(fields.text("recordingId"));
+  manifest.session = SessionId(fields.text("sessionId"));
+  manifest.requested_by = fields.text("requestedBy");
+  manifest.state = fields.text("state");
+  manifest.duration_ms = static_cast<std::int64_t>(fields.count("durationMs"));
+  const auto started = parse_iso8601(fields.text("startedAt"));
+  const auto stopped = json.contains("stoppedAt") ? parse_iso8601(fields.text("stoppedAt")) : WallTime{};
+  const Json* tracks = fields.find("tracks", Json::value_t::array);
+  if (!fields.ok() || !started || !stopped) return fail(ErrorCode::malformed, "manifest.json lacks a field, or has one of a wrong type");
+  manifest.started_at = *started;
+  manifest.stopped_at = *stopped;
+  for (const Json& entry : *tracks) {
+    TrackSummary track;
+    if (!read_track(entry, track)) return fail(ErrorCode::malformed, "manifest.json has a malformed track");
+    manifest.tracks.push_back(std::move(track));
+  }
+  return manifest;
+}
+
+}  // namespace amphi::recording

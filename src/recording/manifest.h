@@ -1,0 +1,50 @@
+// manifest.json: what a recording's folder holds, for people and programs that have nothing else. Version 1; readers ignore
+// what they do not know. All times are milliseconds on the recording's time line. docs/recording-journey.md has the fields.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "recording/drops.h"
+#include "recording/recorder.h"
+
+namespace amphi::recording {
+
+struct Gap {
+  std::int64_t from_ms = 0;
+  std::int64_t to_ms = 0;
+  std::string_view reason;         // "loss", "overflow", "damaged", "restart"
+  std::uint64_t packets = 0;       // known to be missing
+};
+
+struct TrackRecord {
+  TrackSummary summary;
+  FeedInfo feed;
+  std::uint64_t bytes = 0;
+  std::vector<Gap> gaps;
+  std::uint64_t packets = 0;       // received
+  std::uint64_t lost_packets = 0;  // never received
+  std::uint64_t overflow_packets = 0;
+  Drops drops;
+};
+
+struct ManifestContent {
+  RecordingInfo info;
+  std::string_view state;
+  std::optional<WallTime> stopped_at;
+  std::int64_t duration_ms = 0;
+  std::optional<Error> error;
+  std::vector<const TrackRecord*> tracks;
+  std::vector<const FeedInfo*> feeds_without_media;
+  Drops drops;                     // of no track
+};
+
+Bytes write_manifest(const ManifestContent& content);
+
+/// "2026-11-22T08:30:00.250Z", in UTC.
+std::string iso8601(WallTime time);
+std::optional<WallTime> parse_iso8601(std::string_view text);
+
+}  // namespace amphi::recording

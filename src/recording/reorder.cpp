@@ -1,0 +1,58 @@
+#include "recording/reorder.h"
+
+#include <algorithm>
+
+namespace amphi::recording {
+
+ReorderBuffer::Place ReorderBuffer::insert(rtp::Seq seq, const rtp::RtpHeader& header, ByteView payload, Time now) {
+  if (!next_ || seq == *next_) {
+    next_ = seq + 1;
+    refused_ = 0;
+    return Place::next;
+  }
+  if (seq < *next_) {
+    if (++refused_ < kRestartAfter) return Place::late;
+    reset();
+    next_ = seq + 1;
+    return Place::restart;
+  }
+  refused_ = 0;
+  if (held_.contains(seq)) return Place::duplicate;
+  if (held_.empty()) oldest_ = now;
+  held_.emplace(seq, Packet{seq, header, to_bytes(payload), now, 0});
+  bytes_ += payload.size();
+  return Place::held;
+}
+
+std::optional<ReorderBuffer::Packet> ReorderBuffer::poll(Time now, bool flush) {
+  if (held_.empty()) return std::nullopt;
+  const auto first = held_.begin();
+  const bool in_order = first->first == *next_;
+  const bool full = held_.size() > kMaxPackets || bytes_ > kMaxBytes;
+  if (!in_order && !flush && !full && now < oldest_ + kWait) return std::nullopt;
+
+  Packet packet = std::move(first->second);
+  held_.erase(first);
+  bytes_ -= packet.payload.size();
+  if (!in_order) {
+    packet.missing_before = static_cast<std::uint64_t>(packet.seq) - static_cast<std::uint64_t>(*next_);
+  }
+  next_ = packet.seq + 1;
+  if (packet.arrival <= oldest_) find_oldest();
+  return packet;
+}
+
+void ReorderBuffer::find_oldest() {
+  oldest_ = Time::max();
+  for (const auto& [seq, packet] : held_) oldest_ = std::min(oldest_, packet.arrival);
+}
+
+void ReorderBuffer::reset() {
+  held_.clear();
+  bytes_ = 0;
+  next_.reset();
+  oldest_ = Time::max();
+  refused_ = 0;
+}
+
+}  // namespace amphi::recording

@@ -1,0 +1,55 @@
+// Puts one feed's packets in order. A missing packet is waited for (a NACK's answer takes a round trip or two), then its
+// gap is declared and what comes later for it is refused. Bounded in time, packets and bytes. Thread: the recorder's.
+//
+// A packet that is next in order is not copied: `insert` says so and the caller uses it directly, then drains `poll`.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+
+#include "base/bytes.h"
+#include "base/time.h"
+#include "rtp/packet.h"
+#include "rtp/seq.h"
+
+namespace amphi::recording {
+
+class ReorderBuffer {
+ public:
+  static constexpr Duration kWait = 400ms;
+  static constexpr std::size_t kMaxPackets = 2048;
+  static constexpr std::size_t kMaxBytes = 3'000'000;
+  static constexpr int kRestartAfter = 100;  // refused packets in a row: the sender began its numbers anew
+
+  enum class Place { next, held, late, duplicate, restart };
+
+  struct Packet {
+    rtp::Seq seq = 0;
+    rtp::RtpHeader header;
+    Bytes payload;
+    Time arrival;
+    std::uint64_t missing_before = 0;  // packets given up between the one delivered before and this one
+  };
+
+  /// next, restart: use the packet now, it is not kept (restart: as the first of a new run).
+  Place insert(rtp::Seq seq, const rtp::RtpHeader& header, ByteView payload, Time now);
+  /// The next packet in order, of those held; `flush` gives up every gap at once. nullopt: nothing is due.
+  std::optional<Packet> poll(Time now, bool flush = false);
+  Time next_timeout() const { return held_.empty() ? Time::max() : oldest_ + kWait; }
+  std::size_t held() const { return held_.size(); }
+  /// The next packet is the first again; what is held is forgotten.
+  void reset();
+
+ private:
+  void find_oldest();
+
+  std::map<rtp::Seq, Packet> held_;
+  std::size_t bytes_ = 0;
+  std::optional<rtp::Seq> next_;
+  Time oldest_ = Time::max();  // when the first of the held packets came
+  int refused_ = 0;
+};
+
+}  // namespace amphi::recording
