@@ -1,17 +1,20 @@
 #include "cc/bandwidth_estimator.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 
 namespace amphi::cc {
 namespace {
 
 constexpr Duration kLossInterval = 250ms;
-constexpr std::size_t kLossPackets = 20;  // fewer say too little
+constexpr Duration kMaxLossInterval = 1s;
+constexpr std::size_t kLossPackets = 20;  // fewer say too little, until the longer interval is over
+constexpr Duration kLossPause = 300ms;    // and a round trip: before that a decrease cannot show
 constexpr double kLossSmoothing = 0.3;
 constexpr double kHighLoss = 0.10;
 constexpr double kLowLoss = 0.02;
-constexpr double kLossGrowth = 1.05;
+constexpr double kLossGrowth = 1.2;               // a second; the delay-based rate says when it is too much
 constexpr std::int64_t kMaxArrivalJump = 40'000;  // 10 s in 250 us: the receiver's line changed
 
 }  // namespace
@@ -65,18 +68,19 @@ double BandwidthEstimator::unwrap_ms(std::int64_t time_250us) {
 void BandwidthEstimator::update_loss(Time now) {
   if (!loss_since_) loss_since_ = now;
   const std::size_t total = received_ + lost_;
-  if (total < kLossPackets || now - *loss_since_ < kLossInterval) return;
+  const Duration elapsed = now - *loss_since_;
+  if (total == 0 || elapsed < (total < kLossPackets ? kMaxLossInterval : kLossInterval)) return;
   const double share = static_cast<double>(lost_) / static_cast<double>(total);
   loss_ += kLossSmoothing * (share - loss_);
   received_ = lost_ = 0;
   loss_since_ = now;
 
   if (loss_ > kHighLoss) {
-    // What arrives is what the path carries: losses are no reason to send less than that.
-    const double reduced = std::min(loss_bound_bps_, aimd_.bps()) * (1 - 0.5 * loss_);
-    loss_bound_bps_ = std::max(reduced, std::min(loss_bound_bps_, acked_.bps().value_or(0)));
+    if (loss_decreased_ && now - *loss_decreased_ < kLossPause + round_trip_) return;
+    loss_bound_bps_ = std::min(loss_bound_bps_, aimd_.bps()) * (1 - 0.5 * loss_);
+    loss_decreased_ = now;
   } else if (loss_ < kLowLoss) {
-    loss_bound_bps_ *= kLossGrowth;
+    loss_bound_bps_ *= std::pow(kLossGrowth, std::min(std::chrono::duration<double>(elapsed).count(), 1.0));
   }
   loss_bound_bps_ =
       std::clamp(loss_bound_bps_, static_cast<double>(limits_.min_bps), static_cast<double>(limits_.max_bps));

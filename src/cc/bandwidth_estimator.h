@@ -49,6 +49,7 @@ class BandwidthEstimator {
   std::size_t received_ = 0;  // since loss was last updated
   std::size_t lost_ = 0;
   std::optional<Time> loss_since_;
+  std::optional<Time> loss_decreased_;
   Duration round_trip_{0};
 };
 
