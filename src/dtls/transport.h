@@ -2,7 +2,8 @@
 // bytes and a deadline out. The peer's certificate is checked against the fingerprint from the session description
 // (RFC 8122); a mismatch fails the transport, and no key is ever given out.
 //
-// Thread: its owner's. OpenSSL's own retransmission clock is never used (docs/decisions/0003).
+// Thread: its owner's; a Certificate is const data for any thread. OpenSSL's own retransmission clock is never used,
+// and keys come from OpenSSL's random generator, the one source that it trusts.
 #pragma once
 
 #include <array>
@@ -11,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/counters.h"
@@ -72,9 +74,12 @@ class Transport {
  public:
   /// A server may be fed before set_remote_fingerprint: it keeps up to 8 early datagrams (a ClientHello that overtakes
   /// the answer) and goes on once the fingerprint is known.
-  Transport(Role role, std::shared_ptr<const Certificate> certificate);
+  /// `profiles` in order of preference.
+  Transport(Role role, std::shared_ptr<const Certificate> certificate,
+            std::vector<SrtpProfile> profiles = {SrtpProfile::aead_aes_128_gcm, SrtpProfile::aes128_cm_sha1_80});
   ~Transport();
 
+  /// sha-256, sha-384 or sha-512; anything else never matches. Without effect once the handshake is over.
   void set_remote_fingerprint(Fingerprint expected, Time now);
   /// The client sends its ClientHello; called when ICE has a pair. A server ignores it.
   void start(Time now);

@@ -12,8 +12,8 @@ namespace {
 
 constexpr std::size_t kMaxText = 256 * 1024;
 constexpr std::size_t kMaxMedia = 512;
-constexpr std::size_t kMaxOfAKind = 256;      // ssrcs, groups, candidates, extensions, rids of one m-line
-constexpr std::size_t kMaxFeedback = 32;      // of one format
+constexpr std::size_t kMaxOfAKind = 256;  // ssrcs, groups, candidates, extensions, rids of one m-line
+constexpr std::size_t kMaxFeedback = 32;  // of one format
 
 /// What a line does to the description; a text is the reason why it is wrong.
 using Complaint = const char*;
@@ -59,7 +59,7 @@ class Parser {
   Media* media_ = nullptr;
   Transport own_;
   bool mux_ = false;
-  bool media_msid_ = false;  // a=msid wins over a=ssrc:... msid:, whichever comes first
+  bool media_msid_ = false;                   // a=msid wins over a=ssrc:... msid:, whichever comes first
   std::array<std::int16_t, 128> index_of_{};  // of a payload type in media_->formats; -1: none
   std::vector<std::string> wildcard_feedback_;
 };
@@ -112,10 +112,14 @@ Result<SessionDescription> Parser::run(std::string_view text) {
 
 Complaint Parser::line(char type, std::string_view value) {
   switch (type) {
-    case 'o': return media_ ? "o= after m=" : origin(value);
-    case 'm': return media_line(value);
-    case 'a': return attribute(value);
-    default: return kFine;
+    case 'o':
+      return media_ ? "o= after m=" : origin(value);
+    case 'm':
+      return media_line(value);
+    case 'a':
+      return attribute(value);
+    default:
+      return kFine;
   }
 }
 
@@ -277,7 +281,8 @@ Complaint Parser::rtpmap(std::string_view value) {
   const std::string_view encoding = cut(words, '/');
   const auto clock_rate = number<std::uint32_t>(cut(words, '/'));
   const auto channels = words.empty() ? std::uint8_t{0} : number<std::uint8_t>(words);
-  if (!is_number || encoding.empty() || !clock_rate || !channels) return "rtpmap is not <type> <name>/<rate>[/<channels>]";
+  if (!is_number || encoding.empty() || !clock_rate || !channels)
+    return "rtpmap is not <type> <name>/<rate>[/<channels>]";
   if (!found) return kFine;
   found->encoding = encoding;
   found->clock_rate = *clock_rate;
@@ -400,6 +405,8 @@ void Parser::finish_media() {
 
 }  // namespace
 
-Result<SessionDescription> parse(std::string_view text) { return Parser().run(text); }
+Result<SessionDescription> parse(std::string_view text) {
+  return Parser().run(text);
+}
 
 }  // namespace amphi::sdp

@@ -1,9 +1,10 @@
 // Session descriptions: what browsers and GStreamer write is understood, and what is written is read back the same.
+#include "sdp/session_description.h"
+
 #include <gtest/gtest.h>
 
 #include "base/random.h"
 #include "sdp/samples_test.h"
-#include "sdp/session_description.h"
 
 namespace amphi::sdp {
 namespace {
@@ -35,8 +36,7 @@ TEST(SdpParse, understands_an_offer_of_chromium) {
   EXPECT_EQ(audio.kind, MediaKind::audio);
   EXPECT_EQ(audio.port, 54321);
   ASSERT_EQ(audio.formats.size(), 8u);
-  EXPECT_EQ(audio.formats[0],
-            (PayloadFormat{111, "opus", 48000, 2, "minptime=10;useinbandfec=1", {"transport-cc"}}));
+  EXPECT_EQ(audio.formats[0], (PayloadFormat{111, "opus", 48000, 2, "minptime=10;useinbandfec=1", {"transport-cc"}}));
   EXPECT_EQ(audio.formats[1].fmtp, "111/111");
   ASSERT_EQ(audio.candidates.size(), 4u) << "component 2 and nonsense are left out";
   EXPECT_EQ(audio.candidates[0], (Candidate{"1467250027", "udp", 2122260223, "192.0.2.10", 54321, "host", ""}));
@@ -135,8 +135,8 @@ TEST(SdpParse, port_zero_rejects_unless_bundle_only) {
 }
 
 TEST(SdpParse, a_wildcard_is_spread_over_all_formats_wherever_it_stands) {
-  const Media media =
-      video("a=rtcp-fb:* nack\na=rtpmap:96 VP8/90000\na=rtpmap:97 H264/90000\na=rtcp-fb:97 nack\na=rtcp-fb:* ccm fir\n");
+  const Media media = video(
+      "a=rtcp-fb:* nack\na=rtpmap:96 VP8/90000\na=rtpmap:97 H264/90000\na=rtcp-fb:97 nack\na=rtcp-fb:* ccm fir\n");
   ASSERT_EQ(media.formats.size(), 2u);
   EXPECT_EQ(media.formats[0].feedback, (std::vector<std::string>{"nack", "ccm fir"}));
   EXPECT_EQ(media.formats[1].feedback, (std::vector<std::string>{"nack", "ccm fir"}));
@@ -194,8 +194,8 @@ TEST(SdpParse, errors_name_their_line) {
     const auto result = parse(row.text);
     ASSERT_FALSE(result) << row.text;
     EXPECT_EQ(result.error().code, ErrorCode::malformed) << row.text;
-    EXPECT_EQ(result.error().message.rfind("line " + std::to_string(row.line) + ":", 0), 0u)
-        << row.text << "\n" << result.error().message;
+    EXPECT_EQ(result.error().message.rfind("line " + std::to_string(row.line) + ":", 0), 0u) << row.text << "\n"
+                                                                                             << result.error().message;
   }
 }
 
@@ -314,7 +314,9 @@ TEST(SdpHostile, every_truncation_and_random_damage_gives_a_value_or_an_error_wi
   for (const std::string_view sample : {samples::kChromium, samples::kFirefox, samples::kGstreamer}) {
     for (std::size_t length = 0; length < sample.size(); ++length) {
       const auto result = parse(sample.substr(0, length));
-      if (!result) { ASSERT_EQ(result.error().message.rfind("line ", 0), 0u); }
+      if (!result) {
+        ASSERT_EQ(result.error().message.rfind("line ", 0), 0u);
+      }
     }
     for (std::uint64_t seed = 1; seed <= 1000; ++seed) {
       SeededRandom random(seed);

@@ -27,29 +27,40 @@ class Lines {
 
 std::string_view name(MediaKind kind) {
   switch (kind) {
-    case MediaKind::audio: return "audio";
-    case MediaKind::video: return "video";
-    case MediaKind::application: return "application";
+    case MediaKind::audio:
+      return "audio";
+    case MediaKind::video:
+      return "video";
+    case MediaKind::application:
+      return "application";
   }
   return "application";
 }
 
 std::string_view name(Direction direction) {
   switch (direction) {
-    case Direction::sendrecv: return "sendrecv";
-    case Direction::sendonly: return "sendonly";
-    case Direction::recvonly: return "recvonly";
-    case Direction::inactive: return "inactive";
+    case Direction::sendrecv:
+      return "sendrecv";
+    case Direction::sendonly:
+      return "sendonly";
+    case Direction::recvonly:
+      return "recvonly";
+    case Direction::inactive:
+      return "inactive";
   }
   return "inactive";
 }
 
 std::string_view name(Setup setup) {
   switch (setup) {
-    case Setup::unset: return "";
-    case Setup::actpass: return "actpass";
-    case Setup::active: return "active";
-    case Setup::passive: return "passive";
+    case Setup::unset:
+      return "";
+    case Setup::actpass:
+      return "actpass";
+    case Setup::active:
+      return "active";
+    case Setup::passive:
+      return "passive";
   }
   return "";
 }
@@ -104,7 +115,8 @@ void write_media(Lines& out, const Media& media) {
   if (!media.mid.empty()) out.add("a=mid:", media.mid);
   if (media.bundle_only) out.add("a=bundle-only");
   if (rtp || media.direction != Direction::sendrecv) out.add("a=", name(media.direction));
-  for (const Extension& extension : media.extensions) out.add("a=extmap:", std::uint64_t{extension.id}, " ", extension.uri);
+  for (const Extension& extension : media.extensions)
+    out.add("a=extmap:", std::uint64_t{extension.id}, " ", extension.uri);
   if (!media.stream_id.empty() || !media.track_id.empty()) {
     const std::string stream = media.stream_id.empty() ? "-" : media.stream_id;
     out.add("a=msid:", stream, media.track_id.empty() ? "" : " " + media.track_id);

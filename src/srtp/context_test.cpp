@@ -139,7 +139,9 @@ TEST_P(Srtp, every_damaged_bit_is_noticed_and_harms_nothing) {
     bad.buffer[bit / 8] ^= static_cast<std::byte>(1 << bit % 8);
     const Verdict verdict = open(bad);
     ASSERT_TRUE(verdict == Verdict::authentication_failed || verdict == Verdict::malformed) << "bit " << bit;
-    if (bit >= 16) { ASSERT_EQ(verdict, Verdict::authentication_failed) << "bit " << bit; }
+    if (bit >= 16) {
+      ASSERT_EQ(verdict, Verdict::authentication_failed) << "bit " << bit;
+    }
   }
   EXPECT_EQ(open(good), Verdict::ok);
 
@@ -211,7 +213,8 @@ TEST_P(Srtp, too_little_room_is_said_and_touches_nothing) {
 
 TEST_P(Srtp, sequence_numbers_wrap_with_loss_and_reordering) {
   std::vector<Packet> sent;
-  for (std::uint32_t i = 0; i < 70'000 * 2; i += 100) sent.push_back(sealed(rtp(static_cast<std::uint16_t>(60'000 + i))));
+  for (std::uint32_t i = 0; i < 70'000 * 2; i += 100)
+    sent.push_back(sealed(rtp(static_cast<std::uint16_t>(60'000 + i))));
   for (std::size_t i = 0; i + 1 < sent.size(); i += 2) {
     ASSERT_EQ(open(sent[i + 1]), Verdict::ok) << i;
     ASSERT_EQ(open(sent[i]), Verdict::ok) << i;
@@ -228,8 +231,9 @@ TEST_P(Srtp, many_sources_share_a_context_and_their_number_has_a_limit) {
 }
 
 TEST(SrtpKnownAnswers, the_bytes_are_those_of_the_standards) {
-  // Master key and salt of RFC 3711 B.3 (GCM takes the first 12 bytes of the salt, RFC 7714 11); the answers were computed
-  // from both texts with nothing but AES-ECB and HMAC, by a program checked against RFC 3711 B.3 and RFC 7714 16.1.1.
+  // Master key and salt of RFC 3711 B.3 (GCM takes the first 12 bytes of the salt, RFC 7714 11); the answers were
+  // computed from both texts with nothing but AES-ECB and HMAC, by a program checked against RFC 3711 B.3 and RFC
+  // 7714 16.1.1.
   const Bytes cm = from_hex("e1f97a0d3e018be0d64fa32c06de41390ec675ad498afeebb6960b3aabe6");
   const Bytes gcm(cm.begin(), cm.begin() + 28);
   const std::string rtp_plain = "800f1234decafbadcafebabeabababababababababababababababab";

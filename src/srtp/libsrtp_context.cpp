@@ -43,19 +43,27 @@ using Session = std::unique_ptr<srtp_ctx_t, Deallocate>;
 
 Verdict verdict(srtp_err_status_t status) {
   switch (status) {
-    case srtp_err_status_ok: return Verdict::ok;
+    case srtp_err_status_ok:
+      return Verdict::ok;
     case srtp_err_status_replay_fail:
     case srtp_err_status_replay_old:
-    case srtp_err_status_pkt_idx_old: return Verdict::replayed;
+    case srtp_err_status_pkt_idx_old:
+      return Verdict::replayed;
     case srtp_err_status_auth_fail:
-    case srtp_err_status_cipher_fail: return Verdict::authentication_failed;
-    default: return Verdict::malformed;
+    case srtp_err_status_cipher_fail:
+      return Verdict::authentication_failed;
+    default:
+      return Verdict::malformed;
   }
 }
 
-bool is_version_2(ByteView packet) { return (static_cast<std::uint8_t>(packet[0]) & 0xc0) == 0x80; }
+bool is_version_2(ByteView packet) {
+  return (static_cast<std::uint8_t>(packet[0]) & 0xc0) == 0x80;
+}
 
-std::uint32_t ssrc_at(ByteView packet, std::size_t offset) { return ByteReader(packet.subspan(offset)).u32(); }
+std::uint32_t ssrc_at(ByteView packet, std::size_t offset) {
+  return ByteReader(packet.subspan(offset)).u32();
+}
 
 class LibsrtpContext final : public Context {
  public:
@@ -135,7 +143,9 @@ Result<Session> make_session(Profile profile, ByteView master, srtp_ssrc_type_t 
 
 }  // namespace
 
-std::size_t master_length(Profile profile) { return profile == Profile::aead_aes_128_gcm ? 28 : 30; }
+std::size_t master_length(Profile profile) {
+  return profile == Profile::aead_aes_128_gcm ? 28 : 30;
+}
 
 Result<std::unique_ptr<Context>> make_context(Profile profile, ByteView local, ByteView remote) {
   if (profile != Profile::aead_aes_128_gcm && profile != Profile::aes128_cm_sha1_80) {
