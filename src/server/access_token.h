@@ -1,0 +1,45 @@
+// Access tokens: JWT (RFC 7519), HS256 only, with the claims of docs/protocol.md. libjwt checks the signature; what may
+// reach it, which algorithm is taken and what the claims must be is decided here. Thread: any; pure functions.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/ids.h"
+#include "base/result.h"
+#include "base/time.h"
+
+namespace amphi::server {
+
+struct Grants {
+  bool publish = false;
+  bool subscribe = false;
+  bool record = false;
+  bool operator==(const Grants&) const = default;
+};
+std::vector<std::string> names(const Grants& grants);
+/// nullopt-like: an unknown name is an error.
+Result<Grants> parse_grants(const std::vector<std::string>& names);
+
+struct AccessToken {
+  SessionId session;
+  std::string identity;
+  Grants grants;
+  std::int64_t expires_at = 0;  // seconds since 1970
+  std::string name;             // may be empty
+};
+
+constexpr std::size_t kMaxTokenSize = 8192;
+constexpr std::size_t kMinKeySize = 32;  // RFC 7518 3.2: at least as long as the hash
+
+/// Every refusal is `unauthorized`, with a sentence that says what was wrong and repeats nothing of the token.
+Result<AccessToken> verify_token(std::string_view token, ByteView key, WallTime now);
+/// Errors: invalid_argument (an empty or unsafe session, an empty identity, a short key).
+Result<std::string> make_token(const AccessToken& claims, ByteView key);
+
+/// What may name a session in an address and a folder on disk: 1 to 64 of [A-Za-z0-9_-] and dots that do not lead.
+bool is_session_name(std::string_view name);
+
+}  // namespace amphi::server

@@ -1,0 +1,148 @@
+#include "server/access_token.h"
+
+#include <gtest/gtest.h>
+#include <openssl/hmac.h>
+
+#include <nlohmann/json.hpp>
+
+namespace amphi::server {
+namespace {
+
+const std::string kKey(32, 'k');
+constexpr WallTime kNow{1'700'000'000'000};
+constexpr std::int64_t kLater = 1'700'000'060;
+
+std::string base64url(std::string_view in) {
+  static constexpr char kAlphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+  std::string out;
+  std::uint32_t bits = 0;
+  int count = 0;
+  for (const unsigned char c : in) {
+    bits = bits << 8 | c;
+    count += 8;
+    while (count >= 6) out += kAlphabet[bits >> (count -= 6) & 63];
+  }
+  if (count > 0) out += kAlphabet[bits << (6 - count) & 63];
+  return out;
+}
+
+/// A token made by hand, independently of the library, with any header and claims.
+std::string sign(const std::string& header, const std::string& claims, const EVP_MD* hash = EVP_sha256(),
+                 const std::string& key = kKey) {
+  const std::string body = base64url(header) + "." + base64url(claims);
+  unsigned char mac[EVP_MAX_MD_SIZE];
+  unsigned size = 0;
+  HMAC(hash, key.data(), static_cast<int>(key.size()), reinterpret_cast<const unsigned char*>(body.data()), body.size(),
+       mac, &size);
+  return body + "." + base64url({reinterpret_cast<const char*>(mac), size});
+}
+
+const std::string kHs256 = R"({"alg":"HS256","typ":"JWT"})";
+std::string claims(const std::string& changed = "{}") {
+  nlohmann::json all{{"session", "demo"}, {"identity", "Dr. Adeyemi"}, {"grants", {"publish", "record"}}, {"exp", kLater}};
+  all.merge_patch(nlohmann::json::parse(changed));
+  return all.dump();
+}
+
+TEST(AccessToken, what_was_made_is_read_back) {
+  AccessToken made{SessionId("ses_1"), "Zoë", {true, false, true}, kLater, "Theatre 4"};
+  const auto text = make_token(made, as_bytes(kKey));
+  ASSERT_TRUE(text);
+  const auto read = verify_token(*text, as_bytes(kKey), kNow);
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(read->session, made.session);
+  EXPECT_EQ(read->identity, "Zoë");
+  EXPECT_EQ(read->grants, made.grants);
+  EXPECT_EQ(read->expires_at, kLater);
+  EXPECT_EQ(read->name, "Theatre 4");
+}
+
+TEST(AccessToken, a_token_signed_elsewhere_is_taken) {
+  const auto read = verify_token(sign(kHs256, claims()), as_bytes(kKey), kNow);
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(read->session.value, "demo");
+  EXPECT_TRUE(read->grants.publish);
+  EXPECT_FALSE(read->grants.subscribe);
+}
+
+TEST(AccessToken, everything_else_is_refused_as_unauthorized) {
+  const std::string good = sign(kHs256, claims());
+  const std::string body = good.substr(0, good.rfind('.'));
+  const std::string none = base64url(R"({"alg":"none"})") + "." + base64url(claims());
+  struct Row {
+    const char* why;
+    std::string token;
+  };
+  const std::vector<Row> rows{
+      {"empty", ""},
+      {"expired now", sign(kHs256, claims(R"({"exp":1700000000})"))},
+      {"expired long ago", sign(kHs256, claims(R"({"exp":-5})"))},
+      {"no expiry", sign(kHs256, claims(R"({"exp":null})"))},
+      {"expiry as text", sign(kHs256, claims(R"({"exp":"1800000000"})"))},
+      {"expiry as a fraction", sign(kHs256, claims(R"({"exp":1800000000.5})"))},
+      {"wrong key", sign(kHs256, claims(), EVP_sha256(), std::string(32, 'x'))},
+      {"alg none, no signature", none + "."},
+      {"alg none, two parts", none},
+      {"alg none, with a signature", sign(R"({"alg":"none"})", claims())},
+      {"HS384", sign(R"({"alg":"HS384"})", claims(), EVP_sha384())},
+      {"HS512", sign(R"({"alg":"HS512"})", claims(), EVP_sha512())},
+      {"RS256 in name only", sign(R"({"alg":"RS256"})", claims())},
+      {"no alg", sign(R"({"typ":"JWT"})", claims())},
+      {"alg is a number", sign(R"({"alg":5})", claims())},
+      {"no session", sign(kHs256, claims(R"({"session":null})"))},
+      {"session is a path", sign(kHs256, claims(R"({"session":"../etc"})"))},
+      {"session is a number", sign(kHs256, claims(R"({"session":4})"))},
+      {"no identity", sign(kHs256, claims(R"({"identity":null})"))},
+      {"empty identity", sign(kHs256, claims(R"({"identity":""})"))},
+      {"no grants", sign(kHs256, claims(R"({"grants":null})"))},
+      {"grants as text", sign(kHs256, claims(R"({"grants":"publish"})"))},
+      {"claims are an array", sign(kHs256, "[1,2]")},
+      {"claims are garbage", sign(kHs256, "{{{{")},
+      {"signature cut", good.substr(0, good.size() - 4)},
+      {"no signature", body + "."},
+      {"one part", "abcdef"},
+      {"dots", ".."},
+      {"not base64url", "a b.c d.e f"},
+      {"binary", std::string("\0\xff.\x01.\x02", 7)},
+      {"huge", std::string(4000, 'A') + "." + std::string(4000, 'A') + "." + std::string(4000, 'A')},
+  };
+  for (const auto& row : rows) {
+    const auto read = verify_token(row.token, as_bytes(kKey), kNow);
+    ASSERT_FALSE(read) << row.why;
+    EXPECT_EQ(read.error().code, ErrorCode::unauthorized) << row.why;
+    EXPECT_FALSE(read.error().message.empty()) << row.why;
+  }
+}
+
+TEST(AccessToken, no_changed_character_of_a_token_gets_through) {
+  const std::string good = sign(kHs256, claims());
+  for (std::size_t at = 0; at < good.size() - 1; ++at) {  // the last one carries two bits that mean nothing
+    std::string bad = good;
+    bad[at] = bad[at] == 'A' ? 'B' : 'A';
+    EXPECT_FALSE(verify_token(bad, as_bytes(kKey), kNow)) << at;
+  }
+  for (std::size_t size = 0; size < good.size(); ++size)
+    EXPECT_FALSE(verify_token(good.substr(0, size), as_bytes(kKey), kNow)) << size;
+}
+
+TEST(AccessToken, a_grant_from_the_future_gives_nothing) {
+  const auto read = verify_token(sign(kHs256, claims(R"({"grants":["own_the_building","subscribe",7]})")), as_bytes(kKey), kNow);
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->grants, (Grants{false, true, false}));
+}
+
+TEST(AccessToken, is_not_made_from_what_would_not_be_taken) {
+  const AccessToken good{SessionId("demo"), "a", {}, kLater, ""};
+  EXPECT_FALSE(make_token(good, as_bytes("short key")));
+  for (const char* session : {"", "a/b", "..", ".a", "a b", "ä"}) {
+    AccessToken bad = good;
+    bad.session = SessionId(session);
+    EXPECT_FALSE(make_token(bad, as_bytes(kKey))) << session;
+  }
+  AccessToken nobody = good;
+  nobody.identity.clear();
+  EXPECT_FALSE(make_token(nobody, as_bytes(kKey)));
+}
+
+}  // namespace
+}  // namespace amphi::server

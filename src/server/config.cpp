@@ -1,0 +1,210 @@
+#include "server/config.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <optional>
+#include <toml++/toml.h>
+
+#include "runtime/file_writer.h"
+
+namespace amphi::server {
+namespace {
+
+/// Both sources fill these; what neither names keeps ServeConfig's default.
+struct Options {
+  std::optional<std::string> listen, recordings, web, key_file, tls_cert, tls_key, ready_file;
+  std::optional<std::int64_t> port, media_port, workers;
+  std::optional<std::vector<std::string>> media_addresses;
+  std::optional<bool> dev;
+};
+
+template <class Visit>
+void each_text(Options& o, Visit visit) {
+  visit("listen", o.listen, "address to take HTTP and WebSocket at");
+  visit("recordings", o.recordings, "folder for recordings");
+  visit("web", o.web, "folder of the web page to serve");
+  visit("key-file", o.key_file, "file with the key of access tokens: hexadecimal, at least 32 bytes");
+  visit("tls-cert", o.tls_cert, "certificate chain (PEM): turns TLS on");
+  visit("tls-key", o.tls_key, "the certificate's private key (PEM)");
+  visit("ready-file", o.ready_file, "written once the server listens: JSON with its address");
+}
+template <class Visit>
+void each_number(Options& o, Visit visit) {
+  visit("port", o.port, 0, 65535, "port of HTTP and WebSocket; 0: any free one");
+  visit("media-port", o.media_port, 0, 65535, "first UDP port; worker n takes the n-th after it; 0: any free ones");
+  visit("workers", o.workers, 0, 256, "media workers; 0: one for each core");
+}
+
+std::optional<std::string> read_toml(const std::string& path, Options& o) {
+  const toml::parse_result parsed = [&]() -> toml::parse_result { return toml::parse_file(path); }();
+  const toml::table& table = parsed;
+  std::optional<std::string> mistake;
+  std::vector<std::string> known{"media-address", "dev"};
+  const auto complain = [&](const char* name, const char* expected) {
+    if (!mistake) mistake = path + ": " + name + " must be " + expected;
+  };
+  each_text(o, [&](const char* name, auto& value, const char*) {
+    known.emplace_back(name);
+    if (!table.contains(name)) return;
+    value = table[name].value_exact<std::string>();
+    if (!value) complain(name, "a text");
+  });
+  each_number(o, [&](const char* name, auto& value, std::int64_t least, std::int64_t most, const char*) {
+    known.emplace_back(name);
+    if (!table.contains(name)) return;
+    value = table[name].value_exact<std::int64_t>();
+    if (!value || *value < least || *value > most) complain(name, "a number in its range");
+  });
+  if (table.contains("dev")) {
+    o.dev = table["dev"].value_exact<bool>();
+    if (!o.dev) complain("dev", "true or false");
+  }
+  if (const auto* node = table.get("media-address")) {
+    o.media_addresses.emplace();
+    if (const auto one = node->value_exact<std::string>()) o.media_addresses->push_back(*one);
+    else if (const auto* many = node->as_array())
+      for (const auto& entry : *many) o.media_addresses->push_back(entry.value_or(std::string()));
+    else complain("media-address", "a text or an array of texts");
+  }
+  for (const auto& [key, value] : table) {
+    const std::string name(key.str());
+    if (!mistake && std::find(known.begin(), known.end(), name) == known.end()) mistake = path + ": unknown option " + name;
+  }
+  return mistake;
+}
+
+template <class T, class U>
+void apply(const std::optional<T>& from, U& to) {
+  if (from) to = static_cast<U>(*from);
+}
+
+void apply(const Options& o, ServeConfig& config) {
+  apply(o.listen, config.listen);
+  apply(o.recordings, config.recordings);
+  apply(o.web, config.web);
+  apply(o.key_file, config.key_file);
+  apply(o.tls_cert, config.tls_cert);
+  apply(o.tls_key, config.tls_key);
+  apply(o.ready_file, config.ready_file);
+  apply(o.port, config.port);
+  apply(o.media_port, config.media_port);
+  apply(o.workers, config.workers);
+  apply(o.media_addresses, config.media_addresses);
+  apply(o.dev, config.dev);
+}
+
+/// The first thing that can never work; empty: none.
+std::string mistake_in(const ServeConfig& config) {
+  if (!Address::parse(config.listen, 0)) return "--listen must be an IP address, not '" + config.listen + "'";
+  for (const auto& address : config.media_addresses)
+    if (!Address::parse(address, 0)) return "--media-address must be an IP address, not '" + address + "'";
+  if (config.tls_cert.empty() != config.tls_key.empty()) return "--tls-cert and --tls-key belong together";
+  if (config.recordings.empty()) return "--recordings must name a folder";
+  if (!config.dev && config.key_file.empty())
+    return "There is no key for access tokens. Give one with --key-file FILE (for example: openssl rand -hex 32 > FILE),\n"
+           "or use --dev for a key of its own on loopback.";
+  if (config.dev && config.listen != "127.0.0.1" && config.listen != "::1") return "--dev listens on loopback only";
+  return {};
+}
+
+void add_serve(CLI::App& app, std::string& config_file, Options& flags) {
+  app.add_option("--config", config_file, "TOML file with any of these options, named alike")->check(CLI::ExistingFile);
+  each_text(flags, [&](const char* name, auto& value, const char* help) {
+    app.add_option_function<std::string>(std::string("--") + name, [&value](const std::string& v) { value = v; }, help);
+  });
+  each_number(flags, [&](const char* name, auto& value, std::int64_t least, std::int64_t most, const char* help) {
+    app.add_option_function<std::int64_t>(std::string("--") + name, [&value](const std::int64_t& v) { value = v; }, help)
+        ->check(CLI::Range(least, most));
+  });
+  app.add_option_function<std::vector<std::string>>(
+         "--media-address", [&flags](const std::vector<std::string>& v) { flags.media_addresses = v; },
+         "address for media; repeat it for more (default: every interface's)")
+      ->expected(1, 64);
+  app.add_flag_function("--dev", [&flags](std::int64_t) { flags.dev = true; }, "own key, loopback only, a ready link");
+}
+
+Command finish_serve(const std::string& config_file, const Options& flags) {
+  ServeConfig config;
+  if (!config_file.empty()) {
+    Options file;
+    try {
+      if (const auto mistake = read_toml(config_file, file)) return Exit{*mistake, 2};
+    } catch (const toml::parse_error& error) {
+      return Exit{config_file + ": line " + std::to_string(error.source().begin.line) + ": " +
+                      std::string(error.description()), 2};
+    }
+    apply(file, config);
+  }
+  apply(flags, config);
+  if (const std::string mistake = mistake_in(config); !mistake.empty()) return Exit{mistake, 2};
+  return config;
+}
+
+}  // namespace
+
+Command parse_command(std::vector<std::string> arguments) {
+  // `serve` is the default: `amphi-server --dev` is `amphi-server serve --dev`.
+  const bool names_one = !arguments.empty() && (arguments[0] == "serve" || arguments[0] == "token" ||
+                                                arguments[0] == "--help" || arguments[0] == "-h");
+  if (!names_one) arguments.insert(arguments.begin(), "serve");
+
+  CLI::App app("Amphi media server: forwards live feeds between participants and records them.", "amphi-server");
+  app.require_subcommand(1);
+  std::string config_file;
+  Options flags;
+  auto* serve = app.add_subcommand("serve", "run the server (the default)");
+  add_serve(*serve, config_file, flags);
+
+  TokenConfig token;
+  std::vector<std::string> grants{"publish", "subscribe"};
+  auto* make = app.add_subcommand("token", "print an access token");
+  auto* key = make->add_option_group("key")->require_option(1);
+  key->add_option("--key-file", token.key_file, "file with the key, as the server has it");
+  key->add_option("--key", token.key_hex, "the key in hexadecimal");
+  make->add_option("--session", token.claims.session.value, "the session it is for")->required();
+  make->add_option("--identity", token.claims.identity, "who it is for; people see it")->required();
+  make->add_option("--name", token.claims.name, "a longer name");
+  make->add_option("--grants", grants, "publish,subscribe,record")->delimiter(',');
+  make->add_option("--valid-seconds", token.valid_seconds, "how long it is valid")->check(CLI::Range(1L, 315360000L));
+
+  std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
+  try {
+    app.parse(arguments);
+  } catch (const CLI::ParseError& error) {
+    std::ostringstream out, problem;
+    const int status = app.exit(error, out, problem);
+    return Exit{out.str() + problem.str(), status == 0 ? 0 : 2};
+  }
+  if (serve->parsed()) return finish_serve(config_file, flags);
+  const auto parsed = parse_grants(grants);
+  if (!parsed) return Exit{parsed.error().message, 2};
+  token.claims.grants = *parsed;
+  return token;
+}
+
+Result<Bytes> parse_key(std::string_view text) {
+  const auto is_space = [](char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; };
+  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
+  const auto digit = [](char c) {
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+  };
+  Bytes key;
+  for (std::size_t i = 0; i + 1 < text.size(); i += 2) {
+    if (digit(text[i]) < 0 || digit(text[i + 1]) < 0) return fail(ErrorCode::invalid_argument, "the key is not hexadecimal");
+    key.push_back(static_cast<std::byte>(digit(text[i]) << 4 | digit(text[i + 1])));
+  }
+  if (text.size() % 2 || key.size() < kMinKeySize)
+    return fail(ErrorCode::invalid_argument, "the key must be at least 64 hexadecimal digits, two for each byte");
+  return key;
+}
+
+Result<Bytes> read_key_file(const std::string& path) {
+  const auto text = runtime::read_file(path, 4096);
+  if (!text) return tl::unexpected(text.error());
+  auto key = parse_key(*text);
+  if (!key) return fail(key.error().code, path + ": " + key.error().message);
+  return key;
+}
+
+}  // namespace amphi::server

@@ -1,0 +1,53 @@
+// What amphi-server is told: flags and a TOML file, both the same options; a flag wins over the file. Pure but for the
+// files named in it. Thread: main, before any other exists.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/net.h"
+#include "base/result.h"
+#include "server/access_token.h"
+
+namespace amphi::server {
+
+struct ServeConfig {
+  std::string listen = "127.0.0.1";
+  std::uint16_t port = 7880;                // 0: any free one
+  std::vector<std::string> media_addresses; // empty: every interface's; with dev loopback only
+  std::uint16_t media_port = 0;             // worker n takes media_port + n; 0: any free ones
+  unsigned workers = 0;                     // 0: one for each core
+  std::string recordings = "recordings";
+  std::string web;                          // empty: no page is served
+  std::string key_file;
+  std::string tls_cert, tls_key;
+  std::string ready_file;
+  bool dev = false;
+};
+
+struct TokenConfig {
+  std::string key_file;
+  std::string key_hex;
+  AccessToken claims;              // expires_at is filled in by the caller
+  std::int64_t valid_seconds = 3600;
+};
+
+/// Nothing to do but print `text` and leave with `status`: --help, or a mistake.
+struct Exit {
+  std::string text;
+  int status = 0;
+};
+
+using Command = std::variant<ServeConfig, TokenConfig, Exit>;
+
+/// `arguments` without the program's name.
+Command parse_command(std::vector<std::string> arguments);
+
+/// Keys are hexadecimal text of at least 32 bytes, surrounded by any white space.
+Result<Bytes> parse_key(std::string_view hex);
+Result<Bytes> read_key_file(const std::string& path);
+
+}  // namespace amphi::server

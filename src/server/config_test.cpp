@@ -1,0 +1,125 @@
+#include "server/config.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+namespace amphi::server {
+namespace {
+
+const std::string kHex(64, 'a');
+
+class ConfigTest : public ::testing::Test {
+ protected:
+  std::string file(const std::string& name, const std::string& content) {
+    const auto path = std::filesystem::temp_directory_path() / ("amphi-config-" + std::to_string(getpid()) + name);
+    std::ofstream(path) << content;
+    made_.push_back(path);
+    return path.string();
+  }
+  void TearDown() override {
+    for (const auto& path : made_) std::filesystem::remove(path);
+  }
+  std::vector<std::filesystem::path> made_;
+};
+
+ServeConfig served(const std::vector<std::string>& arguments) {
+  const Command command = parse_command(arguments);
+  const auto* exit = std::get_if<Exit>(&command);
+  EXPECT_EQ(exit, nullptr) << (exit ? exit->text : "");
+  return exit ? ServeConfig{} : std::get<ServeConfig>(command);
+}
+
+Exit refused(const std::vector<std::string>& arguments) {
+  const Command command = parse_command(arguments);
+  EXPECT_TRUE(std::holds_alternative<Exit>(command)) << (arguments.empty() ? "" : arguments.back());
+  return std::holds_alternative<Exit>(command) ? std::get<Exit>(command) : Exit{};
+}
+
+TEST_F(ConfigTest, serve_is_the_default_command) {
+  EXPECT_TRUE(served({"--dev"}).dev);
+  EXPECT_TRUE(served({"serve", "--dev"}).dev);
+  const auto config = served({"--key-file", "k"});
+  EXPECT_EQ(config.listen, "127.0.0.1");
+  EXPECT_EQ(config.port, 7880);
+  EXPECT_FALSE(config.dev);
+}
+
+TEST_F(ConfigTest, every_flag_arrives) {
+  const auto config = served({"serve", "--listen", "192.0.2.1", "--port", "0", "--media-address", "192.0.2.1", "--media-address",
+                              "2001:db8::1", "--media-port", "40000", "--workers", "3", "--recordings", "/r", "--web", "/w",
+                              "--key-file", "/k", "--tls-cert", "/c", "--tls-key", "/p", "--ready-file", "/f"});
+  EXPECT_EQ(config.listen, "192.0.2.1");
+  EXPECT_EQ(config.port, 0);
+  EXPECT_EQ(config.media_addresses, (std::vector<std::string>{"192.0.2.1", "2001:db8::1"}));
+  EXPECT_EQ(config.media_port, 40000);
+  EXPECT_EQ(config.workers, 3u);
+  EXPECT_EQ(config.recordings + config.web + config.key_file, "/r/w/k");
+  EXPECT_EQ(config.tls_cert + config.tls_key + config.ready_file, "/c/p/f");
+}
+
+TEST_F(ConfigTest, a_file_sets_the_same_options_and_a_flag_wins_over_it) {
+  const auto path = file("a.toml", "port = 1234\nlisten = \"::1\"\nmedia-address = [\"127.0.0.1\"]\ndev = true\nworkers = 2\n");
+  const auto config = served({"--config", path, "--port", "99"});
+  EXPECT_EQ(config.port, 99);
+  EXPECT_EQ(config.listen, "::1");
+  EXPECT_EQ(config.media_addresses, std::vector<std::string>{"127.0.0.1"});
+  EXPECT_EQ(config.workers, 2u);
+  EXPECT_TRUE(config.dev);
+}
+
+TEST_F(ConfigTest, every_mistake_is_told_and_ends_with_status_2) {
+  struct Row {
+    std::vector<std::string> arguments;
+    const char* told;
+  };
+  const std::vector<Row> rows{
+      {{}, "--key-file"},
+      {{"--port", "70000"}, "port"},
+      {{"--dev", "--workers", "-1"}, "workers"},
+      {{"--nonsense"}, "nonsense"},
+      {{"--dev", "--listen", "localhost"}, "--listen"},
+      {{"--dev", "--listen", "0.0.0.0"}, "loopback"},
+      {{"--dev", "--media-address", "nowhere"}, "--media-address"},
+      {{"--dev", "--tls-cert", "c"}, "--tls-key"},
+      {{"--dev", "--config", "/does/not/exist"}, "/does/not/exist"},
+      {{"--config", file("b.toml", "dev = true\nprot = 1\n")}, "prot"},
+      {{"--config", file("c.toml", "dev = true\nport = \"1\"\n")}, "port"},
+      {{"--config", file("d.toml", "dev = true\nport = 99999\n")}, "port"},
+      {{"--config", file("e.toml", "dev = = true\n")}, "line 1"},
+      {{"token", "--session", "s", "--identity", "i"}, "key"},
+      {{"token", "--key", kHex, "--identity", "i"}, "session"},
+      {{"token", "--key", kHex, "--session", "s", "--identity", "i", "--grants", "fly"}, "fly"},
+  };
+  for (const auto& row : rows) {
+    const Exit exit = refused(row.arguments);
+    EXPECT_EQ(exit.status, 2) << exit.text;
+    EXPECT_NE(exit.text.find(row.told), std::string::npos) << row.told << " in: " << exit.text;
+  }
+  EXPECT_EQ(refused({"--help"}).status, 0);
+}
+
+TEST_F(ConfigTest, a_token_is_asked_for_with_its_claims) {
+  const Command command = parse_command({"token", "--key", kHex, "--session", "s", "--identity", "i", "--grants",
+                                         "publish,record", "--valid-seconds", "60"});
+  ASSERT_TRUE(std::holds_alternative<TokenConfig>(command));
+  const auto& token = std::get<TokenConfig>(command);
+  EXPECT_EQ(token.claims.session.value, "s");
+  EXPECT_EQ(token.claims.grants, (Grants{true, false, true}));
+  EXPECT_EQ(token.valid_seconds, 60);
+}
+
+TEST_F(ConfigTest, a_key_is_hexadecimal_and_long_enough) {
+  EXPECT_EQ(parse_key(" " + kHex + "\n").value_or(Bytes{}), Bytes(32, std::byte{0xaa}));
+  for (const std::string& bad : {std::string(), std::string(62, 'a'), std::string(65, 'a'), std::string(64, 'g')})
+    EXPECT_FALSE(parse_key(bad)) << bad;
+  EXPECT_TRUE(read_key_file(file("key", kHex + "\n")));
+  const auto missing = read_key_file("/does/not/exist");
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().code, ErrorCode::not_found);
+}
+
+}  // namespace
+}  // namespace amphi::server
