@@ -70,7 +70,8 @@ struct TransportFeedback {
   std::uint8_t feedback_count = 0;
   struct Arrival {
     std::uint16_t seq = 0;                    // the transport-wide number
-    std::optional<std::int64_t> time_250us;   // arrival in units of 250 us on the receiver's line; nullopt: not received
+    /// Arrival in units of 250 us on the receiver's line; nullopt: not received. On the wire it wraps at 32 bits.
+    std::optional<std::int64_t> time_250us;
   };
   std::vector<Arrival> arrivals;              // contiguous sequence numbers
 };
