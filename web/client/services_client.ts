@@ -210,7 +210,8 @@ export class ServicesClient implements ConnectionMachine<ServicesOutput> {
     }
     if (message.type === 'closing') return this.abandonAfterClosing(now);
     if (message.type === 'pong') return;
-    if ((message.type === 'welcome') !== (connection.phase === 'greeting')) {
+    const expected = message.type === 'welcome' ? connection.phase === 'greeting' : connection.services.includes('recording');
+    if (!expected) {
       this.drops.unexpected += 1;
       return;
     }

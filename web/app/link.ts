@@ -1,0 +1,36 @@
+// What the page's own address says: the token after `#`, and the query's flags.
+import type { VideoCodec } from '@amphi/client';
+
+export type SourceName = 'camera' | 'microphone' | 'screen';
+const sourceNames: readonly SourceName[] = ['camera', 'microphone', 'screen'];
+
+export interface Link {
+  /** Empty: the link has none. */
+  readonly token: string;
+  /** Given: join at once and share these. */
+  readonly publish: readonly SourceName[] | undefined;
+  readonly codec: VideoCodec;
+}
+
+export function readLink(address: string): Link {
+  const url = new URL(address);
+  const publish = url.searchParams.get('publish')?.split(',');
+  return {
+    token: new URLSearchParams(url.hash.slice(1)).get('token') ?? '',
+    publish: publish && sourceNames.filter((name) => publish.includes(name)),
+    codec: url.searchParams.get('codec')?.toLowerCase() === 'h264' ? 'H264' : 'VP8',
+  };
+}
+
+/** What the token says about its bearer, only to show it before joining: the server is who checks it. */
+export function peekIntoToken(token: string): { readonly identity: string; readonly grants: readonly string[] } {
+  try {
+    const payload = token.split('.')[1] ?? '';
+    const bytes = Uint8Array.from(atob(payload.replaceAll('-', '+').replaceAll('_', '/')), (char) => char.charCodeAt(0));
+    const claims = JSON.parse(new TextDecoder().decode(bytes)) as Record<string, unknown>;
+    const grants = Array.isArray(claims['grants']) ? claims['grants'].filter((grant) => typeof grant === 'string') : [];
+    return { identity: typeof claims['identity'] === 'string' ? claims['identity'] : '', grants };
+  } catch {
+    return { identity: '', grants: [] };
+  }
+}

@@ -1,0 +1,24 @@
+import { expect, test } from 'vitest';
+import { formatDuration } from './format';
+import { peekIntoToken, readLink } from './link';
+
+test.each([
+  [0, '00:00:00.0'], [99, '00:00:00.0'], [100, '00:00:00.1'], [59_999, '00:00:59.9'], [3_661_050, '01:01:01.0'],
+  [360_000_000, '100:00:00.0'], [-5, '00:00:00.0'],
+])('%d ms reads %s', (milliseconds, text) => expect(formatDuration(milliseconds)).toBe(text));
+
+test('a link gives its token, and joins by itself only when it says what to share', () => {
+  expect(readLink('http://h/s/a#token=x.y.z')).toEqual({ token: 'x.y.z', publish: undefined, codec: 'VP8' });
+  expect(readLink('http://h/s/a?publish=microphone,nonsense,camera&codec=h264#token=x')).toEqual({
+    token: 'x', publish: ['camera', 'microphone'], codec: 'H264',
+  });
+  expect(readLink('http://h/s/a?publish=')).toEqual({ token: '', publish: [], codec: 'VP8' });
+});
+
+test('a token shows whose it is, and a broken one shows nothing', () => {
+  const claims = btoa(unescape(encodeURIComponent(JSON.stringify({ identity: 'Zoë', grants: ['record', 7] }))));
+  expect(peekIntoToken(`e30.${claims.replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')}.sig`)).toEqual({
+    identity: 'Zoë', grants: ['record'],
+  });
+  for (const token of ['', 'x', 'a.b.c', 'e30.bnVsbA.s']) expect(peekIntoToken(token)).toEqual({ identity: '', grants: [] });
+});
