@@ -104,6 +104,8 @@ std::optional<Transmit> Network::poll(Time now) {
   return std::move(under_way_.extract(under_way_.begin()).mapped());
 }
 
-Time Network::next_timeout() const { return under_way_.empty() ? Time::max() : under_way_.begin()->first.first; }
+Time Network::next_timeout() const {
+  return under_way_.empty() ? Time::max() : under_way_.begin()->first.first;
+}
 
 }  // namespace amphi::testing

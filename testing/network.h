@@ -20,14 +20,14 @@ namespace amphi::testing {
 
 struct Conditions {
   Duration delay{};
-  Duration jitter{};               // uniform in [0, jitter), added to delay; alone it never reorders
-  double loss = 0;                 // of each packet, independently
-  double burst_start = 0;          // Gilbert's model: each packet may begin a burst in which everything is lost ...
-  double burst_end = 0.25;         // ... and each packet within it may end it: bursts of 1/burst_end packets
+  Duration jitter{};        // uniform in [0, jitter), added to delay; alone it never reorders
+  double loss = 0;          // of each packet, independently
+  double burst_start = 0;   // Gilbert's model: each packet may begin a burst in which everything is lost ...
+  double burst_end = 0.25;  // ... and each packet within it may end it: bursts of 1/burst_end packets
   double duplicate = 0;
-  double reorder = 0;              // of each packet to be late by `reorder_delay` without holding up later ones
+  double reorder = 0;  // of each packet to be late by `reorder_delay` without holding up later ones
   Duration reorder_delay = 30ms;
-  std::uint64_t bits_per_second = 0;  // 0: no bottleneck
+  std::uint64_t bits_per_second = 0;    // 0: no bottleneck
   std::size_t queue_bytes = 64 * 1024;  // before the bottleneck; what does not fit is dropped
   bool partitioned = false;
 };
@@ -59,7 +59,7 @@ class Network {
   using Direction = std::pair<Address, Address>;
   struct Link {
     bool in_burst = false;
-    Time free_at{};     // when the bottleneck has sent what it holds
+    Time free_at{};  // when the bottleneck has sent what it holds
     Time last_arrival{};
   };
 

@@ -18,6 +18,8 @@
 
 namespace amphi::ice {
 
+class Machine;
+
 struct Credentials {
   std::string ufrag;     // RFC 8445 5.3: at least 4 characters
   std::string password;  // at least 22
@@ -35,6 +37,9 @@ struct Candidate {
 std::uint32_t host_priority(std::uint16_t local_preference);
 
 enum class Role { lite_controlled, full_controlling };
+/// waiting: no remote credentials yet. checking: no pair yet. connected: a pair is selected and its peer was heard of
+/// within 5 s. disconnected: not so; the pair still carries media. failed: not for 30 s, and nothing may be sent until
+/// a restart (RFC 7675 5.1).
 enum class State { waiting, checking, connected, disconnected, failed };
 
 /// The pair that carries media now.
@@ -49,7 +54,17 @@ struct StateChanged {
 };
 using Output = std::variant<Transmit, StateChanged>;
 
-enum class Drop { malformed, bad_integrity, unknown_user, unknown_transaction, unexpected_address, role_conflict, count_ };
+/// expired: authenticated, but consent was lost and only a restart can give it again (RFC 7675 5.1).
+enum class Drop {
+  malformed,
+  bad_integrity,
+  unknown_user,
+  unknown_transaction,
+  unexpected_address,
+  role_conflict,
+  expired,
+  count_
+};
 std::string_view counter_name(Drop drop);
 
 class Agent {
@@ -64,8 +79,12 @@ class Agent {
   /// nominated: RFC 8445 9). A lite agent needs only the ufrag and password, never candidates.
   void set_remote(Credentials credentials, std::vector<Candidate> candidates, Time now);
   void add_remote_candidate(Candidate candidate, Time now);
-  /// New local credentials: an ICE restart begins here (RFC 8445 9).
+  /// New local credentials: an ICE restart begins here (RFC 8445 9). The remote ones that belong to it come afterwards,
+  /// by set_remote.
   void restart(Time now);
+  /// The host addresses after a change of network. A selected pair whose address is gone counts as silent at once, and
+  /// a controlling agent looks for another; new credentials need `restart` as well.
+  void set_local(std::vector<Address> local, Time now);
 
   bool accepts(ByteView data) const noexcept;
   void handle_input(const Datagram& in, Time now);
@@ -76,12 +95,11 @@ class Agent {
   State state() const;
   std::optional<Pair> selected() const;
   const Counters<Drop>& drops() const;
-  /// Round trip of the last answered check or consent request; zero: none yet.
+  /// Round trip of the last answered check or consent request; zero: none yet (a lite agent sends none).
   Duration round_trip() const;
 
  private:
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
+  std::unique_ptr<Machine> machine_;
 };
 
 }  // namespace amphi::ice

@@ -20,14 +20,14 @@ enum class Class : std::uint8_t { request, indication, success, error };
 struct Message {
   Class message_class = Class::request;
   TransactionId transaction{};
-  std::string username;                            // USERNAME
-  std::optional<Address> mapped;                   // XOR-MAPPED-ADDRESS
-  std::optional<std::uint32_t> priority;           // PRIORITY
-  bool use_candidate = false;                      // USE-CANDIDATE
-  std::optional<std::uint64_t> ice_controlling;    // ICE-CONTROLLING tie-breaker
-  std::optional<std::uint64_t> ice_controlled;     // ICE-CONTROLLED tie-breaker
-  std::uint16_t error_code = 0;                    // ERROR-CODE: 400, 401, 487, ...
-  bool has_integrity = false;                      // a MESSAGE-INTEGRITY was present (check with verify)
+  std::string username;                          // USERNAME
+  std::optional<Address> mapped;                 // XOR-MAPPED-ADDRESS
+  std::optional<std::uint32_t> priority;         // PRIORITY
+  bool use_candidate = false;                    // USE-CANDIDATE
+  std::optional<std::uint64_t> ice_controlling;  // ICE-CONTROLLING tie-breaker
+  std::optional<std::uint64_t> ice_controlled;   // ICE-CONTROLLED tie-breaker
+  std::uint16_t error_code = 0;                  // ERROR-CODE: 400, 401, 487, ...
+  bool has_integrity = false;                    // a MESSAGE-INTEGRITY was present (check with verify)
   bool has_fingerprint = false;
 };
 

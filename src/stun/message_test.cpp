@@ -195,8 +195,8 @@ TEST(Stun, finds_the_local_ufrag_without_verifying) {
   const struct {
     std::string username;
     std::optional<std::string_view> ufrag;
-  } rows[] = {{"abcd:efgh", "abcd"}, {"abcd:", "abcd"}, {":efgh", ""}, {"abcd", std::nullopt}, {"", std::nullopt},
-              {"a:b:c", "a"}};
+  } rows[] = {{"abcd:efgh", "abcd"},  {"abcd:", "abcd"},  {":efgh", ""},
+              {"abcd", std::nullopt}, {"", std::nullopt}, {"a:b:c", "a"}};
   for (const auto& row : rows) {
     Message message;
     message.username = row.username;

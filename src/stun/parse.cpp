@@ -74,17 +74,22 @@ bool read_attribute(const Attribute& attribute, Message& message) {
       if (message.error_code == 0) message.error_code = static_cast<std::uint16_t>(hundreds * 100 + number);
       return true;
     }
-    case wire::kPriority: return read_integer(value, message.priority);
-    case wire::kIceControlling: return read_integer(value, message.ice_controlling);
-    case wire::kIceControlled: return read_integer(value, message.ice_controlled);
+    case wire::kPriority:
+      return read_integer(value, message.priority);
+    case wire::kIceControlling:
+      return read_integer(value, message.ice_controlling);
+    case wire::kIceControlled:
+      return read_integer(value, message.ice_controlled);
     case wire::kUseCandidate:
       message.use_candidate = true;
       return value.empty();
     case wire::kMappedAddress:
     case wire::kUnknownAttributes:
     case wire::kRealm:
-    case wire::kNonce: return true;  // understood, and of no use to ICE
-    default: return attribute.type >= wire::kFirstOptional;
+    case wire::kNonce:
+      return true;  // understood, and of no use to ICE
+    default:
+      return attribute.type >= wire::kFirstOptional;
   }
 }
 

@@ -31,10 +31,14 @@ void write_xor_mapped(ByteWriter& out, const Address& address, const Transaction
 
 std::string_view reason(std::uint16_t code) {
   switch (code) {
-    case 400: return "Bad Request";
-    case 401: return "Unauthorized";
-    case 487: return "Role Conflict";
-    default: return "Error";
+    case 400:
+      return "Bad Request";
+    case 401:
+      return "Unauthorized";
+    case 487:
+      return "Role Conflict";
+    default:
+      return "Error";
   }
 }
 
