@@ -67,7 +67,8 @@ SslContext make_context(X509* certificate, EVP_PKEY* key) {
   SSL_CTX_set_verify(c, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
   SSL_CTX_set_cert_verify_callback(c, &check_peer, nullptr);
   SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF);
-  SSL_CTX_set_options(c, SSL_OP_NO_QUERY_MTU | SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION);
+  SSL_CTX_set_options(
+      c, SSL_OP_NO_QUERY_MTU | SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE);
   const bool made = SSL_CTX_set_min_proto_version(c, DTLS1_2_VERSION) == 1 &&
                     SSL_CTX_set_max_proto_version(c, DTLS1_2_VERSION) == 1 &&
                     SSL_CTX_set_cipher_list(c, kCiphers) == 1 && SSL_CTX_use_certificate(c, certificate) == 1 &&
