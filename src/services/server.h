@@ -37,7 +37,10 @@ std::string_view counter_name(ServerDrop drop);
 
 /// What survives a restart: read from the recordings' manifests by the owner.
 struct Restored {
-  std::uint64_t revision = 0;      // at least the last one given out (owner persists: see on_revision)
+  // Nobody stores revisions: the owner gives the wall clock at the server's start, in ms since 1970, and the session counts
+  // on from there. A session changes less than once a millisecond, so this grows over restarts, as long as the wall clock
+  // was not set back by more than the time that the server was down.
+  std::uint64_t revision = 0;
   std::int64_t total_ms = 0;       // all finished recordings of the session
   std::string last_recording_id;
 };
@@ -47,15 +50,22 @@ class ServerSession {
   ServerSession(SessionId session, Restored restored, Random& random);
   ~ServerSession();
 
-  /// An authenticated connection: greeted with `welcome` and the snapshot.
+  /// An authenticated connection (its `hello` was the owner's to read): greeted with `welcome` and the snapshot.
   void connection_opened(ConnectionNumber connection, Caller caller, Time now);
+  /// After CloseConnection this is not needed, and harmless.
   void connection_closed(ConnectionNumber connection, Time now);
   void handle_message(ConnectionNumber connection, std::string_view text, Time now);
 
+  /// A graceful end: everybody is told `closing`, and every connection is closed. The recording is the owner's to finish.
+  void close(std::string_view reason, Time now);
+
   /// What came of StartRecording and StopRecording. `started_at` is the recording's zero on the server's line.
+  /// Anything about a recording that is not the current one is ignored.
   void recording_started(const RecordingId& id, Time started_at, Time now);
-  /// Finished by request, or by itself with an error. `duration` is the recording's final one.
+  /// Finished by request, or by itself with an error. `duration` is the recording's final one; the session's total never
+  /// becomes less than what was told to anybody before (the frozen value of `stopping`, a beat).
   void recording_finished(const RecordingId& id, Duration duration, std::optional<Error> error, Time now);
+  /// It could not start. Who asked is told why; nothing has changed for the others.
   void recording_refused(const RecordingId& id, Error error, Time now);
   /// The server (REST, shutdown) asks like any participant would.
   void request_recording(bool on, const std::string& identity, Time now);

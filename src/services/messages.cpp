@@ -1,0 +1,259 @@
+// Reading and writing by nlohmann-json, whose exceptions are never switched on; its types stay in this file.
+#include "services/messages.h"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+namespace amphi::services {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr std::int64_t kMaxInteger = 9007199254740991;  // 2^53 - 1: what JavaScript's numbers hold exactly
+constexpr std::size_t kMaxId = 128;
+constexpr std::size_t kMaxRequestId = 64;
+constexpr std::size_t kMaxText = 1024;
+constexpr std::size_t kMaxToken = 8192;
+constexpr std::size_t kMaxServices = 64;
+
+/// The schemas count characters, not bytes.
+std::size_t characters(std::string_view text) {
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+}
+
+std::string shortened(std::string_view text, std::size_t limit) {
+  std::size_t end = 0;
+  for (std::size_t seen = 0; end < text.size(); ++end) {
+    if ((static_cast<unsigned char>(text[end]) & 0xC0) != 0x80 && ++seen > limit) break;
+  }
+  return std::string(text.substr(0, end));
+}
+
+/// Reads the fields of one object. The first field that does not fit is remembered; the values read after it are worthless.
+class Fields {
+ public:
+  explicit Fields(const Json& object) : object_(object) {}
+
+  std::string text(const char* name, std::size_t least, std::size_t most) {
+    const Json* value = find(name);
+    if (value == nullptr || !value->is_string()) return wrong(name), std::string();
+    const auto& text = value->get_ref<const std::string&>();
+    const std::size_t length = characters(text);
+    if (length < least || length > most) wrong(name);
+    return text;
+  }
+  std::string optional_text(const char* name, std::size_t least, std::size_t most) {
+    return find(name) == nullptr ? std::string() : text(name, least, most);
+  }
+  bool boolean(const char* name) {
+    const Json* value = find(name);
+    if (value == nullptr || !value->is_boolean()) return wrong(name), false;
+    return value->get<bool>();
+  }
+  std::int64_t integer(const char* name, std::int64_t least, std::int64_t most) {
+    const Json* value = find(name);
+    if (value == nullptr) return wrong(name), 0;
+    if (value->is_number_unsigned() && value->get<std::uint64_t>() > static_cast<std::uint64_t>(most)) {
+      return wrong(name), 0;
+    }
+    std::int64_t number = 0;
+    if (value->is_number_integer()) {
+      number = value->get<std::int64_t>();
+    } else if (value->is_number_float()) {  // 1.0 is an integer to JSON
+      const double real = value->get<double>();
+      if (!(std::abs(real) <= static_cast<double>(kMaxInteger)) || real != std::floor(real)) return wrong(name), 0;
+      number = static_cast<std::int64_t>(real);
+    } else {
+      return wrong(name), 0;
+    }
+    if (number < least || number > most) wrong(name);
+    return number;
+  }
+  std::vector<std::string> texts(const char* name, std::size_t most, std::size_t longest) {
+    std::vector<std::string> list;
+    const Json* value = find(name);
+    if (value == nullptr || !value->is_array() || value->size() > most) return wrong(name), list;
+    for (const Json& item : *value) {
+      if (!item.is_string()) return wrong(name), list;
+      const auto& text = item.get_ref<const std::string&>();
+      if (text.empty() || characters(text) > longest) return wrong(name), list;
+      list.push_back(text);
+    }
+    return list;
+  }
+  Error error_here() {
+    const std::string code = text("code", 1, 64);
+    const bool readable = std::all_of(code.begin(), code.end(), [](char c) { return (c >= 'a' && c <= 'z') || c == '_'; });
+    if (!readable) wrong("code");
+    return Error{error_code_from_wire(code), text("message", 0, kMaxText)};
+  }
+  std::optional<Error> optional_error(const char* name) {
+    const Json* value = find(name);
+    if (value == nullptr) return std::nullopt;
+    if (!value->is_object()) return wrong(name), std::nullopt;
+    Fields inner(*value);
+    Error error = inner.error_here();
+    if (!inner.wrong_.empty()) wrong(name);
+    return error;
+  }
+  bool has(const char* name) const { return find(name) != nullptr; }
+  void wrong(std::string_view name) {
+    if (wrong_.empty()) wrong_ = name;
+  }
+  const std::string& wrong_field() const { return wrong_; }
+
+ private:
+  const Json* find(const char* name) const {
+    const auto found = object_.find(name);
+    return found == object_.end() ? nullptr : &*found;
+  }
+
+  const Json& object_;
+  std::string wrong_;
+};
+
+Message read_state(Fields& in) {
+  RecordingStateMessage message;
+  RecordingSnapshot& state = message.snapshot;
+  state.revision = static_cast<std::uint64_t>(in.integer("revision", 0, kMaxInteger));
+  state.on = in.boolean("on");
+  const std::string phase = in.text("phase", 1, 16);
+  if (phase == "off") {
+    state.phase = Phase::off;
+  } else if (phase == "recording") {
+    state.phase = Phase::recording;
+  } else if (phase == "stopping") {
+    state.phase = Phase::stopping;
+  } else {
+    in.wrong("phase");
+  }
+  if (state.on != (state.phase != Phase::off)) in.wrong("on");
+  state.total_ms = in.integer("totalMs", 0, kMaxInteger);
+  state.recording_id = in.optional_text("recordingId", 1, kMaxId);
+  state.changed_by = in.optional_text("changedBy", 1, kMaxId);
+  state.error = in.optional_error("error");
+  message.request_id = in.optional_text("requestId", 1, kMaxRequestId);
+  return message;
+}
+
+void check_version(Fields& in) {
+  if (in.integer("version", 0, kMaxInteger) != kVersion) in.wrong("version");
+}
+
+/// nullopt: the type is not known.
+std::optional<Message> read(std::string_view type, Fields& in) {
+  if (type == "recording.request") {
+    std::string id = in.text("requestId", 1, kMaxRequestId);
+    return RecordingRequest{std::move(id), in.boolean("on")};
+  }
+  if (type == "recording.response") {
+    RecordingResponse response{in.text("requestId", 1, kMaxRequestId), in.optional_error("error")};
+    if (in.boolean("ok") == response.error.has_value()) in.wrong("error");
+    return response;
+  }
+  if (type == "recording.state") return read_state(in);
+  if (type == "beat") {
+    const auto revision = static_cast<std::uint64_t>(in.integer("revision", 0, kMaxInteger));
+    return Beat{revision, in.integer("totalMs", 0, kMaxInteger)};
+  }
+  if (type == "ping") return Ping{};
+  if (type == "pong") return Pong{};
+  if (type == "hello") {
+    check_version(in);
+    std::string token = in.text("token", 1, kMaxToken);
+    return Hello{std::move(token), in.text("participantId", 1, kMaxId)};
+  }
+  if (type == "welcome") {
+    check_version(in);
+    Welcome welcome{in.text("sessionId", 1, kMaxId), in.texts("services", kMaxServices, 64), {}};
+    welcome.heartbeat = milliseconds(in.integer("heartbeatMs", 100, 8000));
+    return welcome;
+  }
+  if (type == "closing") return Closing{in.text("reason", 0, kMaxText)};
+  if (type == "error") {
+    ErrorMessage message{in.error_here(), in.boolean("fatal"), {}};
+    message.in_reply_to = in.optional_text("inReplyTo", 0, 64);
+    return message;
+  }
+  return std::nullopt;
+}
+
+// ------------------------------------------------------------------------------------------------------------ writing
+
+Json json_of(const Error& error) {
+  return {{"code", wire_name(error.code)}, {"message", shortened(error.message, kMaxText)}};
+}
+
+std::string_view name_of(Phase phase) {
+  switch (phase) {
+    case Phase::off: return "off";
+    case Phase::recording: return "recording";
+    case Phase::stopping: return "stopping";
+  }
+  return "off";
+}
+
+Json json_of(const Hello& m) {
+  return {{"type", "hello"}, {"version", kVersion}, {"token", m.token}, {"participantId", m.participant_id}};
+}
+Json json_of(const Welcome& m) {
+  return {{"type", "welcome"},
+          {"version", kVersion},
+          {"sessionId", m.session_id},
+          {"services", m.services},
+          {"heartbeatMs", to_ms(m.heartbeat)}};
+}
+Json json_of(const RecordingRequest& m) {
+  return {{"type", "recording.request"}, {"requestId", m.request_id}, {"on", m.on}};
+}
+Json json_of(const RecordingResponse& m) {
+  Json json = {{"type", "recording.response"}, {"requestId", m.request_id}, {"ok", !m.error.has_value()}};
+  if (m.error) json["error"] = json_of(*m.error);
+  return json;
+}
+Json json_of(const RecordingStateMessage& m) {
+  const RecordingSnapshot& s = m.snapshot;
+  Json json = {{"type", "recording.state"}, {"revision", s.revision}, {"on", s.on}, {"phase", name_of(s.phase)}};
+  json["totalMs"] = s.total_ms;
+  if (!s.recording_id.empty()) json["recordingId"] = s.recording_id;
+  if (!s.changed_by.empty()) json["changedBy"] = shortened(s.changed_by, kMaxId);
+  if (s.error) json["error"] = json_of(*s.error);
+  if (!m.request_id.empty()) json["requestId"] = m.request_id;
+  return json;
+}
+Json json_of(const Beat& m) { return {{"type", "beat"}, {"revision", m.revision}, {"totalMs", m.total_ms}}; }
+Json json_of(const Ping&) { return {{"type", "ping"}}; }
+Json json_of(const Pong&) { return {{"type", "pong"}}; }
+Json json_of(const Closing& m) { return {{"type", "closing"}, {"reason", shortened(m.reason, kMaxText)}}; }
+Json json_of(const ErrorMessage& m) {
+  Json json = json_of(m.error);
+  json["type"] = "error";
+  json["fatal"] = m.fatal;
+  if (!m.in_reply_to.empty()) json["inReplyTo"] = shortened(m.in_reply_to, 64);
+  return json;
+}
+
+}  // namespace
+
+Decoded decode(std::string_view text) {
+  if (text.size() > kMaxMessageSize) return Malformed{"A message is at most 16 KiB.", {}};
+  const Json json = Json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object()) return Malformed{"A message is a JSON object.", {}};
+  const auto type = json.find("type");
+  if (type == json.end() || !type->is_string()) return Malformed{"A message has a `type`.", {}};
+  const auto& name = type->get_ref<const std::string&>();
+  Fields fields(json);
+  std::optional<Message> message = read(name, fields);
+  if (!message) return UnknownType{shortened(name, 64)};
+  if (!fields.wrong_field().empty()) return Malformed{"`" + fields.wrong_field() + "` is missing or wrong.", name};
+  return std::move(*message);
+}
+
+std::string encode(const Message& message) {
+  return std::visit(
+      [](const auto& m) { return json_of(m).dump(-1, ' ', false, Json::error_handler_t::replace); }, message);
+}
+
+}  // namespace amphi::services

@@ -1,0 +1,376 @@
+// The server machine by itself: what it tells whom, in which order, and what it refuses.
+#include "services/server.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <nlohmann/json.hpp>
+
+namespace amphi::services {
+namespace {
+
+using Json = nlohmann::json;
+
+/// One ServerSession, what it sent to each connection (pongs and beats apart), and what it asked its owner for.
+struct World {
+  SeededRandom random{1};
+  ServerSession server{SessionId("ses_1"), Restored{1000, 5000, "rec_old"}, random};
+  Time now = Time{} + 1h;
+  std::map<ConnectionNumber, std::vector<Json>> inbox;
+  std::map<ConnectionNumber, std::vector<Json>> beats;
+  std::map<ConnectionNumber, Error> closed;
+  std::vector<StartRecording> starts;
+  std::vector<StopRecording> stops;
+
+  void drain() {
+    while (auto output = server.poll_output()) {
+      if (auto* text = std::get_if<SendText>(&*output)) {
+        EXPECT_FALSE(closed.contains(text->connection)) << "sent after the close: " << text->text;
+        Json json = Json::parse(text->text);
+        (json.at("type") == "beat" ? beats : inbox)[text->connection].push_back(std::move(json));
+      } else if (auto* close = std::get_if<CloseConnection>(&*output)) {
+        closed[close->connection] = close->reason;
+      } else if (auto* start = std::get_if<StartRecording>(&*output)) {
+        starts.push_back(*start);
+      } else {
+        stops.push_back(std::get<StopRecording>(*output));
+      }
+    }
+  }
+  void open(ConnectionNumber number, const std::string& who, bool may_record = true) {
+    server.connection_opened(number, Caller{ParticipantId("par_" + who), who, may_record}, now);
+    drain();
+  }
+  void open_quietly(ConnectionNumber number, const std::string& who, bool may_record = true) {
+    open(number, who, may_record);
+    inbox[number].clear();
+  }
+  void receive(ConnectionNumber from, const std::string& text) {
+    server.handle_message(from, text, now);
+    drain();
+  }
+  void request(ConnectionNumber from, const std::string& id, bool on) {
+    receive(from, Json{{"type", "recording.request"}, {"requestId", id}, {"on", on}}.dump());
+  }
+  void started() {
+    server.recording_started(starts.back().id, now, now);
+    drain();
+  }
+  void finished(Duration duration, std::optional<Error> error = {}) {
+    server.recording_finished(starts.back().id, duration, std::move(error), now);
+    drain();
+  }
+  void wait(Duration duration) {
+    const Time until = now + duration;
+    while (server.next_timeout() <= until) {
+      now = std::max(now, server.next_timeout());
+      server.handle_timeout(now);
+      drain();
+    }
+    now = until;
+  }
+  /// What came since the last call, as "type" or "type/detail".
+  std::vector<std::string> news(ConnectionNumber number) {
+    std::vector<std::string> words;
+    for (const Json& m : std::exchange(inbox[number], {})) {
+      std::string word = m.at("type");
+      if (word == "recording.state") {
+        word = m.at("phase").get<std::string>() + "@" + std::to_string(m.at("totalMs").get<int>());
+        if (m.contains("requestId")) word += "/" + m.at("requestId").get<std::string>();
+        if (m.contains("error")) word += "!" + m.at("error").at("code").get<std::string>();
+      } else if (word == "recording.response") {
+        word = m.at("requestId").get<std::string>() + "=" + (m.at("ok") ? "ok" : m.at("error").at("code").get<std::string>());
+      } else if (word == "error") {
+        word += "=" + m.at("code").get<std::string>() + (m.at("fatal") ? "!" : "");
+      }
+      words.push_back(word);
+    }
+    return words;
+  }
+};
+
+using Words = std::vector<std::string>;
+
+TEST(ServicesServer, greets_with_welcome_and_the_restored_snapshot) {
+  World w;
+  w.open(1, "Ana");
+  ASSERT_EQ(w.inbox[1].size(), 2u);
+  EXPECT_EQ(w.inbox[1][0].at("services"), Json::array({"recording"}));
+  EXPECT_EQ(w.inbox[1][0].at("heartbeatMs"), 1000);
+  EXPECT_EQ(w.inbox[1][1].at("revision"), 1001);
+  EXPECT_EQ(w.inbox[1][1].at("recordingId"), "rec_old");
+  EXPECT_EQ(w.news(1), (Words{"welcome", "off@5000"}));
+}
+
+TEST(ServicesServer, says_on_only_when_the_recording_has_started) {
+  World w;
+  w.open_quietly(1, "Ana");
+  w.open_quietly(2, "Ben");
+  w.request(1, "r1", true);
+  ASSERT_EQ(w.starts.size(), 1u);
+  EXPECT_EQ(w.starts[0].requested_by, "Ana");
+  w.wait(3s);
+  EXPECT_EQ(w.news(1), Words{});
+  EXPECT_FALSE(w.server.snapshot(w.now).on);
+  w.started();
+  EXPECT_TRUE(w.server.snapshot(w.now).on);
+  EXPECT_EQ(w.server.snapshot(w.now).changed_by, "Ana");
+  EXPECT_EQ(w.news(1), (Words{"recording@5000/r1", "r1=ok"}));
+  EXPECT_EQ(w.news(2), (Words{"recording@5000"}));
+}
+
+TEST(ServicesServer, stopping_freezes_the_total_and_off_is_said_when_the_files_are_complete) {
+  World w;
+  w.open_quietly(1, "Ana");
+  w.open_quietly(2, "Ben");
+  w.request(1, "r1", true);
+  w.started();
+  w.wait(2500ms);
+  EXPECT_EQ(w.beats[2].back().at("totalMs").get<int>() % 1000, 0);
+  w.news(1), w.news(2);
+  w.request(2, "s1", false);
+  EXPECT_EQ(w.stops.size(), 1u);
+  EXPECT_EQ(w.news(1), (Words{"stopping@7500"}));
+  EXPECT_EQ(w.news(2), (Words{"stopping@7500"}));
+  w.wait(700ms);
+  EXPECT_EQ(w.server.snapshot(w.now).total_ms, 7500);
+  EXPECT_TRUE(w.server.snapshot(w.now).on);
+  w.finished(2480ms);
+  EXPECT_EQ(w.news(1), (Words{"off@7500"})) << "never less than what was frozen";
+  EXPECT_EQ(w.news(2), (Words{"off@7500/s1", "s1=ok"}));
+  w.request(1, "r2", true), w.started(), w.wait(1s), w.request(1, "s2", false), w.news(1);
+  w.finished(1020ms);
+  EXPECT_EQ(w.news(1), (Words{"off@8520/s2", "s2=ok"})) << "the files' duration where it is more";
+}
+
+TEST(ServicesServer, a_request_acts_once_and_its_repetition_is_answered_alike) {
+  World w;
+  w.open_quietly(1, "Ana");
+  w.request(1, "r1", true), w.request(1, "r1", true);
+  EXPECT_EQ(w.starts.size(), 1u);
+  w.server.connection_closed(1, w.now);
+  w.open_quietly(2, "Ana");
+  w.request(2, "r1", true);
+  w.started();
+  EXPECT_EQ(w.news(2), (Words{"recording@5000/r1", "r1=ok"})) << "the answer goes to the connection that asked last";
+  w.request(2, "s1", false), w.finished(1s), w.news(2);
+  w.request(2, "r1", true);
+  EXPECT_EQ(w.news(2), (Words{"r1=ok"}));
+  EXPECT_EQ(w.starts.size(), 1u) << "it does not act again";
+}
+
+TEST(ServicesServer, the_same_request_id_of_another_participant_is_another_request) {
+  World w;
+  w.open_quietly(1, "Ana");
+  w.open_quietly(2, "Ben");
+  w.request(1, "r1", true), w.started(), w.news(1), w.news(2);
+  w.request(2, "r1", false);
+  EXPECT_EQ(w.stops.size(), 1u);
+}
+
+TEST(ServicesServer, requests_wait_while_it_starts_or_stops_and_are_answered_in_order) {
+  World w;
+  w.open_quietly(1, "Ana");
+  w.open_quietly(2, "Ben");
+  w.request(1, "a", true), w.request(2, "b", true), w.request(1, "c", false), w.request(2, "d", true);
+  EXPECT_EQ(w.news(1), Words{});
+  w.started();
+  EXPECT_EQ(w.news(1), (Words{"recording@5000/a", "a=ok", "stopping@5000"}));
+  EXPECT_EQ(w.news(2), (Words{"recording@5000", "b=ok", "stopping@5000"}));
+  w.finished(0s);
+  EXPECT_EQ(w.news(1), (Words{"off@5000/c", "c=ok"}));
+  EXPECT_EQ(w.starts.size(), 2u);
+  w.started();
+  EXPECT_EQ(w.news(2), (Words{"off@5000", "recording@5000/d", "d=ok"}));
+}
+
+TEST(ServicesServer, a_request_that_waited_15_s_is_not_acted_on) {
+  World w;
+  w.open_quietly(1, "Ana");
+  w.request(1, "a", true);
+  w.wait(1s);
+  w.request(1, "b", false);
+  for (int i = 0; i < 4; ++i) w.wait(4s), w.receive(1, R"({"type":"ping"})");
+  w.started();
+  const Words news = w.news(1);
+  EXPECT_EQ(std::count(news.begin(), news.end(), "b=timeout"), 1);
+  EXPECT_TRUE(w.stops.empty());
+}
+
+TEST(ServicesServer, a_recording_that_cannot_start_is_told_to_who_asked) {
+  World w;
+  w.open_quietly(1, "Ana");
+  w.open_quietly(2, "Ben");
+  w.request(1, "a", true);
+  w.server.recording_refused(w.starts[0].id, {ErrorCode::storage, "The disk is full."}, w.now);
+  w.drain();
+  EXPECT_EQ(w.news(1), (Words{"a=storage"}));
+  EXPECT_EQ(w.news(2), Words{});
+  w.request(1, "b", true);
+  w.finished(0s, Error{ErrorCode::storage, "gone"});
+  EXPECT_EQ(w.news(1), (Words{"b=storage"})) << "finished before it had started is the same";
+}
+
+TEST(ServicesServer, a_recording_that_fails_is_off_with_its_error_until_the_next_start) {
+  World w;
+  w.open_quietly(1, "Ana");
+  w.request(1, "a", true), w.started(), w.wait(2s), w.news(1);
+  w.finished(1900ms, Error{ErrorCode::storage, "The disk is full."});
+  EXPECT_EQ(w.news(1), (Words{"off@7000!storage"})) << "7000 was told by a beat and stays";
+  EXPECT_EQ(w.server.snapshot(w.now).changed_by, "");
+  w.request(1, "b", true);
+  EXPECT_TRUE(w.server.snapshot(w.now).error.has_value());
+  w.started();
+  EXPECT_EQ(w.news(1), (Words{"recording@7000/b", "b=ok"}));
+}
+
+TEST(ServicesServer, outcomes_of_another_recording_are_ignored) {
+  World w;
+  w.open_quietly(1, "Ana");
+  w.request(1, "a", true);
+  w.server.recording_started(RecordingId("rec_x"), w.now, w.now);
+  w.server.recording_refused(RecordingId("rec_x"), {}, w.now);
+  w.server.recording_finished(RecordingId("rec_x"), 1s, {}, w.now);
+  w.drain();
+  EXPECT_EQ(w.news(1), Words{});
+  w.started();
+  w.server.recording_started(w.starts[0].id, w.now, w.now);
+  w.server.recording_refused(w.starts[0].id, {}, w.now);
+  w.drain();
+  EXPECT_EQ(w.news(1), (Words{"recording@5000/a", "a=ok"}));
+}
+
+TEST(ServicesServer, asks_for_what_is_so_are_answered_without_a_change) {
+  World w;
+  w.open_quietly(1, "Ana");
+  w.request(1, "a", false);
+  EXPECT_EQ(w.news(1), (Words{"a=ok"}));
+  EXPECT_EQ(w.server.snapshot(w.now).revision, 1001u);
+}
+
+TEST(ServicesServer, without_the_grant_a_request_is_forbidden) {
+  World w;
+  w.open_quietly(1, "Ana", false);
+  w.request(1, "a", true);
+  EXPECT_EQ(w.news(1), (Words{"a=forbidden"}));
+  EXPECT_TRUE(w.starts.empty());
+}
+
+TEST(ServicesServer, the_server_itself_may_ask) {
+  World w;
+  w.open_quietly(1, "Ana");
+  w.server.request_recording(true, "rest", w.now);
+  w.drain();
+  ASSERT_EQ(w.starts.size(), 1u);
+  w.started();
+  EXPECT_EQ(w.news(1), (Words{"recording@5000"}));
+  EXPECT_EQ(w.server.snapshot(w.now).changed_by, "rest");
+}
+
+TEST(ServicesServer, beats_each_second_and_closes_whom_it_has_not_heard_for_10_s) {
+  World w;
+  w.open_quietly(1, "Ana");
+  w.wait(9999ms);
+  EXPECT_EQ(w.beats[1].size(), 9u);
+  EXPECT_TRUE(w.closed.empty());
+  w.open_quietly(2, "Ben");
+  w.wait(1ms);
+  ASSERT_TRUE(w.closed.contains(1));
+  EXPECT_EQ(w.closed[1].code, ErrorCode::timeout);
+  EXPECT_EQ(w.news(1), (Words{"error=timeout!"}));
+  EXPECT_EQ(w.server.connection_count(), 1u);
+  w.receive(1, R"({"type":"ping"})");
+  EXPECT_EQ(w.server.drops()[ServerDrop::unknown_connection], 1u);
+}
+
+TEST(ServicesServer, answers_pings_and_refuses_what_it_does_not_know) {
+  struct Row {
+    std::string text;
+    Words answer;
+  };
+  const Row rows[] = {
+      {R"({"type":"ping"})", {"pong"}},
+      {R"({"type":"pong"})", {}},
+      {R"({"type":"recording.pause"})", {"error=unsupported"}},
+      {R"({"type":"recording.request","on":1})", {"error=malformed"}},
+      {R"({"type":"welcome","version":1,"sessionId":"s","services":[],"heartbeatMs":1000})", {"error=unsupported"}},
+      {R"({"type":"hello","version":1,"token":"t","participantId":"p"})", {"error=invalid_state"}},
+      {"not json", {"error=malformed"}},
+      {"", {"error=malformed"}},
+      {"\xff\xfe", {"error=malformed"}},
+  };
+  World w;
+  w.open_quietly(1, "Ana");
+  for (const Row& row : rows) {
+    w.receive(1, row.text);
+    EXPECT_EQ(w.news(1), row.answer) << row.text;
+  }
+  EXPECT_EQ(w.server.drops()[ServerDrop::malformed], 4u);
+  EXPECT_EQ(w.server.drops()[ServerDrop::unknown_type], 2u);
+  w.receive(1, std::string(16 * 1024 + 1, ' '));
+  EXPECT_EQ(w.news(1), (Words{"error=limit_exceeded!"}));
+  EXPECT_EQ(w.closed[1].code, ErrorCode::limit_exceeded);
+}
+
+TEST(ServicesServer, more_than_20_messages_a_second_are_refused_and_a_flood_is_closed) {
+  World w;
+  w.open_quietly(1, "Ana");
+  for (int i = 0; i < 40; ++i) w.request(1, "r" + std::to_string(i), false);
+  EXPECT_EQ(w.news(1).size(), 40u);
+  w.request(1, "more", true);
+  EXPECT_EQ(w.news(1), (Words{"more=limit_exceeded"}));
+  EXPECT_TRUE(w.starts.empty());
+  w.request(1, "r0", false);
+  EXPECT_EQ(w.news(1), (Words{"r0=ok"})) << "what was taken is not refused afterwards";
+  w.receive(1, R"({"type":"ping"})");
+  EXPECT_EQ(w.news(1), (Words{"error=limit_exceeded"}));
+  w.wait(100ms);
+  w.request(1, "more", true);
+  EXPECT_EQ(w.starts.size(), 1u) << "a refused request was not remembered";
+  for (int i = 0; i < 300; ++i) w.receive(1, "x");
+  EXPECT_EQ(w.closed[1].code, ErrorCode::limit_exceeded);
+  EXPECT_GT(w.server.drops()[ServerDrop::rate_limited], 200u);
+}
+
+TEST(ServicesServer, remembers_1000_requests_for_60_s_and_takes_no_more_until_then) {
+  World w;
+  for (ConnectionNumber c = 1; c <= 40; ++c) w.open_quietly(c, "P" + std::to_string(c));
+  for (int i = 0; i < 1000; ++i) w.request(1 + static_cast<ConnectionNumber>(i % 40), "r" + std::to_string(i), false);
+  w.news(1);
+  w.open_quietly(50, "Ben");
+  w.request(50, "x", true);
+  EXPECT_EQ(w.news(50), (Words{"x=limit_exceeded"}));
+  for (int i = 0; i < 15; ++i) w.wait(4s), w.receive(50, R"({"type":"ping"})");
+  w.news(50);
+  w.request(50, "x", true);
+  EXPECT_EQ(w.starts.size(), 1u);
+}
+
+TEST(ServicesServer, close_tells_everybody_and_closes_all) {
+  World w;
+  w.open_quietly(1, "Ana");
+  w.open_quietly(2, "Ben");
+  w.server.close("The server restarts.", w.now);
+  w.drain();
+  EXPECT_EQ(w.news(1), (Words{"closing"}));
+  EXPECT_EQ(w.news(2), (Words{"closing"}));
+  EXPECT_EQ(w.closed.size(), 2u);
+  EXPECT_EQ(w.server.next_timeout(), Time::max());
+}
+
+TEST(ServicesServer, the_total_never_goes_back_when_a_start_lies_in_the_future_or_durations_are_short) {
+  World w;
+  w.open_quietly(1, "Ana");
+  w.request(1, "a", true);
+  w.server.recording_started(w.starts[0].id, w.now + 50ms, w.now);
+  EXPECT_EQ(w.server.snapshot(w.now).total_ms, 5000);
+  w.wait(150ms);
+  EXPECT_EQ(w.server.snapshot(w.now).total_ms, 5100);
+  w.drain();
+  w.request(1, "s", false);
+  w.finished(-5s);
+  EXPECT_EQ(w.server.snapshot(w.now).total_ms, 5100);
+}
+
+}  // namespace
+}  // namespace amphi::services
