@@ -69,6 +69,7 @@ struct Client::Impl {
   std::optional<Error> request_error;
 
   void send(const Message& message) { outputs.push_back(ClientSendText{encode(message)}); }
+  bool serves_recording() const { return stage == Stage::connected && recording_offered; }
   bool has_connection() const { return stage == Stage::greeting || stage == Stage::connected; }
 
   // ---- the connection ----
@@ -175,7 +176,7 @@ struct Client::Impl {
   }
 
   void handle(const RecordingStateMessage& message, Time now) {
-    if (stage != Stage::connected) return unexpected();
+    if (!serves_recording()) return unexpected();
     if (!snapshot_due && message.snapshot.revision <= confirmed.revision) return drops.add(ClientDrop::stale_revision);
     snapshot_due = false;
     confirmed = message.snapshot;
@@ -188,7 +189,7 @@ struct Client::Impl {
   }
 
   void handle(const RecordingResponse& response, Time) {
-    if (stage != Stage::connected) return unexpected();
+    if (!serves_recording()) return unexpected();
     if (!take_pending(response.request_id)) {
       if (response.request_id != answered_by_state) unexpected();
       return;
@@ -198,7 +199,7 @@ struct Client::Impl {
   }
 
   void handle(const Beat& beat, Time now) {
-    if (stage != Stage::connected) return unexpected();
+    if (!serves_recording()) return unexpected();
     if (snapshot_due || beat.revision != confirmed.revision) return;
     duration.hear(beat.total_ms, confirmed.phase == Phase::recording, heartbeat, now);
   }
