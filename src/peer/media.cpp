@@ -90,8 +90,13 @@ std::optional<ReceivedRtp> Peer::Impl::receive_rtp(MutableBytes data, Time now) 
     drops.add(Drop::unknown_stream);
     return std::nullopt;
   }
-  received.seq = line.receive->on_packet(received.header, received.recovered, format.nack && format.rtx_payload_type.has_value(),
+  const auto seq = line.receive->on_packet(received.header, received.recovered, format.nack && format.rtx_payload_type.has_value(),
                                          format.codec.clock_rate, received.payload.size(), now);
+  if (!seq) {
+    drops.add(Drop::repeated);
+    return std::nullopt;
+  }
+  received.seq = *seq;
   if (line.negotiated.kind == rtp::Kind::video && line.receive->nacks.take_keyframe_needed()) line.receive->want_keyframe();
   if (received.payload.empty()) return std::nullopt;  // padding keeps the numbers going and is nobody's media
   return received;

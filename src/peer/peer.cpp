@@ -19,6 +19,7 @@ std::string_view counter_name(Drop drop) {
     case Drop::unknown_payload_type: return "unknown_payload_type";
     case Drop::rtcp_malformed: return "rtcp_malformed";
     case Drop::rtx_malformed: return "rtx_malformed";
+    case Drop::repeated: return "repeated";
     case Drop::oversized: return "oversized";
     case Drop::stun_not_ours: return "stun_not_ours";
     case Drop::count_: break;

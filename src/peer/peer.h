@@ -79,7 +79,7 @@ using Output = std::variant<Transmit, Event>;
 
 enum class Drop {
   unknown_datagram, not_connected, srtp_malformed, srtp_authentication, srtp_replayed, rtp_malformed, unknown_stream,
-  unknown_payload_type, rtcp_malformed, rtx_malformed, oversized, stun_not_ours, count_
+  unknown_payload_type, rtcp_malformed, rtx_malformed, repeated, oversized, stun_not_ours, count_
 };
 std::string_view counter_name(Drop drop);
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bitset>
 #include <cstdint>
 #include <optional>
 
@@ -16,17 +17,19 @@ namespace amphi::peer {
 class ReceiveStream {
  public:
   static constexpr Duration kKeyframeInterval = 300ms;
+  static constexpr rtp::Seq kWindow = 2048;  // numbers within which a repetition is known
 
   std::optional<std::uint32_t> ssrc() const { return ssrc_; }
   /// A late packet of the source that was replaced: it would undo the change.
   bool retired(std::uint32_t ssrc) const { return retired_ && *retired_ == ssrc; }
 
-  /// A packet of the main stream (`recovered`: out of RTX). Gives its number on the line's own, growing line.
-  rtp::Seq on_packet(const rtp::RtpHeader& header, bool recovered, bool nack, std::uint32_t clock_rate, std::size_t bytes, Time now) {
+  /// A packet of the main stream (`recovered`: out of RTX). Gives its number on the line's own, growing line; nullopt where
+  /// the packet came before (asked for twice, or late and recovered meanwhile), or is too old to tell.
+  std::optional<rtp::Seq> on_packet(const rtp::RtpHeader& header, bool recovered, bool nack, std::uint32_t clock_rate, std::size_t bytes, Time now) {
     if (!recovered && ssrc_ != header.ssrc) begin(header);
     const rtp::Seq seq = rtp::extend(header.seq, highest_);
-    highest_ = std::max(highest_, seq);
     if (!recovered) statistics.on_packet(seq, header.timestamp, clock_rate, now);
+    if (!is_new(seq)) return std::nullopt;
     if (nack) nacks.on_packet(seq, now);
     ++stats.packets;
     stats.bytes += bytes;
@@ -57,12 +60,23 @@ class ReceiveStream {
       statistics = {};
     }
     ssrc_ = header.ssrc;
-    highest_ = header.seq;
+    highest_ = header.seq - 1;
+    seen_.reset();
   }
+  bool is_new(rtp::Seq seq) {
+    if (seq <= highest_ - kWindow) return false;
+    if (seq - highest_ >= kWindow) seen_.reset();
+    else for (rtp::Seq s = highest_ + 1; s <= seq; ++s) seen_[slot(s)] = false;
+    highest_ = std::max(highest_, seq);
+    if (seen_[slot(seq)]) return false;
+    return seen_[slot(seq)] = true;
+  }
+  static std::size_t slot(rtp::Seq seq) { return static_cast<std::size_t>(seq) & (kWindow - 1); }
 
   std::optional<std::uint32_t> ssrc_, retired_;
   rtp::Seq highest_ = 0;
   rtp::Seq offset_ = 0;
+  std::bitset<kWindow> seen_;
   bool keyframe_wanted_ = false;
   Time next_keyframe_{};
 };
