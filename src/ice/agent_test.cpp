@@ -355,6 +355,42 @@ TEST(Ice, consent_costs_little) {
   EXPECT_LE(call.client.sent.size(), 100U / 2 + 2);
 }
 
+TEST(Ice, an_hour_of_outages_restarts_and_rebinding_always_ends_connected) {
+  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+    SCOPED_TRACE(seed);
+    SeededRandom random(seed);
+    Call call({.delay = 20ms, .jitter = 20ms, .loss = 0.05, .duplicate = 0.05, .reorder = 0.05}, seed);
+    ASSERT_TRUE(call.connect());
+    std::uint16_t port = 1000;
+    while (call.world.now() < Time{} + 1h) {
+      switch (random.below(4)) {
+        case 0:
+          call.network.partition(kClient, true);
+          break;
+        case 1:
+          call.network.translate(kClient, Address::v4(203, 0, 113, 9, ++port));
+          break;
+        case 2:
+          call.restart();
+          call.world.run_for(milliseconds(random.below(3000)));
+          call.signal();
+          break;
+        default:
+          break;
+      }
+      call.world.run_for(milliseconds(random.below(60'000)));
+      call.network.partition(kClient, false);
+      if (call.client.agent.state() == State::failed || call.server.agent.state() == State::failed) {
+        call.restart();
+        call.signal();
+      }
+    }
+    EXPECT_TRUE(call.world.run_until([&] { return call.both(State::connected); }, 15s));
+    EXPECT_EQ(call.client.agent.selected()->local, kClient);
+    EXPECT_EQ(call.server.agent.selected()->local, kServer);
+  }
+}
+
 TEST(Ice, the_same_seed_gives_the_same_run) {
   const Conditions rough{.delay = 20ms, .jitter = 20ms, .loss = 0.2, .duplicate = 0.1};
   Call first(rough, 4), again(rough, 4);
