@@ -25,7 +25,8 @@ test('a file\'s address carries the token and keeps its path apart from its text
 
 test('of a list of recordings, what can be read is read', () => {
   const track = { path: 'v.webm', kind: 'video', codec: 'VP8', durationMs: null, width: 640 };
-  expect(parseRecordings({ recordings: [{ id: 'rec_1', stoppedAt: null, tracks: [track] }, { id: 7 }, null] })).toEqual([
+  const recordings = [{ recordingId: 'rec_1', stoppedAt: null, tracks: [track] }, { recordingId: 7 }, null];
+  expect(parseRecordings({ recordings })).toMatchObject([
     { id: 'rec_1', tracks: [{ path: 'v.webm', kind: 'video', codec: 'VP8', width: 640 }] },
   ]);
   for (const value of [null, [], {}, { recordings: {} }, 'x']) expect(parseRecordings(value)).toBeUndefined();

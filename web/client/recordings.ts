@@ -41,8 +41,12 @@ const isRecording = isShape({
 /** What the server's list says; what is not a recording in it is left out. `undefined`: this is no list at all. */
 export function parseRecordings(value: unknown): Recording[] | undefined {
   if (!isObject(value) || !Array.isArray(value['recordings'])) return undefined;
-  return value['recordings'].map(withoutNulls).filter((entry): entry is Recording => isRecording(entry));
+  return value['recordings'].map(withoutNulls).map(named).filter((entry): entry is Recording => isRecording(entry));
 }
+
+/** An entry of the list is a recording's manifest, whose id is called `recordingId`. */
+const named = (entry: unknown): unknown =>
+  isObject(entry) && entry['recordingId'] !== undefined ? { ...entry, id: entry['recordingId'] } : entry;
 
 /** JSON says "not yet" by null as well as by absence. */
 function withoutNulls(value: unknown): unknown {
@@ -56,7 +60,7 @@ function withoutNulls(value: unknown): unknown {
 export async function listRecordings(address: SessionAddress, accessToken: string): Promise<Recording[]> {
   const response = await fetch(address.recordings, { headers: { Authorization: `Bearer ${accessToken}` }, cache: 'no-store' });
   if (!response.ok) throw new Error(`The list of recordings was refused (${response.status}).`);
-  const recordings = parseRecordings(await response.json());
+  const recordings = parseRecordings(await response.json().catch(() => undefined));
   if (recordings === undefined) throw new Error('The list of recordings cannot be read.');
   return recordings;
 }
