@@ -112,7 +112,7 @@ void Peer::Impl::send_due_feedback(Time now) {
     if (stream.nacks.next_timeout() <= now) {
       if (rtcp_round_trip > 0ns || ice.round_trip() > 0ns)
         stream.nacks.set_round_trip(rtcp_round_trip > 0ns ? rtcp_round_trip : ice.round_trip());
-      if (auto lost = stream.nacks.poll(now); !lost.empty()) {
+      for (auto lost = stream.nacks.poll(now); !lost.empty(); lost = stream.nacks.poll(now)) {
         stream.stats.nacked += lost.size();
         Bytes packet;
         rtp::append_rtcp(packet, rtp::Nack{own_ssrc, *stream.ssrc(), std::move(lost)});
@@ -127,7 +127,7 @@ void Peer::Impl::send_due_feedback(Time now) {
       send_rtcp(std::move(packet));
     }
   }
-  if (auto report = feedback.poll(now)) {
+  while (auto report = feedback.poll(now)) {
     report->sender_ssrc = own_ssrc;
     for (const auto& line : lines)
       if (line.receive && line.receive->ssrc()) report->media_ssrc = *line.receive->ssrc();

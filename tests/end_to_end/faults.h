@@ -1,0 +1,39 @@
+// Real faults: packet loss by the kernel's filter in the test's namespace, and a TCP relay whose connections can be cut.
+#pragma once
+
+#include <memory>
+#include <string>
+
+namespace amphi::end_to_end {
+
+/// Drops `percent` of all UDP datagrams of this namespace, both ways; gone with the object. 100 cuts the media.
+class UdpLoss {
+ public:
+  explicit UdpLoss(int percent);
+  ~UdpLoss();
+  UdpLoss(const UdpLoss&) = delete;
+  UdpLoss& operator=(const UdpLoss&) = delete;
+};
+
+/// Relays TCP connections to the server, told apart by the path of their first line, so that one kind can be cut.
+/// Any thread; it has one of its own.
+class Relay {
+ public:
+  explicit Relay(int server_port);
+  ~Relay();
+  int port() const;
+  /// Closes all connections whose request path ends in `suffix` ("/services", "/signalling").
+  void cut(const std::string& suffix);
+  /// Refuses new ones with that suffix until allowed again.
+  void block(const std::string& suffix, bool on);
+  /// How many connections with that suffix were relayed so far.
+  int count(const std::string& suffix) const;
+  /// From now on replaces `from` by `to` (of equal length) in what the server sends.
+  void falsify(std::string from, std::string to);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace amphi::end_to_end
