@@ -113,7 +113,7 @@ bool Peer::Impl::protect_and_commit(MutableBytes slot, std::size_t size, SendBat
 
 bool Peer::send_rtp(Line index, rtp::Seq seq, const rtp::RtpHeader& header, ByteView payload, SendBatch& batch, Time now) {
   Impl& p = *impl_;
-  if (!p.connected || index >= p.lines.size() || !p.lines[index].send || !p.lines[index].negotiated.active) {
+  if (!p.connected || !p.pair || index >= p.lines.size() || !p.lines[index].send || !p.lines[index].negotiated.active) {
     p.drops.add(Drop::not_connected);
     return false;
   }
@@ -140,7 +140,7 @@ bool Peer::send_rtp(Line index, rtp::Seq seq, const rtp::RtpHeader& header, Byte
 
 bool Peer::retransmit(Line index, rtp::Seq seq, const rtp::RtpHeader& header, ByteView payload, SendBatch& batch, Time now) {
   Impl& p = *impl_;
-  if (!p.connected || index >= p.lines.size() || !p.lines[index].send || !p.lines[index].negotiated.active) return false;
+  if (!p.connected || !p.pair || index >= p.lines.size() || !p.lines[index].send || !p.lines[index].negotiated.active) return false;
   LineState& line = p.lines[index];
   if (!line.negotiated.format->rtx_payload_type) return false;
   MutableBytes slot = batch.slot();

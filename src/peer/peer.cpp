@@ -227,8 +227,9 @@ void Peer::Impl::end(Error error) {
 
 void Peer::Impl::on_pair_change(Time now) {
   const auto selected = ice.selected();
-  if (!selected || selected == pair) return;
-  pair = selected;
+  if (selected == pair) return;
+  pair = selected;  // none: without consent nothing is sent (RFC 7675 5.1)
+  if (!pair) return;
   if (config.end == End::client && dtls.state() == dtls::State::idle) dtls.start(now);
   if (connected) emit(Connected{*pair});
 }
@@ -247,8 +248,8 @@ void Peer::Impl::drain_ice(Time now) {
         if (connected) emit(Disconnected{});
         break;
       case ice::State::failed:
-        end({ErrorCode::disconnected, "ICE: no consent from the other end (RFC 7675)"});
-        return;
+        emit(Failed{{ErrorCode::disconnected, "ICE: no consent from the other end (RFC 7675)"}});
+        break;
       default:
         break;
     }

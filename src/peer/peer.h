@@ -69,7 +69,8 @@ struct ReceivedRtp {
 
 struct Connected { ice::Pair pair; };                 // ICE and DTLS are up: media flows both ways; again after a restart moved it
 struct Disconnected {};                               // no sign of life for a while; may come back
-struct Failed { Error error; };                       // over: consent lost, DTLS failed, fingerprint_mismatch
+/// `disconnected`: consent is lost, an ICE restart may revive it. Everything else is final: DTLS failed, fingerprint_mismatch.
+struct Failed { Error error; };
 struct KeyframeRequested { Line line; };              // the receiving side asks the sender (PLI or FIR)
 struct PacketsRequested { Line line; std::vector<rtp::Seq> lost; };  // NACK: answer with retransmit()
 struct SenderReported { Line line; rtp::NtpTime ntp; rtp::WireTimestamp rtp_timestamp; };

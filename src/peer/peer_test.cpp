@@ -202,6 +202,24 @@ TEST(Peer, a_silent_peer_is_given_up_after_thirty_seconds) {
   call.world.run_for(20s);
   EXPECT_EQ(call.server.count<Failed>(), 1u);
   EXPECT_EQ(call.client.count<Failed>(), 1u);
+  EXPECT_FALSE(call.server.peer.pair());
+}
+
+TEST(Peer, an_ice_restart_revives_a_peer_that_was_given_up) {
+  Call call(12);
+  const Line video = call.client.peer.add_line({"", testing::vp8_codec(), "s", "t"});
+  ASSERT_TRUE(call.connect());
+  call.stream(video, 1, 50);
+  call.network.partition(kClient, true);
+  call.world.run_for(60s);
+  ASSERT_EQ(call.client.count<Failed>(), 1u);
+  call.network.partition(kClient, false);
+  call.client.peer.restart_ice(call.world.now());
+  call.negotiate();
+  ASSERT_TRUE(call.world.run_until([&] { return call.client.peer.pair() && call.server.peer.pair(); }, 10s));
+  call.stream(video, 51, 50);
+  call.world.run_for(1s);
+  EXPECT_EQ(call.server.received.size(), 100u);
 }
 
 TEST(Peer, a_bottleneck_is_found_by_its_feedback) {
