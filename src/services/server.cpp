@@ -303,7 +303,7 @@ void ServerSession::recording_finished(const RecordingId& id, Duration duration,
     return recording_refused(id, error ? std::move(*error) : std::move(never_started), now);
   }
   const bool asked_for = me.stage == Impl::Stage::stopping;
-  me.stated_ms = std::max(me.stated_ms, asked_for ? me.frozen_ms : 0);
+  me.stated_ms = me.total_ms(now);  // clients show this much by now, whatever the files hold
   me.finished_ms = std::max(me.finished_ms + std::max<std::int64_t>(0, to_ms(duration)), me.stated_ms);
   me.stage = Impl::Stage::off;
   me.confirmed.error = std::move(error);

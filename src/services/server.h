@@ -63,7 +63,7 @@ class ServerSession {
   /// Anything about a recording that is not the current one is ignored.
   void recording_started(const RecordingId& id, Time started_at, Time now);
   /// Finished by request, or by itself with an error. `duration` is the recording's final one; the session's total never
-  /// becomes less than what was told to anybody before (the frozen value of `stopping`, a beat).
+  /// becomes less than what it was (the frozen value of `stopping`; the live value of one that ended by itself).
   void recording_finished(const RecordingId& id, Duration duration, std::optional<Error> error, Time now);
   /// It could not start. Who asked is told why; nothing has changed for the others.
   void recording_refused(const RecordingId& id, Error error, Time now);

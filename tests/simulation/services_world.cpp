@@ -1,0 +1,478 @@
+#include "tests/simulation/services_world.h"
+
+#include <algorithm>
+#include <set>
+
+#include "services/messages.h"
+
+namespace amphi::services::simulation {
+namespace {
+
+enum Direction { up, down };
+constexpr Duration kWindow = 1250ms;  // 1.25 heartbeats
+
+}  // namespace
+
+struct World::Connection {
+  ConnectionNumber number = 0;
+  std::size_t member = 0;
+  std::uint64_t life = 0;    // the member's, at the time
+  std::uint64_t epoch = 0;   // the server's
+  bool broken = false;       // nothing passes any more
+  bool client_ended = false;
+  bool server_ended = false;
+  Time last[2]{};
+  Time stalled_until[2]{};
+};
+
+struct World::Member {
+  std::string identity;
+  std::uint64_t life = 0;
+  std::unique_ptr<SeededRandom> random;
+  std::unique_ptr<Client> client;
+  std::shared_ptr<Connection> connection;
+  std::uint64_t attempt = 0;
+  Time deadline = Time::max();
+  bool connected = false;
+  std::uint64_t told_revision = 0;  // by the last event
+  std::int64_t shown_ms = 0;
+  Time asked_at = Time::min();
+  std::map<std::string, std::string> requests;  // id -> text, that the present server received from this life
+  std::set<std::string> on_ids;
+};
+
+World::World(std::uint64_t seed, Tally& tally) : random_(seed), tally_(tally) {
+  // Mostly small worlds: what goes wrong between fifty goes wrong between five, and a few of fifty prove the rest.
+  const std::uint64_t most = random_.below(8) == 0 ? 50 : 2 + random_.below(8);
+  const std::size_t count = 2 + random_.below(most - 1);
+  start_server();
+  for (std::size_t i = 0; i < count; ++i) {
+    members_.push_back(std::make_unique<Member>());
+    start_member(i, true);
+  }
+}
+
+World::~World() = default;
+
+std::string World::run() {
+  const Time end = now_ + between(10'000, 30'000);
+  after(between(0, 500), [this] { trouble(); });
+  step_until(end);
+  quiet_ = true;
+  if (!server_) start_server();
+  for (auto& [number, connection] : server_side_) connection->stalled_until[up] = connection->stalled_until[down] = {};
+  // Silence is found within 10 s, an attempt or a welcome that hangs within 10 s each, back-off waits 10 s at most, a start takes 20 s.
+  step_until(now_ + 45s);
+  for (auto& member : members_) check_member(*member);
+  std::vector<std::int64_t> shown;
+  for (auto& member : members_) shown.push_back(member->shown_ms);
+  step_until(now_ + 3s + between(0, 1000));
+  if (broken_.empty()) check_agreement();
+  for (std::size_t i = 0; broken_.empty() && i < members_.size(); ++i) {
+    const std::int64_t server = server_->snapshot(now_).total_ms;
+    const std::int64_t client = members_[i]->client->state(now_).total_running_duration_ms(now_);
+    require(client >= server - 250, "a client shows too little: " + std::to_string(client) + ", " + std::to_string(server));
+    require(client <= std::max(server + 250, shown[i]), "a client shows too much: " + std::to_string(client));
+  }
+  return broken_;
+}
+
+void World::check_agreement() {
+  const RecordingSnapshot server = server_->snapshot(now_);
+  require(server.on == (stage_ == Stage::running), "the server does not know its recorder");
+  for (auto& member : members_) {
+    const RecordingState state = member->client->state(now_);
+    require(member->client->connected(), member->identity + " is not connected though all is quiet");
+    require(!state.update_pending, "pending though all is quiet");
+    require(state.on == server.on && state.revision == server.revision, "disagrees though all is quiet");
+    require(state.recording_id == server.recording_id, "names another recording");
+  }
+}
+
+// ------------------------------------------------------------------------------------------------------------ time
+
+void World::after(Duration delay, std::function<void()> act) { events_.push({now_ + delay, order_++, std::move(act)}); }
+
+Duration World::between(std::int64_t least_ms, std::int64_t most_ms) {
+  return milliseconds(least_ms + static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(most_ms - least_ms + 1))));
+}
+
+void World::require(bool holds, const std::string& rule) {
+  if (!holds && broken_.empty()) broken_ = "at " + std::to_string(to_ms(now_ - Time{} - 1000h)) + " ms: " + rule;
+}
+
+void World::step_until(Time end) {
+  while (broken_.empty()) {
+    std::size_t due = members_.size();
+    Time next = events_.empty() ? Time::max() : events_.top().at;
+    if (server_) next = std::min(next, server_->next_timeout());
+    for (std::size_t i = 0; i < members_.size(); ++i) {
+      if (members_[i]->deadline < next) next = members_[i]->deadline, due = i;
+    }
+    if (next > end) break;
+    now_ = std::max(now_, next);
+    if (due < members_.size()) {
+      touch(due, [this](Client& client) { client.handle_timeout(now_); });
+    } else if (!events_.empty() && events_.top().at <= now_) {
+      const auto act = events_.top().act;
+      events_.pop();
+      act();
+    } else {
+      server_->handle_timeout(now_);
+      serve_outputs();
+    }
+  }
+  now_ = std::max(now_, end);
+}
+
+/// Something happens, and then something else will.
+void World::trouble() {
+  if (quiet_) return;
+  const std::size_t who = random_.below(members_.size());
+  Member& member = *members_[who];
+  const std::uint64_t what = random_.below(100);
+  if (what < 50) {
+    const bool on = chance(55);
+    touch(who, [&](Client& client) {
+      ++tally_.requests;
+      client.request_recording(on, now_) ? void(member.asked_at = now_) : void(++tally_.refused_at_once);
+    });
+  } else if (what < 70) {
+    if (member.connection) break_connection(member.connection);
+  } else if (what < 80) {
+    if (member.connection) member.connection->stalled_until[random_.below(2)] = now_ + between(50, 14'000);
+  } else if (what < 86) {
+    if (stage_ == Stage::running && chance(50)) finish_recording(true);
+  } else if (what < 90) {
+    start_member(who, false);
+  } else if (what < 93) {
+    if (server_) chance(50) ? crash_server() : close_server();
+  } else if (what < 96) {
+    if (server_) server_->request_recording(chance(50), "rest", now_), serve_outputs();
+  } else if (member.connection) {
+    const std::string garbage = chance(50) ? "{\"type\":\"" + random_.token(5) + "\"}" : random_.token(20);
+    to_server(member.connection, garbage);
+    to_client(member.connection, garbage);
+  }
+  after(between(0, 1200), [this] { trouble(); });
+}
+
+// ------------------------------------------------------------------------------------------------------------ network
+
+/// A stream: in order, each with its own delay, and nothing while it is stalled.
+Time World::arrival(Connection& connection, int direction) {
+  const Duration delay = quiet_ ? between(1, 30) : between(1, chance(10) ? 800 : 80);
+  Time& last = connection.last[direction];
+  last = std::max({last, now_ + delay, connection.stalled_until[direction]});
+  return last;
+}
+
+void World::connect(std::size_t who) {
+  Member& member = *members_[who];
+  const std::uint64_t attempt = ++member.attempt;
+  const std::uint64_t life = member.life;
+  if (!quiet_ && chance(2)) return;  // never answered
+  const bool refused = !server_ || (!quiet_ && chance(15));
+  after(between(2, 100), [this, who, attempt, life, refused] {
+    Member& m = *members_[who];
+    if (m.attempt != attempt || m.life != life) return;
+    if (refused || !server_) {
+      return touch(who, [this](Client& c) { c.connection_failed({ErrorCode::disconnected, "refused"}, now_); });
+    }
+    m.connection = std::make_shared<Connection>();
+    m.connection->number = next_number_++;
+    m.connection->member = who;
+    m.connection->life = life;
+    m.connection->epoch = server_epoch_;
+    touch(who, [this](Client& c) { c.connection_opened(now_); });
+  });
+}
+
+void World::to_server(const std::shared_ptr<Connection>& connection, std::string text) {
+  ++tally_.messages;
+  const Time at = arrival(*connection, up);
+  events_.push({at, order_++, [this, connection, text = std::move(text)] {
+                  if (connection->broken || connection->server_ended || connection->epoch != server_epoch_) return;
+                  deliver_to_server(*connection, text);
+                  serve_outputs();
+                }});
+}
+
+void World::deliver_to_server(Connection& connection, const std::string& text) {
+  Member& member = *members_[connection.member];
+  const Decoded decoded = decode(text);
+  const auto* message = std::get_if<Message>(&decoded);
+  if (message != nullptr && std::holds_alternative<Hello>(*message)) {
+    server_side_[connection.number] = member.connection && member.connection.get() == &connection
+                                          ? member.connection
+                                          : std::make_shared<Connection>(connection);
+    server_->connection_opened(
+        connection.number, {ParticipantId(std::get<Hello>(*message).participant_id), member.identity, true}, now_);
+    if (resume_recording_) {
+      resume_recording_ = false;
+      server_->request_recording(true, "", now_);
+    }
+    // The network repeats what it had carried already.
+    for (const auto& [id, request] : member.requests) {
+      if (!chance(60)) continue;
+      ++tally_.repeated_requests;
+      server_->handle_message(connection.number, request, now_);
+    }
+    return;
+  }
+  server_->handle_message(connection.number, text, now_);
+  if (message == nullptr || connection.life != member.life) return;
+  if (const auto* request = std::get_if<RecordingRequest>(message)) {
+    member.requests[request->request_id] = text;
+    if (request->on && member.on_ids.insert(request->request_id).second) ++asked_on_by_[member.identity];
+    if (chance(20)) server_->handle_message(connection.number, text, now_);
+  }
+}
+
+void World::to_client(const std::shared_ptr<Connection>& connection, std::string text) {
+  ++tally_.messages;
+  const Time at = arrival(*connection, down);
+  events_.push({at, order_++, [this, connection, text = std::move(text)] {
+                  if (connection->broken || connection->client_ended) return;
+                  touch(connection->member, [&](Client& client) { client.handle_message(text, now_); });
+                }});
+}
+
+void World::end_towards_client(const std::shared_ptr<Connection>& connection, bool orderly) {
+  events_.push({arrival(*connection, down), order_++, [this, connection, orderly] {
+                  if (std::exchange(connection->client_ended, true)) return;
+                  Member& member = *members_[connection->member];
+                  if (member.connection == connection) member.connection.reset();
+                  std::optional<Error> error;
+                  if (!orderly) error = Error{ErrorCode::disconnected, "reset"};
+                  touch(connection->member, [&](Client& client) { client.connection_closed(error, now_); });
+                }});
+}
+
+void World::end_towards_server(const std::shared_ptr<Connection>& connection) {
+  events_.push({arrival(*connection, up), order_++, [this, connection] {
+                  if (connection->epoch != server_epoch_ || std::exchange(connection->server_ended, true)) return;
+                  server_side_.erase(connection->number);
+                  if (server_) server_->connection_closed(connection->number, now_);
+                }});
+}
+
+/// Each side notices sooner, later, or only by the silence.
+void World::break_connection(const std::shared_ptr<Connection>& connection) {
+  if (std::exchange(connection->broken, true)) return;
+  ++tally_.losses;
+  if (chance(70)) end_towards_client(connection, false);
+  if (chance(70)) end_towards_server(connection);
+}
+
+// ------------------------------------------------------------------------------------------------------------ server
+
+void World::start_server() {
+  if (server_) return;
+  Restored restored;
+  restored.revision = 1'700'000'000'000 + static_cast<std::uint64_t>(to_ms(now_ - Time{}));
+  restored.total_ms = on_disk_ms_;
+  restored.last_recording_id = recording_.value;
+  server_ = std::make_unique<ServerSession>(SessionId("ses_1"), restored, random_);
+  last_total_ms_ = on_disk_ms_;
+  observe_server();
+}
+
+void World::server_left() {
+  const bool was_recording = stage_ == Stage::running || stage_ == Stage::stopping;
+  resume_recording_ = was_recording && chance(50);
+  stage_ = Stage::off;
+  server_.reset();
+  ++server_epoch_;
+  server_side_.clear();
+  starts_by_.clear();
+  asked_on_by_.clear();
+  for (auto& member : members_) member->requests.clear(), member->on_ids.clear();
+  after(between(20, 6000), [this] { start_server(); });
+}
+
+void World::crash_server() {
+  ++tally_.server_crashes;
+  if (stage_ == Stage::running || stage_ == Stage::stopping) {  // the last second is lost
+    on_disk_ms_ += std::max<std::int64_t>(0, to_ms(now_ - recording_zero_ - between(0, 1000)));
+  }
+  for (auto& [number, connection] : server_side_) {
+    connection->broken = true;
+    if (chance(80)) end_towards_client(connection, false);
+  }
+  server_left();
+}
+
+void World::close_server() {
+  ++tally_.server_closings;
+  if (stage_ == Stage::running || stage_ == Stage::stopping) finish_recording(false);
+  server_->close("restart", now_);
+  serve_outputs();
+  server_left();
+}
+
+void World::serve_outputs() {
+  while (auto output = server_->poll_output()) {
+    if (auto* text = std::get_if<SendText>(&*output)) {
+      const auto found = server_side_.find(text->connection);
+      if (found != server_side_.end()) to_client(found->second, std::move(text->text));
+    } else if (auto* close = std::get_if<CloseConnection>(&*output)) {
+      const auto found = server_side_.find(close->connection);
+      if (found == server_side_.end()) continue;
+      found->second->server_ended = true;
+      end_towards_client(found->second, true);
+      server_side_.erase(found);
+    } else if (auto* start = std::get_if<StartRecording>(&*output)) {
+      start_recording(*start);
+    } else {
+      stop_recording(std::get<StopRecording>(*output));
+    }
+  }
+  observe_server();
+}
+
+void World::start_recording(const StartRecording& order) {
+  ++tally_.starts;
+  require(stage_ == Stage::off, "two recordings at a time");
+  if (order.requested_by != "rest" && !order.requested_by.empty()) {
+    require(++starts_by_[order.requested_by] <= asked_on_by_[order.requested_by] + 1, "a request acted twice");
+  }
+  stage_ = Stage::starting;
+  recording_ = order.id;
+  const Time zero = now_;
+  const Duration takes = quiet_ || chance(80) ? between(0, 300) : between(300, 20'000);
+  const bool fails = chance(15);
+  after(takes, [this, id = order.id, fails, zero] {
+    if (stage_ != Stage::starting || recording_ != id) return;
+    if (fails) {
+      ++tally_.failed_starts;
+      stage_ = Stage::off;
+      server_->recording_refused(id, {ErrorCode::storage, "no space"}, now_);
+    } else {
+      stage_ = Stage::running;
+      recording_zero_ = zero;
+      server_->recording_started(id, zero, now_);
+    }
+    serve_outputs();
+  });
+}
+
+void World::stop_recording(const StopRecording& order) {
+  ++tally_.stops;
+  require(stage_ == Stage::running && recording_ == order.id, "stops what does not run");
+  stage_ = Stage::stopping;
+  stop_asked_at_ = now_;
+  after(quiet_ || chance(90) ? between(0, 1000) : between(1000, 18'000), [this, id = order.id] {
+    if (stage_ == Stage::stopping && recording_ == id) finish_recording(chance(10));
+  });
+}
+
+void World::finish_recording(bool failed) {
+  const Time last_frame = stage_ == Stage::stopping ? stop_asked_at_ : now_;
+  const Duration lost = failed ? between(0, 1000) : between(0, 100);
+  const Duration duration = std::max<Duration>(Duration::zero(), last_frame - recording_zero_ - lost + 50ms);
+  std::optional<Error> error;
+  if (failed) error = Error{ErrorCode::storage, "full"}, ++tally_.failed_recordings;
+  on_disk_ms_ += to_ms(duration);
+  stage_ = Stage::off;
+  server_->recording_finished(recording_, duration, error, now_);
+  serve_outputs();
+}
+
+/// After everything that the server was told: what it confirms is what its recorder does.
+void World::observe_server() {
+  const RecordingSnapshot so = server_->snapshot(now_);
+  const bool really_on = stage_ == Stage::running || stage_ == Stage::stopping;
+  require(so.on == really_on, "the server says what its recorder does not do");
+  require(so.revision >= last_revision_, "the server's revision went back");
+  require(so.total_ms >= last_total_ms_, "the server's total went back");
+  // One input may make two changes, started and stopping; both are what the recorder does now.
+  const bool same_server = so.revision - last_revision_ <= 2;
+  for (std::uint64_t r = same_server ? last_revision_ + 1 : so.revision; r <= so.revision; ++r) {
+    confirmed_.emplace(r, really_on);
+    ++tally_.changes;
+  }
+  require(confirmed_.at(so.revision) == so.on, "one revision with two meanings");
+  last_revision_ = so.revision;
+  last_total_ms_ = so.total_ms;
+  peak_total_ms_ = std::max(peak_total_ms_, so.total_ms);
+}
+
+// ------------------------------------------------------------------------------------------------------------ clients
+
+void World::start_member(std::size_t who, bool first) {
+  Member& old = *members_[who];
+  if (!first) {
+    ++tally_.client_restarts;
+    if (chance(50)) {
+      touch(who, [this](Client& client) { client.session_closed(now_); });
+      require(!old.connected && !old.client->state(now_).update_pending, "closing left something open");
+    } else if (old.connection) {
+      break_connection(old.connection);
+      old.connection->client_ended = true;
+    }
+  }
+  const std::uint64_t life = old.life + 1;
+  members_[who] = std::make_unique<Member>();
+  Member& member = *members_[who];
+  member.life = life;
+  member.identity = "P" + std::to_string(who) + "." + std::to_string(life);
+  member.random = std::make_unique<SeededRandom>(random_.u64());
+  member.client = std::make_unique<Client>(ClientConfig{"token", {}, true}, *member.random);
+  touch(who, [&](Client& client) { client.session_connected("par_" + member.identity, now_); });
+}
+
+/// Every input of a client goes through here, with the rules checked before and after.
+void World::touch(std::size_t who, const std::function<void(Client&)>& act) {
+  Member& member = *members_[who];
+  check_member(member);
+  act(*member.client);
+  while (auto output = member.client->poll_output()) handle_output(who, *output);
+  member.deadline = member.client->next_timeout();
+  check_member(member);
+  require(member.client->state(now_).revision == member.told_revision, "the state changed without an event");
+}
+
+void World::handle_output(std::size_t who, const ClientOutput& output) {
+  Member& member = *members_[who];
+  if (std::holds_alternative<OpenConnection>(output)) {
+    connect(who);
+  } else if (const auto* text = std::get_if<ClientSendText>(&output)) {
+    require(member.connection != nullptr, "sends without a connection");
+    if (member.connection) to_server(member.connection, text->text);
+  } else if (std::holds_alternative<ClientCloseConnection>(output)) {
+    ++member.attempt;
+    if (!member.connection) return;
+    member.connection->client_ended = true;
+    if (!member.connection->broken) end_towards_server(member.connection);
+    member.connection.reset();
+  } else if (std::holds_alternative<ServicesConnected>(output)) {
+    require(!std::exchange(member.connected, true), "connected twice");
+  } else if (std::holds_alternative<ServicesDisconnected>(output)) {
+    require(std::exchange(member.connected, false), "disconnected twice");
+  } else {
+    const RecordingState& state = std::get<RecordingStateChanged>(output).state;
+    require(state.revision >= member.told_revision, "the client's revision went back");
+    member.told_revision = state.revision;
+    if (state.error && state.error->code == ErrorCode::timeout) ++tally_.timeouts;
+    if (state.error && state.error->code != ErrorCode::timeout) ++tally_.other_request_errors;
+  }
+}
+
+void World::check_member(Member& member) {
+  const RecordingState state = member.client->state(now_);
+  if (state.revision == 0) {
+    require(!state.on, "on, and nothing was ever heard");
+  } else {
+    const auto known = confirmed_.find(state.revision);
+    require(known != confirmed_.end() && known->second == state.on, "the state was never confirmed");
+  }
+  require(!state.update_pending || now_ <= member.asked_at + 15s, "pending for more than 15 s");
+  const std::int64_t shown = state.total_running_duration_ms(now_);
+  require(shown >= member.shown_ms, "the duration went back");
+  if (server_) peak_total_ms_ = std::max(peak_total_ms_, server_->snapshot(now_).total_ms);
+  require(shown <= peak_total_ms_ + to_ms(kWindow), "the duration ran away");
+  member.shown_ms = shown;
+}
+
+}  // namespace amphi::services::simulation
