@@ -1,0 +1,105 @@
+// The processes that a browser test needs beside the browser: the real server, and a native participant on the SDK.
+import { spawn, execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const binaries = process.env.AMPHI_SAMPLES ?? process.env.AMPHI_BIN ?? join(root, 'build/dev/bin');
+const serverBinary = process.env.AMPHI_SERVER ?? join(binaries, 'amphi-server');
+const peerBinary = process.env.AMPHI_BROWSER_TEST_PEER ?? join(binaries, 'amphi-browser-test-peer');
+const web = resolve(process.env.AMPHI_WEB ?? join(root, 'web/app/dist'));
+
+/** Waits until `check` gives something truthy, and gives that. */
+export async function until(what, check, limitMs = 15_000) {
+  const end = performance.now() + limitMs;
+  for (;;) {
+    const value = await check();
+    if (value) return value;
+    if (performance.now() > end) throw new Error(`waited ${limitMs} ms in vain: ${what}`);
+    await new Promise((done) => setTimeout(done, 50));
+  }
+}
+
+function ended(child) {
+  return new Promise((done) => (child.exitCode !== null || child.signalCode !== null ? done() : child.once('exit', done)));
+}
+
+async function stop(child, signal) {
+  if (child.pid === undefined) return;
+  child.kill(signal);
+  const gaveUp = setTimeout(() => child.kill('SIGKILL'), 10_000);
+  await ended(child);
+  clearTimeout(gaveUp);
+}
+
+export class Server {
+  static async start() {
+    if (!existsSync(join(web, 'index.html'))) throw new Error(`${web} has no page: run "npm run build" in web/`);
+    const server = new Server();
+    server.folder = mkdtempSync(join(tmpdir(), 'amphi-browser-test-'));
+    const ready = join(server.folder, 'ready.json');
+    server.child = spawn(serverBinary, ['serve', '--dev', '--port', '0', '--ready-file', ready,
+      '--recordings', join(server.folder, 'recordings'), '--web', web], { stdio: ['ignore', 'pipe', 'pipe'] });
+    server.log = '';
+    server.child.on('error', (error) => { server.log += String(error); });
+    for (const stream of [server.child.stdout, server.child.stderr]) stream.on('data', (text) => { server.log += text; });
+    const told = await until(`the server is ready; it said:\n${server.log}`, () => {
+      if (server.child.exitCode !== null) throw new Error(`the server ended:\n${server.log}`);
+      return existsSync(ready) && readFileSync(ready, 'utf8');
+    });
+    Object.assign(server, JSON.parse(told));
+    return server;
+  }
+
+  token(session, identity, grants = 'publish,subscribe,record', validSeconds = 3600) {
+    return execFileSync(serverBinary, ['token', '--key', this.key, '--session', session, '--identity', identity,
+      '--grants', grants, '--valid-seconds', String(validSeconds)], { encoding: 'utf8' }).trim();
+  }
+
+  link(session, token, query = '') {
+    return `${this.url}/s/${session}${query}#token=${token}`;
+  }
+
+  async stop() {
+    await stop(this.child, 'SIGTERM');
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** A participant on the native SDK. */
+export class SdkPeer {
+  constructor(server, session, identity, codec) {
+    this.events = [];
+    this.errors = '';
+    this.child = spawn(peerBinary, ['--url', `${server.url}/s/${session}`, '--token', server.token(session, identity), '--codec', codec],
+      { stdio: ['pipe', 'pipe', 'pipe'] });
+    this.child.stdin.on('error', () => undefined);
+    this.child.on('error', (error) => { this.errors += String(error); });
+    this.child.stderr.on('data', (text) => { this.errors += text; });
+    let rest = '';
+    this.child.stdout.on('data', (text) => {
+      const lines = (rest + text).split('\n');
+      rest = lines.pop();
+      this.events.push(...lines.map((line) => JSON.parse(line)));
+    });
+  }
+
+  tell(command) {
+    this.child.stdin.write(`${command}\n`);
+  }
+
+  /** The first event that fits, from the event number `from` on. */
+  see(what, fits, from = 0) {
+    const last = () => JSON.stringify(this.events.slice(-6));
+    return until(`the SDK: ${what}`, () => this.events.slice(from).find(fits)).catch((error) => {
+      throw new Error(`${error.message}; it said last ${last()} ${this.errors}`);
+    });
+  }
+
+  async stop() {
+    this.child.stdin.end('leave\n');
+    await stop(this.child, 0);
+  }
+}

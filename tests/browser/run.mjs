@@ -1,0 +1,177 @@
+// A real browser on the session page, against the real server and the native SDK. Run: node tests/browser/run.mjs
+//   AMPHI_SERVER   the server's binary          AMPHI_SAMPLES   the folder of the SDK's test peer
+//   AMPHI_WEB      the built page               AMPHI_EVIDENCE  where to put screenshots (none: nowhere)
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { SessionPage, interpose, launch } from './chromium.mjs';
+import { SdkPeer, Server, until } from './processes.mjs';
+
+let server, browser;
+let sessions = 0;
+const newSession = () => `browser-${(sessions += 1)}`;
+
+before(async () => {
+  server = await Server.start();
+  browser = await launch();
+});
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+});
+
+/** A test that tidies up what it opened, and shows what everybody said when it fails. */
+function story(name, body, options = {}) {
+  test(name, { timeout: 90_000, ...options }, async (context) => {
+    const opened = [];
+    const open = async (session, identity, { query = '', grants, prepare } = {}) => {
+      const page = await SessionPage.open(browser, server.link(session, server.token(session, identity, grants), query), prepare);
+      opened.push(page);
+      return page;
+    };
+    const addPeer = (session, identity, codec) => {
+      const peer = new SdkPeer(server, session, identity, codec);
+      opened.push(peer);
+      return peer;
+    };
+    try {
+      await body({ open, addPeer });
+      for (const page of opened.filter((item) => item instanceof SessionPage)) assert.deepEqual(page.uncaught(), []);
+    } catch (error) {
+      for (const item of opened) context.diagnostic(item instanceof SessionPage ? item.console.slice(-12).join('\n') : item.errors.slice(-2_000));
+      context.diagnostic(`server: ${server.log.slice(-3_000)}`);
+      throw error;
+    } finally {
+      for (const [index, item] of opened.entries()) {
+        if (item instanceof SessionPage) await item.keepEvidence(`${name}-${index}`);
+      }
+      await Promise.all(opened.map((item) => (item instanceof SessionPage ? item.close() : item.stop())));
+    }
+  });
+}
+
+const publishing = (codec) => `?publish=camera,microphone&codec=${codec}`;
+
+for (const codec of ['vp8', 'h264']) {
+  story(`two pages see and hear each other (${codec})`, async ({ open }) => {
+    const session = newSession();
+    const ada = await open(session, 'Ada', { query: publishing(codec) });
+    const bo = await open(session, 'Bo', { query: publishing(codec) });
+    await Promise.all([ada.seesVideoOf('Bo'), bo.seesVideoOf('Ada'), ada.hears('Bo'), bo.hears('Ada')]);
+    await ada.find('leave').click();
+    await ada.see('session-state', /Ended/);
+    await until('Ada\'s feeds are gone from Bo\'s page', async () => (await bo.find('feed-tile').count()) === 0);
+  });
+
+  story(`the page and the SDK receive each other, and record together (${codec})`, async ({ open, addPeer }) => {
+    const session = newSession();
+    const page = await open(session, 'Ada', { query: publishing(codec) });
+    const peer = addPeer(session, 'Native', codec);
+    await page.see('services-state', /^Services connected$/);
+    await peer.see('services are connected', ({ event }) => event === 'services');
+    assert.equal(await page.seesVideoOf('Native'), 640);
+    await page.hears('Native');
+    const camera = await peer.see('pictures from Chromium', (said) => said.event === 'video' && said.identity === 'Ada' && said.frames > 30);
+    assert.equal(camera.codec.toLowerCase(), codec);
+    assert.ok(camera.width > 0 && camera.height > 0, JSON.stringify(camera));
+    await peer.see('sound from Chromium', (said) => said.event === 'audio' && said.loudest > 600);
+
+    await page.find('record-toggle').click();
+    await page.see('record-state', /^Recording$/);
+    await peer.see('the recording that a click started', (said) => said.event === 'recording' && said.on && said.changedBy === 'Ada');
+    await page.see('record-changed-by', /Started by Ada/);
+    await page.see('record-duration', /00:00:04/);
+
+    const heard = peer.events.length;
+    peer.tell('record off');
+    await page.see('record-state', /^Off$/);
+    await peer.see('the stop it asked for', (said) => said.event === 'recording' && !said.on && !said.updatePending, heard);
+    await page.see('record-changed-by', /Last changed by Native/);
+    const shown = await page.text('record-duration');
+    const shownMs = Number(shown.slice(6)) * 1000 + Number(shown.slice(3, 5)) * 60_000;
+
+    const tracks = await page.playsRecording();
+    assert.deepEqual(tracks.map(({ identity, kind }) => `${identity} ${kind}`).sort(), ['Ada audio', 'Ada video', 'Native audio', 'Native video']);
+    for (const track of tracks) {
+      assert.equal(track.error, '', JSON.stringify(track));
+      assert.ok(track.currentTime >= 0.5, `it does not play: ${JSON.stringify(track)}`);
+      assert.ok(Math.abs(track.durationMs - shownMs) < 500, `the page said ${shownMs} ms: ${JSON.stringify(track)}`);
+      if (track.kind === 'video') assert.ok(track.width > 0 && track.codec.toLowerCase() === codec, JSON.stringify(track));
+    }
+  });
+}
+
+story('a page records by itself: the clock counts, and the recording is listed and plays', async ({ open }) => {
+  const page = await open(newSession(), 'Ada', { query: publishing('vp8') });
+  await page.see('record-state', /^Off$/);
+  await page.find('record-toggle').click();
+  await page.see('record-state', /^Recording$/);
+  await page.see('record-duration', /00:00:03/);
+  await page.find('record-toggle').click();
+  await page.see('record-state', /^Off$/);
+  const still = await page.text('record-duration');
+  const tracks = await page.playsRecording();
+  assert.deepEqual(tracks.map(({ kind }) => kind).sort(), ['audio', 'video']);
+  for (const track of tracks) assert.ok(track.currentTime >= 0.5, JSON.stringify(track));
+  assert.equal(await page.text('record-duration'), still, 'a stopped clock stands');
+});
+
+story('lost services leave the state unknown and the media running, and come back by themselves', async ({ open }) => {
+  const session = newSession();
+  let wire;
+  const page = await open(session, 'Ada', { query: publishing('vp8'), prepare: async (view) => { wire = await interpose(view, /\/services$/); } });
+  const other = await open(session, 'Bo', { query: publishing('vp8') });
+  await page.seesVideoOf('Bo');
+  await page.see('record-state', /^Off$/);
+  wire.refuse = true;
+  wire.cut();
+  await page.see('services-state', /not connected/);
+  await page.see('record-state', /State unknown since \d\d:\d\d:\d\d\. It was off\./);
+  assert.equal(await page.find('record-toggle').getAttribute('aria-disabled'), 'true');
+  await other.find('record-toggle').click();
+  await other.see('record-state', /^Recording$/);
+  await Promise.all([page.seesVideoOf('Bo'), other.seesVideoOf('Ada')]);
+  assert.equal(await page.text('session-state'), 'Joined');
+  wire.refuse = false;
+  await page.see('record-state', /^Recording$/);
+  await page.see('record-changed-by', /Started by Bo/);
+});
+
+story('a lost signalling connection is resumed, and nobody\'s pictures stop', async ({ open }) => {
+  const session = newSession();
+  let wire;
+  const page = await open(session, 'Ada', { query: publishing('vp8'), prepare: async (view) => { wire = await interpose(view, /\/signalling$/); } });
+  const other = await open(session, 'Bo', { query: publishing('vp8') });
+  await Promise.all([page.seesVideoOf('Bo'), other.seesVideoOf('Ada')]);
+  const tile = await page.find('feed-tile').first().elementHandle();
+  wire.refuse = true;
+  wire.cut();
+  await page.see('session-state', /reconnecting/);
+  await Promise.all([page.seesVideoOf('Bo'), other.seesVideoOf('Ada')]);
+  wire.refuse = false;
+  await page.see('session-state', /^Joined$/);
+  assert.equal(wire.opened, 2);
+  assert.ok(await tile.evaluate((element) => element.isConnected), 'the tile was not replaced');
+  await page.find('camera-toggle').click();
+  await until('Bo sees that the camera is off', async () => (await other.find('feed-tile').count()) === 1);
+  await page.find('camera-toggle').click();
+  await other.seesVideoOf('Ada');
+});
+
+story('without the record grant the button says why it does nothing', async ({ open }) => {
+  const page = await open(newSession(), 'Guest', { query: '?publish=', grants: 'subscribe' });
+  await page.see('services-state', /^Services connected$/);
+  await page.see('record-state', /^Off$/);
+  assert.equal(await page.find('record-toggle').getAttribute('aria-disabled'), 'true');
+  assert.match(await page.page.locator('#record-why').innerText(), /does not allow you to record/);
+  assert.equal(await page.find('camera-toggle').isVisible(), false);
+});
+
+test('links that cannot work say so', { timeout: 60_000 }, async () => {
+  const page = await SessionPage.open(browser, `${server.url}/s/somewhere`);
+  await page.see('no-session', /no access token/);
+  await page.page.goto('about:blank');
+  await page.page.goto(server.link('somewhere', server.token('elsewhere', 'Ada'), '?publish='));
+  await page.see('ended', /link/i);
+  assert.deepEqual(page.uncaught(), []);
+  await page.close();
+});
