@@ -53,7 +53,7 @@ Result<void> Peer::Impl::take_remote(const RemoteTransport& remote, Time now) {
     dtls.set_remote_fingerprint(remote.fingerprint, now);
   }
   ice.set_remote(remote.credentials, remote.candidates, now);
-  remote_known = true;
+  remote_credentials = remote.credentials;
   drain_ice(now);
   drain_dtls(now);
   return {};
@@ -120,6 +120,12 @@ Result<std::string> Peer::accept_offer(std::string_view sdp, Time now) {
   for (std::size_t i = 0; i < impl_->lines.size(); ++i)
     if (impl_->lines[i].negotiated.mid != offer->lines[i].mid)
       return fail(ErrorCode::invalid_argument, "the offer's m-lines are in another order");
+  if (impl_->fingerprint && *impl_->fingerprint != offer->remote.fingerprint)
+    return fail(ErrorCode::fingerprint_mismatch, "a later description names another DTLS fingerprint");
+  if (impl_->remote_credentials && *impl_->remote_credentials != offer->remote.credentials) {
+    restart_ice(now);  // an offer that restarts is answered with new credentials too (RFC 8839 4.4.1.1.1)
+    offer = answer_offer(sdp, impl_->local_transport());
+  }
   if (auto taken = impl_->take_remote(offer->remote, now); !taken) return tl::unexpected(taken.error());
 
   impl_->extensions = offer->extensions;

@@ -69,7 +69,7 @@ struct Peer::Impl {
   dtls::Transport dtls;
   std::unique_ptr<srtp::Context> srtp;
   std::optional<ice::Pair> pair;
-  bool remote_known = false;
+  std::optional<ice::Credentials> remote_credentials;
   bool connected = false;
   bool ended = false;
 
