@@ -8,7 +8,9 @@
 #include <memory>
 #include <optional>
 #include <queue>
+#include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "base/random.h"
@@ -101,7 +103,7 @@ class World {
   Time stop_asked_at_{};
   std::int64_t on_disk_ms_ = 0;
   std::map<std::string, std::uint64_t> starts_by_;    // in this server's life
-  std::map<std::string, std::uint64_t> asked_on_by_;  // ids with `on`, that this server received
+  std::map<std::string, std::set<std::string>> asked_on_by_;  // ids with `on` that this server received
 
   std::vector<std::unique_ptr<Member>> members_;
 };
