@@ -40,6 +40,7 @@ void Feed::handle_packet(rtp::Seq seq, const rtp::RtpHeader& header, ByteView pa
     begin_gap("restart", 0);
   }
   ssrc_ = header.ssrc;
+  if (!payload.empty()) timeline_.observe(header.timestamp, now);
   switch (reorder_.insert(seq, header, payload, now)) {
     case ReorderBuffer::Place::next:
       take_packet(header, payload, now, 0, now);

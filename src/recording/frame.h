@@ -11,8 +11,8 @@
 namespace amphi::recording {
 
 struct Frame {
-  rtp::Timestamp timestamp = 0;  // does not wrap; in the codec's clock
-  Time arrival;                  // of its first packet
+  rtp::WireTimestamp timestamp = 0;
+  Time arrival;                  // of the packet of it that came first
   bool keyframe = false;         // always, for audio
   std::uint32_t width = 0;       // of a video keyframe
   std::uint32_t height = 0;

@@ -42,11 +42,6 @@ std::uint32_t opus_samples(ByteView packet) {
   return samples <= 5760 ? samples : 0;  // 120 ms is the most that the standard allows
 }
 
-rtp::Timestamp FrameAssembler::extended(rtp::WireTimestamp timestamp) {
-  last_timestamp_ = last_timestamp_ ? rtp::extend(timestamp, *last_timestamp_) : rtp::Timestamp{timestamp};
-  return *last_timestamp_;
-}
-
 void FrameAssembler::add(const rtp::RtpHeader& header, ByteView payload, Time arrival, bool missing) {
   if (payload.empty()) {
     // A lost packet before it may have been media all the same.
@@ -66,8 +61,9 @@ void FrameAssembler::add(const rtp::RtpHeader& header, ByteView payload, Time ar
     depacketizer_.reset();
     waits_ = true;
   }
-  if (open_ && static_cast<rtp::WireTimestamp>(open_->frame.timestamp) != header.timestamp) close();
+  if (open_ && open_->frame.timestamp != header.timestamp) close();
   if (!open_) begin(header, payload, arrival, missing);
+  open_->frame.arrival = std::min(open_->frame.arrival, arrival);
   append(payload);
   if (header.marker) close();
 }
@@ -75,7 +71,7 @@ void FrameAssembler::add(const rtp::RtpHeader& header, ByteView payload, Time ar
 void FrameAssembler::add_opus(const rtp::RtpHeader& header, ByteView payload, Time arrival) {
   if (opus_samples(payload) == 0) return drops_.add(Drop::malformed_packet);
   Frame frame;
-  frame.timestamp = extended(header.timestamp);
+  frame.timestamp = header.timestamp;
   frame.arrival = arrival;
   frame.keyframe = true;
   frame.data = to_bytes(payload);
@@ -84,7 +80,7 @@ void FrameAssembler::add_opus(const rtp::RtpHeader& header, ByteView payload, Ti
 
 void FrameAssembler::begin(const rtp::RtpHeader& header, ByteView payload, Time arrival, bool missing) {
   open_.emplace();
-  open_->frame.timestamp = extended(header.timestamp);
+  open_->frame.timestamp = header.timestamp;
   open_->frame.arrival = arrival;
   if (codec_ == rtp::CodecName::vp8) {
     const auto vp8 = rtp::parse_vp8(payload);
@@ -204,7 +200,6 @@ void FrameAssembler::restart() {
   open_.reset();
   ahead_.clear();
   depacketizer_.reset();
-  last_timestamp_.reset();
   waits_ = true;
 }
 

@@ -30,7 +30,7 @@ class FrameAssembler {
   /// The next packet in order; `missing`: packets before it are lost.
   void add(const rtp::RtpHeader& header, ByteView payload, Time arrival, bool missing);
   std::optional<Frame> poll();
-  /// The stream begins anew: other timestamps, other sequence numbers.
+  /// The stream begins anew: what is open will not be completed.
   void restart();
   bool waits_for_keyframe() const { return codec_ != rtp::CodecName::opus && waits_; }
 
@@ -51,11 +51,9 @@ class FrameAssembler {
   void close();
   bool close_h264();
   void break_open(Drop why);
-  rtp::Timestamp extended(rtp::WireTimestamp timestamp);
 
   rtp::CodecName codec_;
   Drops& drops_;
-  std::optional<rtp::Timestamp> last_timestamp_;
   std::optional<Open> open_;
   bool waits_ = true;
   std::deque<Frame> ready_;

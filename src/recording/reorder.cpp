@@ -5,12 +5,12 @@
 namespace amphi::recording {
 
 ReorderBuffer::Place ReorderBuffer::insert(rtp::Seq seq, const rtp::RtpHeader& header, ByteView payload, Time now) {
-  if (!next_ || seq == *next_) {
+  if (seq == next_) {
     next_ = seq + 1;
     refused_ = 0;
     return Place::next;
   }
-  if (seq < *next_) {
+  if (next_ && seq < *next_) {
     if (++refused_ < kRestartAfter) return Place::late;
     reset();
     next_ = seq + 1;
@@ -27,14 +27,14 @@ ReorderBuffer::Place ReorderBuffer::insert(rtp::Seq seq, const rtp::RtpHeader& h
 std::optional<ReorderBuffer::Packet> ReorderBuffer::poll(Time now, bool flush) {
   if (held_.empty()) return std::nullopt;
   const auto first = held_.begin();
-  const bool in_order = first->first == *next_;
+  const bool in_order = first->first == next_;
   const bool full = held_.size() > kMaxPackets || bytes_ > kMaxBytes;
-  if (!in_order && !flush && !full && now < oldest_ + kWait) return std::nullopt;
+  if (!in_order && !flush && !full && now < next_timeout()) return std::nullopt;
 
   Packet packet = std::move(first->second);
   held_.erase(first);
   bytes_ -= packet.payload.size();
-  if (!in_order) {
+  if (!in_order && next_) {
     packet.missing_before = static_cast<std::uint64_t>(packet.seq) - static_cast<std::uint64_t>(*next_);
   }
   next_ = packet.seq + 1;

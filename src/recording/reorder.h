@@ -19,6 +19,7 @@ namespace amphi::recording {
 class ReorderBuffer {
  public:
   static constexpr Duration kWait = 400ms;
+  static constexpr Duration kFirstWait = 50ms;  // the first to come need not be the first that was sent
   static constexpr std::size_t kMaxPackets = 2048;
   static constexpr std::size_t kMaxBytes = 3'000'000;
   static constexpr int kRestartAfter = 100;  // refused packets in a row: the sender began its numbers anew
@@ -37,7 +38,7 @@ class ReorderBuffer {
   Place insert(rtp::Seq seq, const rtp::RtpHeader& header, ByteView payload, Time now);
   /// The next packet in order, of those held; `flush` gives up every gap at once. nullopt: nothing is due.
   std::optional<Packet> poll(Time now, bool flush = false);
-  Time next_timeout() const { return held_.empty() ? Time::max() : oldest_ + kWait; }
+  Time next_timeout() const { return held_.empty() ? Time::max() : oldest_ + (next_ ? kWait : kFirstWait); }
   std::size_t held() const { return held_.size(); }
   /// The next packet is the first again; what is held is forgotten.
   void reset();

@@ -75,8 +75,20 @@ Duration FeedTimeline::slewed(Duration expected, Duration wanted, Duration step)
   return expected + std::clamp(error, -most, most);
 }
 
-Duration FeedTimeline::place(rtp::Timestamp timestamp, Time arrival) {
+void FeedTimeline::observe(rtp::WireTimestamp wire, Time arrival) {
+  if (placed_any_) return;
+  const rtp::Timestamp timestamp = earliest_.empty() ? rtp::Timestamp{wire} : rtp::extend(wire, last_timestamp_);
+  const Duration offset = (arrival - start_) - length(timestamp);
+  if (!earliest_.empty() && (offset < earliest_.value() - kJump || offset > earliest_.value() + kJump)) restart();
+  earliest_.add(offset, arrival);
+  last_timestamp_ = timestamp;
+  last_arrival_ = arrival;
+}
+
+Duration FeedTimeline::place(rtp::WireTimestamp wire, Time arrival) {
   const Duration arrived = arrival - start_;
+  const bool seen = placed_any_ || !earliest_.empty();
+  const rtp::Timestamp timestamp = seen ? rtp::extend(wire, last_timestamp_) : rtp::Timestamp{wire};
   const rtp::Timestamp step = placed_any_ ? timestamp - last_timestamp_ : 0;
   const Duration advance = std::max(length(step), Duration{0});
   const Duration expected = last_ + advance;
@@ -85,7 +97,7 @@ Duration FeedTimeline::place(rtp::Timestamp timestamp, Time arrival) {
     drops_.add(Drop::timestamp_jump);
     restart();
   }
-  const bool anew = earliest_.empty();
+  const bool anew = !placed_any_ || earliest_.empty();
   earliest_.add(arrived - length(timestamp), arrival);
 
   Duration wanted = earliest_.value() + length(timestamp);
@@ -112,7 +124,7 @@ Duration FeedTimeline::place(rtp::Timestamp timestamp, Time arrival) {
 
 void FeedTimeline::handle_sender_report(rtp::NtpTime ntp, rtp::WireTimestamp timestamp, Time now) {
   Report report{ntp_duration(ntp), timestamp, std::nullopt, 0};
-  if (placed_any_ && !earliest_.empty()) {
+  if (!earliest_.empty()) {
     report.timestamp = rtp::extend(timestamp, last_timestamp_);
     // Taken as sent when it arrived, it must put the newest frame near that frame's arrival.
     const Duration error = now + length(last_timestamp_ - *report.timestamp) - last_arrival_;

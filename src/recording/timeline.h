@@ -55,8 +55,10 @@ class FeedTimeline {
   FeedTimeline(std::uint32_t clock_rate, Time start, ParticipantClock& clock, Drops& drops)
       : clock_rate_(clock_rate == 0 ? 1 : clock_rate), start_(start), clock_(clock), drops_(drops) {}
 
+  /// A packet arrived. Before the first frame is placed this tells where arrivals lie.
+  void observe(rtp::WireTimestamp timestamp, Time arrival);
   /// Where this frame lies; later frames lie later, even if their timestamps do not grow.
-  Duration place(rtp::Timestamp timestamp, Time arrival);
+  Duration place(rtp::WireTimestamp timestamp, Time arrival);
   void handle_sender_report(rtp::NtpTime ntp, rtp::WireTimestamp timestamp, Time now);
   /// Other timestamps from here on: the next frame lies where it arrives.
   void restart();

@@ -1,0 +1,159 @@
+// Frames from packets: tables of packets, and what becomes a frame.
+#include "recording/frame_assembler.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "base/random.h"
+
+namespace amphi::recording {
+namespace {
+
+Bytes bytes(std::initializer_list<unsigned> values) {
+  Bytes out;
+  for (const unsigned value : values) out.push_back(static_cast<std::byte>(value));
+  return out;
+}
+
+// VP8: a descriptor without extensions, then the frame header. A keyframe of 320x180 has all ten bytes.
+const Bytes kKey = bytes({0x10, 0x10, 0, 0, 0x9d, 0x01, 0x2a, 0x40, 0x01, 0xb4, 0x00, 0xaa});
+const Bytes kDelta = bytes({0x10, 0x11, 0xbb, 0xbb, 0xbb});
+const Bytes kMore = bytes({0x00, 0xcc, 0xcc});
+// H.264: a baseline SPS of 64x64, a PPS, slices whose first macroblock is the first.
+const Bytes kSps = bytes({0x67, 0x42, 0xc0, 0x0a, 0xda, 0x10, 0x9a, 0x10});
+const Bytes kPps = bytes({0x68, 0xce, 0x3c, 0x80});
+const Bytes kIdr = bytes({0x65, 0x88, 0x84, 0x00});
+const Bytes kSlice = bytes({0x41, 0x9a, 0x00});
+
+struct In {
+  Bytes payload;
+  rtp::WireTimestamp timestamp;
+  bool marker;
+  bool missing = false;
+};
+struct Row {
+  const char* name;
+  std::vector<In> in;
+  std::string frames;  // K: keyframe, d: delta, with the timestamp
+  bool waits;
+};
+
+void expect(rtp::CodecName codec, const std::vector<Row>& rows) {
+  for (const Row& row : rows) {
+    Drops drops;
+    FrameAssembler assembler(codec, drops);
+    std::string frames;
+    for (const In& in : row.in) {
+      rtp::RtpHeader header;
+      header.timestamp = in.timestamp;
+      header.marker = in.marker;
+      assembler.add(header, in.payload, Time{}, in.missing);
+      while (auto frame = assembler.poll()) {
+        frames += (frame->keyframe ? "K" : "d") + std::to_string(frame->timestamp) + " ";
+        EXPECT_FALSE(frame->data.empty()) << row.name;
+        const bool picture = frame->keyframe && codec != rtp::CodecName::opus;
+        EXPECT_EQ(frame->width * frame->height > 0, picture) << row.name;
+      }
+    }
+    EXPECT_EQ(frames, row.frames) << row.name;
+    EXPECT_EQ(assembler.waits_for_keyframe(), row.waits) << row.name;
+  }
+}
+
+}  // namespace
+
+TEST(FrameAssembler, vp8) {
+  expect(rtp::CodecName::vp8, {
+      {"one packet each", {{kKey, 1, true}, {kDelta, 2, true}}, "K1 d2 ", false},
+      {"begins with what cannot be decoded", {{kMore, 1, true}, {kDelta, 2, true}, {kKey, 3, true}, {kDelta, 4, true}}, "K3 d4 ", false},
+      {"several packets", {{kKey, 1, false}, {kMore, 1, true}, {kDelta, 2, false}, {kMore, 2, false}, {kMore, 2, true}}, "K1 d2 ", false},
+      {"without markers the next timestamp ends a frame", {{kKey, 1, false}, {kDelta, 2, false}, {kDelta, 3, true}}, "K1 d2 d3 ", false},
+      {"a hole inside a frame", {{kKey, 1, true}, {kDelta, 2, false}, {kMore, 2, true, true}, {kDelta, 3, true}}, "K1 ", true},
+      {"a hole between frames", {{kKey, 1, true}, {kDelta, 3, true, true}, {kDelta, 4, true}}, "K1 ", true},
+      {"the end is missing", {{kKey, 1, true}, {kDelta, 2, false}, {kDelta, 3, true, true}}, "K1 ", true},
+      {"a keyframe mends it", {{kKey, 1, true}, {kDelta, 3, true, true}, {kKey, 4, true}, {kDelta, 5, true}}, "K1 K4 d5 ", false},
+      {"a keyframe right behind the hole", {{kKey, 1, true}, {kKey, 3, true, true}}, "K1 K3 ", false},
+      {"a keyframe with a hole does not", {{kKey, 1, true}, {kKey, 3, false, true}, {kMore, 3, true, true}, {kDelta, 4, true}}, "K1 ", true},
+      {"padding is nothing", {{kKey, 1, true}, {{}, 1, false}, {kDelta, 2, true}}, "K1 d2 ", false},
+      {"nonsense", {{kKey, 1, true}, {bytes({0xff}), 2, true}, {kDelta, 3, true}}, "K1 ", true},
+      {"a keyframe cut before its size", {{bytes({0x10, 0x10, 0, 0, 0x9d, 0x01, 0x2a}), 1, true}}, "", true},
+  });
+}
+
+TEST(FrameAssembler, h264) {
+  const Bytes aggregate = [] {
+    Bytes out = bytes({0x78, 0, 8});
+    out.insert(out.end(), kSps.begin(), kSps.end());
+    for (const unsigned byte : {0u, 4u}) out.push_back(static_cast<std::byte>(byte));
+    out.insert(out.end(), kPps.begin(), kPps.end());
+    return out;
+  }();
+  const Bytes fragment_start = bytes({0x7c, 0x85, 0x88, 0x01}), fragment_end = bytes({0x7c, 0x45, 0x02});
+  expect(rtp::CodecName::h264, {
+      {"single units", {{kSps, 1, false}, {kPps, 1, false}, {kIdr, 1, true}, {kSlice, 2, true}}, "K1 d2 ", false},
+      {"aggregate and fragments", {{aggregate, 1, false}, {fragment_start, 1, false}, {fragment_end, 1, true}, {kSlice, 2, true}}, "K1 d2 ", false},
+      {"no parameter sets", {{kIdr, 1, true}, {kSlice, 2, true}}, "", true},
+      {"parameter sets come ahead, with a timestamp of their own", {{aggregate, 1, true}, {kIdr, 2, true}}, "K2 ", false},
+      {"parameter sets only once", {{aggregate, 1, false}, {kIdr, 1, true}, {kIdr, 2, true}}, "K1 K2 ", false},
+      {"several slices", {{aggregate, 1, false}, {kIdr, 1, false}, {kIdr, 1, true}, {kSlice, 2, false}, {kSlice, 2, true}}, "K1 d2 ", false},
+      {"a hole inside a fragment", {{aggregate, 1, false}, {fragment_start, 1, false}, {fragment_end, 1, true, true}}, "", true},
+      {"a hole before a frame", {{aggregate, 1, false}, {kIdr, 1, true}, {kSlice, 3, true, true}, {kSlice, 4, true}}, "K1 ", true},
+      {"a hole before whole parameter sets", {{aggregate, 1, false}, {kIdr, 1, true}, {aggregate, 3, false, true}, {kIdr, 3, true}}, "K1 K3 ", false},
+      {"a hole where the parameter sets may have been", {{aggregate, 1, false}, {kIdr, 1, true}, {kIdr, 3, true, true}}, "K1 ", true},
+      {"a hole before a picture of one that never repeats them",
+       {{aggregate, 1, false}, {kIdr, 1, true}, {kIdr, 2, true}, {kIdr, 4, true, true}, {kSlice, 5, true}}, "K1 K2 K4 d5 ", false},
+      {"nonsense", {{aggregate, 1, false}, {kIdr, 1, true}, {bytes({0x7c}), 2, true}, {kSlice, 3, true}}, "K1 ", true},
+  });
+}
+
+TEST(FrameAssembler, opus_every_packet_is_a_frame) {
+  const Bytes packet = bytes({0x78, 1, 2, 3});
+  expect(rtp::CodecName::opus, {
+      {"all", {{packet, 1, true}, {packet, 2, false}, {packet, 4, false, true}}, "K1 K2 K4 ", false},
+      {"malformed", {{packet, 1, true}, {{}, 2, false}, {bytes({0x7b}), 3, false}, {bytes({0x7b, 0x3f}), 4, false}}, "K1 ", false},
+  });
+}
+
+TEST(OpusSamples, follow_the_table_of_contents) {
+  const std::pair<Bytes, std::uint32_t> rows[] = {
+      {{}, 0}, {bytes({0x00}), 480}, {bytes({0x18}), 2880}, {bytes({0x60}), 480}, {bytes({0x68}), 960}, {bytes({0x80}), 120},
+      {bytes({0x78}), 960}, {bytes({0xf8}), 960}, {bytes({0xfc, 0}), 960}, {bytes({0xfd}), 1920}, {bytes({0xff}), 0}, {bytes({0xff, 3}), 2880},
+      {bytes({0x1b, 3}), 0}};
+  for (const auto& [packet, samples] : rows) EXPECT_EQ(opus_samples(packet), samples) << to_hex(packet);
+}
+
+TEST(FrameAssembler, survives_anything) {
+  for (const auto codec : {rtp::CodecName::vp8, rtp::CodecName::h264, rtp::CodecName::opus}) {
+    SeededRandom random(42);
+    Drops drops;
+    FrameAssembler assembler(codec, drops);
+    const std::vector<Bytes> seeds{kKey, kDelta, kMore, kSps, kPps, kIdr, kSlice, bytes({0x78, 0, 2, 1, 2}), bytes({0x7c, 0x85, 1})};
+    std::size_t frames = 0;
+    for (int i = 0; i < 20'000; ++i) {
+      Bytes payload = seeds[random.below(seeds.size())];
+      payload.resize(random.below(payload.size() + 3));
+      if (!payload.empty() && random.unit() < 0.5) payload[random.below(payload.size())] ^= static_cast<std::byte>(1u << random.below(8));
+      rtp::RtpHeader header;
+      header.timestamp = random.unit() < 0.1 ? random.u32() : static_cast<std::uint32_t>(i / 3);
+      header.marker = random.unit() < 0.3;
+      assembler.add(header, payload, Time{}, random.unit() < 0.05);
+      while (assembler.poll()) ++frames;
+    }
+    EXPECT_GT(frames, 0u);
+    EXPECT_GT(drops[Drop::malformed_packet], 0u);
+  }
+}
+
+TEST(FrameAssembler, a_frame_without_end_is_given_up_at_its_bound) {
+  Drops drops;
+  FrameAssembler assembler(rtp::CodecName::vp8, drops);
+  Bytes more(1100);
+  assembler.add({}, kKey, Time{}, false);
+  for (int i = 0; i < 5000; ++i) assembler.add({}, more, Time{}, false);
+  EXPECT_EQ(drops[Drop::oversized_frame], 1u);
+  EXPECT_FALSE(assembler.poll());
+}
+
+}  // namespace amphi::recording

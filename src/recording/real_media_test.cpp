@@ -1,0 +1,250 @@
+// Real coded media, in virtual time over an emulated network, recorded and then judged by ffmpeg and ffprobe.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/random.h"
+#include "recording/test_files.h"
+#include "recording/test_media.h"
+
+namespace amphi::recording::test {
+namespace {
+
+constexpr Duration kLength = 6250ms;  // of the recordings; the media ends a little earlier
+
+struct Network {
+  const char* name;
+  double loss;
+  Duration repaired_after;  // zero: what is lost stays lost
+  Duration jitter;          // beyond a packet's distance: reorders
+};
+constexpr Network kClean{"clean", 0, 0ms, 0ms};
+constexpr Network kRepaired{"repaired", 0.05, 90ms, 30ms};
+constexpr Network kLossy{"lossy", 0.05, 0ms, 30ms};
+
+struct Source {
+  std::string id;
+  rtp::Codec codec;
+  Duration interval;
+  std::vector<Payloads> frames;
+};
+
+struct Made {
+  TemporaryFolder folder;
+  Source vp8{"cam-vp8", vp8_codec(), Duration(33'333'333), {}};
+  Source h264{"cam-h264", h264_codec(), Duration(33'333'333), {}};
+  Source slow{"slow", vp8_codec(), 100ms, {}};
+  Source opus{"mic", opus_codec(), 20ms, {}};
+
+  Made() {
+    const std::string video = "ffmpeg -v error -f lavfi -i testsrc2=size=320x180:rate=30:duration=6 ";
+    const std::string vp8_options = "-c:v libvpx -deadline realtime -cpu-used 8 -b:v 600k -auto-alt-ref 0 ";
+    must(video + vp8_options + "-g 15 -f ivf " + folder.file("a.ivf"));
+    must("ffmpeg -v error -f lavfi -i testsrc2=size=160x120:rate=10:duration=6 " + vp8_options + "-g 10 -f ivf " + folder.file("s.ivf"));
+    must(video + "-c:v libx264 -preset ultrafast -tune zerolatency -pix_fmt yuv420p -b:v 600k -g 15 "
+         "-x264-params aud=1:repeat-headers=1 -f h264 " + folder.file("a.h264"));
+    must("ffmpeg -v error -f lavfi -i sine=frequency=440:duration=6 -ac 2 -c:a libopus -b:a 64k -f ogg " + folder.file("a.ogg"));
+    unsigned picture = 0;
+    for (const Bytes& frame : ivf_frames(read_whole(folder.file("a.ivf")))) vp8.frames.push_back(packetize_vp8(frame, picture++));
+    for (const Bytes& frame : ivf_frames(read_whole(folder.file("s.ivf")))) slow.frames.push_back(packetize_vp8(frame, picture++));
+    for (const auto& unit : annexb_access_units(read_whole(folder.file("a.h264")))) h264.frames.push_back(packetize_h264(unit));
+    for (const Bytes& packet : ogg_packets(read_whole(folder.file("a.ogg")))) opus.frames.push_back({packet});
+  }
+  static void must(const std::string& command) {
+    const auto result = run(command);
+    EXPECT_EQ(result.status, 0) << command << "\n" << result.text;
+  }
+};
+Made& made() {
+  static Made media;
+  return media;
+}
+
+struct Arrival {
+  Duration at;
+  const Source* source;
+  rtp::Seq seq;
+  rtp::WireTimestamp timestamp;
+  bool marker;
+  const Bytes* payload;
+};
+
+std::vector<Arrival> arrivals(const std::vector<const Source*>& sources, const Network& network, Random& random) {
+  std::vector<Arrival> all;
+  for (const Source* source : sources) {
+    rtp::Seq seq = 65'500;  // its wire number wraps soon
+    for (std::size_t f = 0; f < source->frames.size(); ++f) {
+      const Duration sent = 20ms + static_cast<std::int64_t>(f) * source->interval;
+      const auto timestamp = static_cast<rtp::WireTimestamp>(0xffff'8000 + static_cast<std::uint64_t>(
+          (static_cast<std::int64_t>(f) * source->interval).count() * source->codec.clock_rate / 1'000'000'000));
+      for (std::size_t p = 0; p < source->frames[f].size(); ++p, ++seq) {
+        Duration at = sent + 10ms + static_cast<std::int64_t>(p) * 200us +
+                      Duration(static_cast<std::int64_t>(random.unit() * static_cast<double>(network.jitter.count())));
+        // Nobody knows that a first packet is missing.
+        if (random.unit() < network.loss && f + p > 0) {
+          if (network.repaired_after == 0ms) continue;
+          at += network.repaired_after;
+        }
+        all.push_back({at, source, seq, timestamp, p + 1 == source->frames[f].size(), &source->frames[f][p]});
+      }
+    }
+  }
+  std::stable_sort(all.begin(), all.end(), [](const Arrival& a, const Arrival& b) { return a.at < b.at; });
+  return all;
+}
+
+void play(Studio& studio, const std::vector<const Source*>& sources, const Network& network, std::uint64_t seed) {
+  SeededRandom random(seed);
+  for (const Source* source : sources) studio.recorder.add_feed(feed(source->id, source->codec), studio.at(0ms));
+  for (const Arrival& a : arrivals(sources, network, random)) {
+    studio.packet(a.source->id, a.seq, a.timestamp, a.marker, *a.payload, studio.at(a.at));
+  }
+  studio.stop(kLength);
+}
+
+nlohmann::json probe(const std::string& path, const std::string& options) {
+  const auto result = run("ffprobe -v error -of json " + options + " " + path);
+  return nlohmann::json::parse(result.text, nullptr, false);
+}
+
+void expect_plays_without_error(const std::string& path) {
+  const auto decoded = run("ffmpeg -v error -i " + path + " -f null -");
+  EXPECT_EQ(decoded.status, 0) << path;
+  EXPECT_EQ(decoded.text, "") << path;
+}
+
+std::uint64_t counted_frames(const std::string& path) {
+  const auto json = probe(path, "-count_frames -show_entries stream=nb_read_frames");
+  if (json.is_discarded() || json["streams"].empty()) return 0;
+  return std::stoull(json["streams"][0]["nb_read_frames"].get<std::string>());
+}
+
+double duration_of(const std::string& path) {
+  const auto json = probe(path, "-show_entries format=duration");
+  return json.is_discarded() ? -1 : std::stod(json["format"].value("duration", "-1"));
+}
+
+std::vector<double> times_of(const std::string& path) {
+  std::vector<double> times;
+  const auto json = probe(path, "-show_entries packet=pts_time");
+  for (const auto& packet : json.at("packets")) times.push_back(std::stod(packet["pts_time"].get<std::string>()));
+  return times;
+}
+
+std::vector<const Source*> all_sources() { return {&made().vp8, &made().h264, &made().slow, &made().opus}; }
+
+const Source& source_of(const TrackSummary& track) {
+  for (const Source* source : all_sources()) {
+    if (source->id == track.feed.value) return *source;
+  }
+  throw std::runtime_error("a track of no feed");
+}
+
+}  // namespace
+
+class RealMedia : public ::testing::TestWithParam<Network> {};
+
+TEST_P(RealMedia, every_file_decodes_without_error_lasts_as_long_as_the_recording_and_seeks) {
+  const Network& network = GetParam();
+  Studio studio;
+  play(studio, all_sources(), network, 7);
+  ASSERT_TRUE(studio.finished);
+  ASSERT_EQ(studio.finished->tracks.size(), 4u);
+  TemporaryFolder folder;
+  for (const TrackSummary& track : studio.finished->tracks) {
+    SCOPED_TRACE(track.path + " over a network that is " + network.name);
+    const MemoryFile& file = *studio.file(track.path);
+    EXPECT_EQ(track.sha256, to_hex(sha256(file.data)));
+    const std::string path = folder.write(track.path, file.data);
+    expect_plays_without_error(path);
+    const auto warnings = run("ffprobe -v warning -show_format " + path + " > /dev/null");
+    EXPECT_EQ(warnings.text, "");
+    EXPECT_EQ(counted_frames(path), track.frames);
+    const std::uint64_t sent = source_of(track).frames.size();
+    const bool all_arrived = network.loss == 0 || network.repaired_after > 0ms;
+    EXPECT_EQ(track.frames == sent, all_arrived) << track.frames << " of " << sent;
+    EXPECT_GT(track.frames, sent / 10);
+    EXPECT_NEAR(duration_of(path), 6.25, 0.02);
+    EXPECT_NEAR(static_cast<double>(track.duration_ms), 6250, 2);
+    const auto sought = run("ffmpeg -v error -ss 3 -i " + path + " -frames 1 -f framemd5 -");
+    EXPECT_EQ(sought.status, 0);
+    EXPECT_NE(sought.text.find("\n0,"), std::string::npos) << "no frame after seeking: " << sought.text;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(, RealMedia, ::testing::Values(kClean, kRepaired, kLossy), [](const auto& each) { return each.param.name; });
+
+TEST(RealMediaTimes, frames_lie_on_the_time_line_where_they_were_sent) {
+  Studio studio;
+  play(studio, all_sources(), kRepaired, 11);
+  TemporaryFolder folder;
+  for (const TrackSummary& track : studio.finished->tracks) {
+    SCOPED_TRACE(track.path);
+    const auto times = times_of(folder.write(track.path, studio.file(track.path)->data));
+    const Source& source = source_of(track);
+    ASSERT_EQ(times.size(), source.frames.size());
+    double worst = 0;
+    for (std::size_t i = times.size() / 3; i < times.size(); ++i) {
+      const double sent = 0.030 + static_cast<double>(i) * std::chrono::duration<double>(source.interval).count();
+      worst = std::max(worst, std::abs(times[i] - sent));
+      ASSERT_GT(times[i], times[i - 1]);
+    }
+    EXPECT_LT(worst, 0.020);
+  }
+}
+
+TEST(RealMediaGrowth, a_file_cut_at_any_synced_point_decodes_without_error) {
+  Studio studio;
+  play(studio, {&made().vp8, &made().h264, &made().opus}, kClean, 3);
+  TemporaryFolder folder;
+  for (const TrackSummary& track : studio.finished->tracks) {
+    const MemoryFile& done = *studio.file(track.path);
+    // The same recording, stopped being written in mid air.
+    Studio growing;
+    SeededRandom random(3);
+    const Source& source = source_of(track);
+    growing.recorder.add_feed(feed(source.id, source.codec), growing.at(0ms));
+    std::size_t cuts = 0;
+    for (const Arrival& a : arrivals({&source}, kClean, random)) {
+      growing.packet(a.source->id, a.seq, a.timestamp, a.marker, *a.payload, growing.at(a.at));
+      const MemoryFile* file = growing.files.files.empty() ? nullptr : &growing.files.files.begin()->second;
+      if (file == nullptr || file->synced.size() <= cuts * 5) continue;
+      ++cuts;
+      SCOPED_TRACE(track.path + " cut at " + std::to_string(file->data.size()) + " of " + std::to_string(done.data.size()));
+      EXPECT_EQ(file->synced.back(), file->data.size()) << "every append is synced";
+      const std::string path = folder.write("cut" + std::to_string(cuts) + track.path, file->data);
+      expect_plays_without_error(path);
+      const double behind = std::chrono::duration<double>(a.at).count() - times_of(path).back();
+      EXPECT_LT(behind, 0.1) << "what was just written reaches up to now";
+    }
+    EXPECT_GE(cuts, 2u);
+  }
+}
+
+TEST(RealMediaChange, a_change_of_resolution_stays_in_one_file_that_decodes) {
+  TemporaryFolder folder;
+  Made::must("ffmpeg -v error -f lavfi -i testsrc2=size=480x270:rate=30:duration=2 -c:v libx264 -preset ultrafast -tune zerolatency "
+             "-pix_fmt yuv420p -x264-params aud=1:repeat-headers=1 -f h264 " + folder.file("b.h264"));
+  Made::must("ffmpeg -v error -f lavfi -i testsrc2=size=480x270:rate=30:duration=2 -c:v libvpx -deadline realtime -cpu-used 8 "
+             "-auto-alt-ref 0 -f ivf " + folder.file("b.ivf"));
+  Source h264{"h264", h264_codec(), Duration(33'333'333), {made().h264.frames.begin(), made().h264.frames.begin() + 60}};
+  Source vp8{"vp8", vp8_codec(), Duration(33'333'333), {made().vp8.frames.begin(), made().vp8.frames.begin() + 60}};
+  unsigned picture = 60;
+  for (const auto& unit : annexb_access_units(read_whole(folder.file("b.h264")))) h264.frames.push_back(packetize_h264(unit));
+  for (const Bytes& frame : ivf_frames(read_whole(folder.file("b.ivf")))) vp8.frames.push_back(packetize_vp8(frame, picture++));
+  Studio studio;
+  play(studio, {&h264, &vp8}, kClean, 5);
+  ASSERT_EQ(studio.finished->tracks.size(), 2u);
+  for (const TrackSummary& track : studio.finished->tracks) {
+    SCOPED_TRACE(track.path);
+    const std::string path = folder.write(track.path, studio.file(track.path)->data);
+    expect_plays_without_error(path);
+    EXPECT_EQ(counted_frames(path), 120u);
+    const auto sizes = run("ffprobe -v error -show_entries frame=width -of csv=p=0 " + path);
+    EXPECT_NE(sizes.text.find("320"), std::string::npos);
+    EXPECT_NE(sizes.text.find("480"), std::string::npos);
+  }
+}
+
+}  // namespace amphi::recording::test
