@@ -8,6 +8,7 @@ export class ConnectionDriver<Output extends { readonly kind: string }> {
   private socket: Socket | undefined;
   private cancelTimer: (() => void) | undefined;
   private pumping = false;
+  private readonly afterwards: Array<() => void> = [];
 
   constructor(private readonly machine: ConnectionMachine<Output>, private readonly url: string,
               private readonly platform: Platform, private readonly onOutput: (output: Output) => void) {}
@@ -21,6 +22,13 @@ export class ConnectionDriver<Output extends { readonly kind: string }> {
       this.pumping = false;
     }
     this.schedule();
+    for (let callback = this.afterwards.shift(); callback !== undefined; callback = this.afterwards.shift()) callback();
+  }
+
+  /** Calls back once all outputs that there are were acted on: now, unless this is called from inside one. */
+  afterOutputs(callback: () => void): void {
+    this.afterwards.push(callback);
+    this.pump();
   }
 
   private act(output: ConnectionOutput | Output): void {

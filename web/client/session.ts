@@ -216,12 +216,14 @@ export class MediaServerSession {
     this.currentState = 'disconnected';
     this.stopWatchingNetwork?.();
     this.services.sessionClosed();
-    this.servicesDriver.pump();
-    this.publisher.close();
-    this.subscriber.close();
-    this.announce(this.incoming.reset([]));
-    this.stateChanged.emit(this, 'disconnected');
-    this.disconnected.emit(this, error);
+    // Left inside a services event, theirs are still to come: the terminal event is the last.
+    this.servicesDriver.afterOutputs(() => {
+      this.publisher.close();
+      this.subscriber.close();
+      this.announce(this.incoming.reset([]));
+      this.stateChanged.emit(this, 'disconnected');
+      this.disconnected.emit(this, error);
+    });
   }
 
   private networkChanged(): void {

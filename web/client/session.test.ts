@@ -1,0 +1,199 @@
+// MediaServerSession on sockets and a clock that the test moves: what the application hears, and in which order.
+import { describe, expect, test, vi } from 'vitest';
+import type { Platform, SocketEvents } from './platform';
+import { MediaServerSession } from './session';
+
+interface Wire extends SocketEvents { readonly url: string; readonly sent: Array<Record<string, unknown>>; closed_: boolean }
+
+function makeWorld() {
+  const wires: Wire[] = [];
+  const timers = new Set<{ callback: () => void; at: number }>();
+  const log: string[] = [];
+  let now = 0;
+  const platform: Platform = {
+    now: () => now, random: () => 0.5, uniqueId: () => 'unique', watchNetwork: () => () => undefined,
+    makePeerConnection: () => { throw new Error('no media in this test'); },
+    openSocket: (url, events) => {
+      const wire: Wire = { ...events, url, sent: [], closed_: false };
+      wires.push(wire);
+      return { send: (text) => wire.sent.push(JSON.parse(text)), close: () => { wire.closed_ = true; } };
+    },
+    schedule: (callback, delayMs) => {
+      const timer = { callback, at: now + delayMs };
+      timers.add(timer);
+      return () => timers.delete(timer);
+    },
+  };
+  const moveTo = (time: number): void => {
+    for (;;) {
+      const next = [...timers].filter(({ at }) => at <= time).sort((a, b) => a.at - b.at)[0];
+      if (next === undefined) break;
+      timers.delete(next);
+      now = Math.max(now, next.at);
+      next.callback();
+    }
+    now = time;
+  };
+  const session = MediaServerSession.create({ url: 'http://h/s/ses_1', accessToken: 'token-1', platform });
+  session.onConnected(() => log.push('connected'));
+  session.onDisconnected((_session, error) => log.push(`disconnected ${error?.code ?? 'gracefully'}`));
+  session.onConnectionStateChanged((_session, state) => log.push(`state ${state}`));
+  session.onSessionServicesConnected(() => log.push('services connected'));
+  session.onSessionServicesDisconnected((_session, error) => log.push(`services disconnected ${error?.code ?? 'gracefully'}`));
+  session.onRecordingStateChanged((_session, { on, updatePending, error }) => log.push(
+    `recording ${on ? 'on' : 'off'}${updatePending ? ' pending' : ''}${error ? ` ${error.code}` : ''}`));
+  const wire = (ending: string): Wire => {
+    const found = wires.findLast(({ url }) => url.endsWith(ending));
+    if (found === undefined) throw new Error(`no connection to ${ending}`);
+    return found;
+  };
+  const receive = (ending: string, message: object): void => wire(ending).message(JSON.stringify(message));
+  const take = (): string[] => log.splice(0);
+  return { session, wires, wire, receive, moveTo, take, log };
+}
+
+const joined = {
+  type: 'joined', version: 1, sessionId: 'ses_1', participantId: 'par_1', identity: 'Ada', grants: ['publish', 'record'],
+  resumeToken: 'rt_1', resumed: false, resumeWindowMs: 30_000, participants: [{ id: 'par_2', identity: 'Bo', feeds: [] }],
+};
+const welcome = { type: 'welcome', version: 1, sessionId: 'ses_1', services: ['recording'], heartbeatMs: 1000 };
+const off = { type: 'recording.state', revision: 1, on: false, phase: 'off', totalMs: 0 };
+
+function makeJoinedWorld() {
+  const world = makeWorld();
+  world.session.connect();
+  world.wire('/signalling').opened();
+  world.receive('/signalling', joined);
+  world.wire('/services').opened();
+  world.receive('/services', welcome);
+  world.receive('/services', off);
+  expect(world.take()).toEqual(['state connecting', 'state connected', 'connected', 'services connected', 'recording off']);
+  return world;
+}
+
+test('services follow the session over a connection of their own, with the participant it gave', () => {
+  const { wires, session } = makeJoinedWorld();
+  expect(wires.map(({ url }) => url)).toEqual(['ws://h/v1/sessions/ses_1/signalling', 'ws://h/v1/sessions/ses_1/services']);
+  expect(wires[1]?.sent[0]).toEqual({ type: 'hello', version: 1, token: 'token-1', participantId: 'par_1' });
+  expect(session.areSessionServicesConnected()).toBe(true);
+  expect(session.participants).toEqual([{ id: 'par_2', identity: 'Bo' }]);
+});
+
+describe('recording', () => {
+  test('a request is pending until the server confirms it, and never shown as done before', () => {
+    const { session, wire, receive, take } = makeJoinedWorld();
+    expect(session.requestSessionRecording(true)).toEqual({ ok: true });
+    expect(session.sessionRecordingState()).toMatchObject({ on: false, updatePending: true });
+    const { requestId } = wire('/services').sent.at(-1) as { requestId: string };
+    receive('/services', { type: 'recording.state', revision: 2, on: true, phase: 'recording', changedBy: 'Ada', totalMs: 0, requestId });
+    receive('/services', { type: 'recording.response', requestId, ok: true });
+    expect(take()).toEqual(['recording on']);
+    expect(session.sessionRecordingState()).toMatchObject({ on: true, updatePending: false, changedBy: 'Ada' });
+  });
+
+  test('a state that was kept goes on counting, and stands when the server falls silent', () => {
+    const { session, receive, moveTo } = makeJoinedWorld();
+    receive('/services', { type: 'recording.state', revision: 2, on: true, phase: 'recording', totalMs: 5_000 });
+    const kept = session.sessionRecordingState();
+    moveTo(700);
+    expect(kept.totalRunningDurationMs()).toBe(5_700);
+    moveTo(5_000);
+    expect(kept.totalRunningDurationMs()).toBe(6_250);
+  });
+
+  test('it is refused at once without a session, and after one', () => {
+    const { session } = makeWorld();
+    expect(session.requestSessionRecording(true)).toMatchObject({ error: { code: 'invalid_state' } });
+    const ended = makeJoinedWorld();
+    ended.session.disconnect();
+    expect(ended.session.requestSessionRecording(true)).toMatchObject({ error: { code: 'invalid_state' } });
+  });
+});
+
+describe('independence', () => {
+  test('losing the services leaves the session alone, and they come back', () => {
+    const { session, wires, wire, receive, moveTo, take } = makeJoinedWorld();
+    wire('/services').closed(false);
+    expect(take()).toEqual(['services disconnected disconnected']);
+    expect(session.connectionState).toBe('connected');
+    moveTo(125);
+    wire('/services').opened();
+    receive('/services', welcome);
+    receive('/services', off);
+    expect(take()).toEqual(['services connected', 'recording off']);
+    expect(wires).toHaveLength(3);
+  });
+
+  test('losing signalling leaves the services alone, and a resume is no new connection', () => {
+    const { session, wire, receive, moveTo, take } = makeJoinedWorld();
+    const services = wire('/services');
+    wire('/signalling').closed(false);
+    moveTo(125);
+    wire('/signalling').opened();
+    receive('/signalling', { ...joined, resumed: true, resumeToken: 'rt_2' });
+    expect(take()).toEqual(['state reconnecting', 'state connected']);
+    expect(wire('/services')).toBe(services);
+    expect(services.closed_).toBe(false);
+    expect(session.areSessionServicesConnected()).toBe(true);
+  });
+});
+
+describe('the end', () => {
+  test('disconnect says goodbye, closes everything, and there is one terminal event, the last one', () => {
+    const { session, wires, take } = makeJoinedWorld();
+    session.requestSessionRecording(true);
+    session.disconnect();
+    session.disconnect();
+    expect(take()).toEqual([
+      'recording off disconnected', 'services disconnected gracefully', 'state disconnected', 'disconnected gracefully']);
+    expect(wires.every(({ closed_ }) => closed_)).toBe(true);
+    expect(wires[0]?.sent.at(-1)).toEqual({ type: 'leave' });
+    expect(session.participants).toEqual([]);
+  });
+
+  test('an end past the resume window is an error, and ends the services too', () => {
+    const { wire, moveTo, take } = makeJoinedWorld();
+    wire('/signalling').closed(false);
+    for (let at = 0; at <= 30_000; at += 100) {
+      moveTo(at);
+      if (!wire('/signalling').closed_) wire('/signalling').closed(false);
+    }
+    expect(take()).toEqual(expect.arrayContaining(['state reconnecting', 'disconnected disconnected']));
+    expect(wire('/services').closed_).toBe(true);
+  });
+
+  test.each(['onConnected', 'onSessionServicesConnected', 'onRecordingStateChanged'] as const)('the session can be left inside %s', (event) => {
+    const world = makeWorld();
+    world.session[event](() => world.session.disconnect());
+    world.session.connect();
+    world.wire('/signalling').opened();
+    world.receive('/signalling', joined);
+    const services = world.wires.find(({ url }) => url.endsWith('/services'));
+    if (services !== undefined && !services.closed_) {
+      services.opened();
+      services.message(JSON.stringify(welcome));
+      if (!services.closed_) services.message(JSON.stringify(off));
+    }
+    expect(world.log.filter((entry) => entry.startsWith('disconnected'))).toEqual(['disconnected gracefully']);
+    expect(world.log.at(-1)).toBe('disconnected gracefully');
+    expect(world.wires.every(({ closed_ }) => closed_)).toBe(true);
+  });
+
+  test('a listener that throws keeps nobody else from hearing', () => {
+    const complaint = vi.spyOn(console, 'error').mockImplementation(() => undefined);
+    const world = makeWorld();
+    world.session.onConnected(() => { throw new Error('a mistake in the application'); });
+    const heard = vi.fn();
+    world.session.onConnected(heard);
+    world.session.connect();
+    world.wire('/signalling').opened();
+    world.receive('/signalling', joined);
+    expect(heard).toHaveBeenCalledOnce();
+    expect(complaint).toHaveBeenCalledOnce();
+    complaint.mockRestore();
+  });
+});
+
+test('what is no session\'s address makes no session', () => {
+  expect(() => MediaServerSession.create({ url: 'http://h/', accessToken: '' })).toThrow(TypeError);
+});
