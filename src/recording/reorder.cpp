@@ -3,8 +3,14 @@
 #include <algorithm>
 
 namespace amphi::recording {
+namespace {
+
+constexpr rtp::Seq kMostSeq = rtp::Seq{1} << 60, kLeastSeq = -kMostSeq;
+
+}  // namespace
 
 ReorderBuffer::Place ReorderBuffer::insert(rtp::Seq seq, const rtp::RtpHeader& header, ByteView payload, Time now) {
+  if (seq < kLeastSeq || seq > kMostSeq) return Place::late;  // no 16 bits were ever widened to that
   if (seq == next_) {
     next_ = seq + 1;
     refused_ = 0;

@@ -1,0 +1,341 @@
+// The recorder as a whole, in virtual time: its promises on states, files, gaps, keyframes, and on what must not harm it.
+#include "recording/recorder.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "base/random.h"
+#include "recording/manifest.h"
+#include "recording/test_containers.h"
+#include "recording/test_files.h"
+
+namespace amphi::recording::test {
+namespace {
+
+Bytes bytes(std::initializer_list<unsigned> values) {
+  Bytes out;
+  for (const unsigned value : values) out.push_back(static_cast<std::byte>(value));
+  return out;
+}
+const Bytes kKey = bytes({0x10, 0x10, 0, 0, 0x9d, 0x01, 0x2a, 0x40, 0x01, 0xb4, 0x00, 0xaa});
+const Bytes kDelta = bytes({0x10, 0x11, 0xbb, 0xbb, 0xbb});
+const Bytes kOpus = bytes({0x78, 1, 2, 3});
+
+/// Sends a packet a frame on a steady clock; what `lost` names is not sent.
+struct Camera {
+  Studio& studio;
+  std::string id = "cam";
+  Duration interval = 100ms;
+  rtp::Seq seq = 1000;
+  std::uint32_t rate = 90'000;
+  bool audio = false;
+  int keyframe_every = 1000;
+
+  void send(Duration from, Duration to, std::vector<int> lost = {}) {
+    int n = 0;
+    for (Duration t = from; t < to; t += interval, ++n, ++seq) {
+      if (std::find(lost.begin(), lost.end(), n) != lost.end()) continue;
+      const auto timestamp = static_cast<rtp::WireTimestamp>(t.count() * rate / 1'000'000'000);
+      studio.packet(id, seq, timestamp, true, audio ? kOpus : n % keyframe_every == 0 ? kKey : kDelta, studio.at(t));
+    }
+  }
+};
+Camera microphone(Studio& studio, std::string id = "mic") { return {studio, std::move(id), 20ms, 1000, 48'000, true, 1000}; }
+
+nlohmann::json manifest_of(const Studio& studio) { return nlohmann::json::parse(studio.manifest()); }
+std::size_t wanted(const Studio& studio, Duration from, Duration to) {
+  return static_cast<std::size_t>(std::count_if(studio.keyframes_wanted.begin(), studio.keyframes_wanted.end(),
+                                                [&](const auto& each) { return each.second >= from && each.second < to; }));
+}
+
+}  // namespace
+
+TEST(Recorder, is_on_when_its_manifest_is_durable_and_not_before) {
+  Studio studio;
+  EXPECT_EQ(studio.started, 1);
+  EXPECT_EQ(manifest_of(studio)["state"], "recording");
+
+  Recorder unanswered({RecordingId("r"), SessionId("s"), "", {}}, Time(1s));
+  int outputs = 0;
+  for (; unanswered.poll_output(); ++outputs) {
+  }
+  unanswered.handle_timeout(Time(100s));
+  EXPECT_EQ(outputs, 1);
+  EXPECT_FALSE(unanswered.poll_output());
+  unanswered.handle_replaced(Time(100s));
+  EXPECT_TRUE(std::holds_alternative<Started>(*unanswered.poll_output()));
+}
+
+TEST(Recorder, tracks_last_as_long_as_the_recording_whatever_their_frame_rate) {
+  for (const Duration interval : {Duration(20ms), Duration(100ms), Duration(1s), Duration(4s)}) {
+    Studio studio;
+    studio.recorder.add_feed(feed("cam", vp8_codec()), studio.at(0ms));
+    Camera{studio, "cam", interval}.send(80ms, 10s);
+    studio.stop(10s);
+    ASSERT_TRUE(studio.finished);
+    EXPECT_EQ(studio.finished->duration, 10s);
+    ASSERT_EQ(studio.finished->tracks.size(), 1u);
+    const TrackSummary& track = studio.finished->tracks[0];
+    EXPECT_EQ(track.offset_ms, 0);
+    EXPECT_EQ(track.duration_ms, 10'000);
+    EXPECT_EQ(track.width, 320u);
+    EXPECT_EQ(track.height, 180u);
+    const Node file = tree(parse_ebml(studio.file(track.path)->data));
+    EXPECT_EQ(file.get("18538067").get("1549a966").get("4489").floating(), 10'000.0);
+    EXPECT_EQ(file.get("18538067").get("1f43b675").get("e7").number(), 80u) << "the first frame is where it came";
+    EXPECT_EQ(track.sha256, to_hex(sha256(studio.file(track.path)->data)));
+    EXPECT_EQ(parse_manifest(studio.manifest())->tracks[0].sha256, track.sha256);
+    EXPECT_EQ(manifest_of(studio)["state"], "complete");
+    EXPECT_EQ(manifest_of(studio)["tracks"][0]["gaps"].size(), 0u);
+  }
+}
+
+TEST(Recorder, feeds_come_go_and_come_again_each_with_its_own_offset) {
+  Studio studio;
+  Camera camera{studio};
+  studio.recorder.add_feed(feed("cam", vp8_codec()), studio.at(0ms));
+  studio.recorder.add_feed(feed("muted", opus_codec()), studio.at(0ms));
+  camera.send(0ms, 2s);
+  studio.recorder.remove_feed(FeedId("cam"), studio.at(2500ms));
+  studio.drain(studio.at(2500ms));
+  EXPECT_FALSE(studio.file("video-01-cam.webm")->open) << "complete at once";
+  EXPECT_TRUE(studio.file("video-01-cam.webm")->hashed);
+  studio.packet("cam", 5000, 0, true, kKey, studio.at(2600ms));
+  studio.recorder.add_feed(feed("cam", vp8_codec()), studio.at(4s));
+  studio.recorder.add_feed(feed("cam", vp8_codec()), studio.at(4500ms));
+  camera.send(4040ms, 6s);
+  studio.stop(6s);
+  ASSERT_EQ(studio.finished->tracks.size(), 2u);
+  EXPECT_EQ(studio.finished->tracks[0].path, "video-01-cam.webm");
+  EXPECT_EQ(studio.finished->tracks[0].duration_ms, 2500);
+  EXPECT_EQ(studio.finished->tracks[1].path, "video-02-cam.webm");
+  EXPECT_EQ(studio.finished->tracks[1].offset_ms, 4000);
+  EXPECT_EQ(studio.finished->tracks[1].duration_ms, 2000);
+  const Node file = tree(parse_ebml(studio.file("video-02-cam.webm")->data));
+  EXPECT_EQ(file.get("18538067").get("1f43b675").get("e7").number(), 40u);
+  EXPECT_EQ(manifest_of(studio)["feedsWithoutMedia"][0]["feedId"], "muted");
+  EXPECT_EQ(manifest_of(studio)["feedsWithoutMedia"].size(), 1u);
+  EXPECT_EQ(studio.recorder.drops()[Drop::unknown_feed], 1u);
+}
+
+TEST(Recorder, the_manifest_names_each_track_while_it_is_recorded) {
+  Studio studio;
+  studio.recorder.add_feed(feed("mic", opus_codec()), studio.at(0ms));
+  EXPECT_EQ(manifest_of(studio)["tracks"].size(), 0u);
+  microphone(studio).send(0ms, 1s);
+  EXPECT_EQ(manifest_of(studio)["tracks"][0]["path"], "audio-01-mic.webm");
+  EXPECT_EQ(manifest_of(studio)["state"], "recording");
+}
+
+TEST(Recorder, asks_for_a_keyframe_at_once_and_then_at_most_twice_a_second) {
+  Studio studio;
+  studio.recorder.add_feed(feed("mic", opus_codec()), studio.at(0ms));
+  EXPECT_EQ(studio.keyframes_wanted.size(), 0u);
+  studio.recorder.add_feed(feed("cam", vp8_codec()), studio.at(0ms));
+  studio.drain(studio.at(0ms));
+  EXPECT_EQ(wanted(studio, 0ms, 1ms), 1u);
+  for (Duration t = 10ms; t < 2s; t += 10ms) studio.packet("cam", t / 10ms, 0, true, kDelta, studio.at(t));
+  EXPECT_EQ(wanted(studio, 1ms, 2s), 3u);
+  studio.packet("cam", 200, 900, true, kKey, studio.at(2s));
+  for (Duration t = 2010ms; t < 11s; t += 10ms) studio.packet("cam", t / 10ms, 900, true, kDelta, studio.at(t));
+  EXPECT_EQ(wanted(studio, 2s, 11s), 0u) << "what decodes needs none";
+  for (Duration t = 11s; t < 13s; t += 10ms) studio.packet("cam", t / 10ms, 900, true, kDelta, studio.at(t));
+  EXPECT_GT(wanted(studio, 11s, 13s), 0u) << "but each ten seconds one to seek to";
+}
+
+TEST(Recorder, a_loss_is_a_listed_gap_up_to_the_next_keyframe_that_it_asks_for) {
+  Studio studio;
+  studio.recorder.add_feed(feed("cam", vp8_codec()), studio.at(0ms));
+  studio.recorder.add_feed(feed("mic", opus_codec()), studio.at(0ms));
+  Camera camera{studio};
+  camera.keyframe_every = 20;
+  camera.send(100ms, 6100ms, {5, 6});  // frames at 600 and 700 ms; keyframes at 100, 2100, 4100 ms
+  microphone(studio).send(0ms, 6s, {100, 101, 102});  // 2000 to 2060 ms
+  studio.stop(7s);
+  const auto tracks = manifest_of(studio)["tracks"];
+  const auto& video = tracks[0]["kind"] == "video" ? tracks[0] : tracks[1];
+  const auto& audio = tracks[0]["kind"] == "audio" ? tracks[0] : tracks[1];
+  ASSERT_EQ(video["gaps"].size(), 1u);
+  EXPECT_NEAR(video["gaps"][0]["fromMs"].get<int>(), 500, 2);
+  EXPECT_NEAR(video["gaps"][0]["toMs"].get<int>(), 2100, 2);
+  EXPECT_EQ(video["gaps"][0]["reason"], "loss");
+  EXPECT_EQ(video["gaps"][0]["packets"], 2);
+  EXPECT_EQ(video["lostPackets"], 2);
+  EXPECT_EQ(video["frames"], 60 - 2 - 13);
+  EXPECT_EQ(video["dropped"]["frame_before_keyframe"], 13);
+  EXPECT_EQ(wanted(studio, 800ms + 400ms, 2500ms), 2u) << "once the gap was declared, and again while it waits";
+  ASSERT_EQ(audio["gaps"].size(), 1u);
+  EXPECT_NEAR(audio["gaps"][0]["fromMs"].get<int>(), 2000, 2);
+  EXPECT_NEAR(audio["gaps"][0]["toMs"].get<int>(), 2060, 2);
+  EXPECT_EQ(audio["frames"], 297);
+}
+
+TEST(Recorder, what_its_queue_had_to_drop_is_a_gap_of_that_name) {
+  Studio studio;
+  studio.recorder.add_feed(feed("mic", opus_codec()), studio.at(0ms));
+  Camera mic = microphone(studio);
+  mic.send(0ms, 1s);
+  mic.seq += 10;
+  studio.recorder.handle_overflow(FeedId("mic"), 10, studio.at(1s));
+  mic.send(1200ms, 2s);
+  studio.recorder.handle_overflow(FeedId("mic"), 50, studio.at(2s));
+  studio.stop(3s);
+  const auto track = manifest_of(studio)["tracks"][0];
+  EXPECT_EQ(track["overflowPackets"], 60);
+  ASSERT_EQ(track["gaps"].size(), 2u);
+  EXPECT_EQ(track["gaps"][0]["reason"], "overflow");
+  EXPECT_NEAR(track["gaps"][0]["fromMs"].get<int>(), 1000, 2);
+  EXPECT_NEAR(track["gaps"][0]["toMs"].get<int>(), 1200, 2);
+  EXPECT_EQ(track["gaps"][1]["reason"], "overflow");
+  EXPECT_NEAR(track["gaps"][1]["toMs"].get<int>(), 3000, 2);
+}
+
+TEST(Recorder, a_stop_uses_all_that_arrived_and_is_finished_when_all_is_durable) {
+  Studio studio;
+  studio.recorder.add_feed(feed("mic", opus_codec()), studio.at(0ms));
+  Camera mic = microphone(studio);
+  mic.send(0ms, 1s, {45});
+  studio.answer = false;
+  studio.stop(1010ms);
+  EXPECT_EQ(studio.file("audio-01-mic.webm")->open, false);
+  EXPECT_FALSE(studio.finished);
+  studio.recorder.stop(studio.at(5s), {});
+  studio.packet("mic", 1, 0, true, kOpus, studio.at(5s));
+  EXPECT_EQ(studio.recorder.running_duration(studio.at(9s)), 1010ms);
+  studio.recorder.handle_hash(77, {}, studio.at(1020ms));
+  studio.drain(studio.at(1020ms));
+  EXPECT_EQ(manifest_of(studio)["state"], "recording") << "a hash of nothing is no answer";
+  studio.recorder.handle_hash(1, {}, studio.at(1020ms));
+  studio.drain(studio.at(1020ms));
+  EXPECT_EQ(manifest_of(studio)["state"], "complete");
+  EXPECT_FALSE(studio.finished);
+  studio.recorder.handle_replaced(studio.at(1030ms));
+  studio.drain(studio.at(1030ms));
+  ASSERT_TRUE(studio.finished);
+  EXPECT_FALSE(studio.finished->error);
+  EXPECT_EQ(studio.finished->tracks[0].frames, 49u) << "the four behind the hole as well";
+  EXPECT_EQ(studio.recorder.next_timeout(), Time::max());
+}
+
+TEST(Recorder, without_any_feed_is_an_empty_recording) {
+  Studio studio;
+  studio.stop(3s);
+  ASSERT_TRUE(studio.finished);
+  EXPECT_EQ(studio.finished->tracks.size(), 0u);
+  EXPECT_EQ(manifest_of(studio)["durationMs"], 3000);
+}
+
+TEST(Recorder, when_storage_fails_it_tries_to_say_so_and_does_nothing_else) {
+  for (const bool manifest_fails_too : {false, true}) {
+    Studio studio;
+    studio.recorder.add_feed(feed("mic", opus_codec()), studio.at(0ms));
+    Camera mic = microphone(studio);
+    mic.send(0ms, 2s);
+    studio.answer = false;
+    const std::size_t before = studio.ops;
+    studio.recorder.handle_storage_error({ErrorCode::storage, "no space left"}, studio.at(2s));
+    studio.recorder.handle_storage_error({ErrorCode::storage, "of a write before"}, studio.at(2s));
+    studio.drain(studio.at(2s));
+    EXPECT_EQ(studio.ops, before + 1);
+    EXPECT_EQ(manifest_of(studio)["state"], "failed");
+    EXPECT_EQ(manifest_of(studio)["error"]["message"], "no space left");
+    EXPECT_FALSE(studio.finished);
+    mic.send(2s, 4s);
+    studio.recorder.remove_feed(FeedId("mic"), studio.at(4s));
+    studio.recorder.stop(studio.at(4s), {});
+    studio.drain(studio.at(4s));
+    EXPECT_EQ(studio.ops, before + 1);
+    if (manifest_fails_too) studio.recorder.handle_storage_error({ErrorCode::storage, "again"}, studio.at(4s));
+    else studio.recorder.handle_replaced(studio.at(4s));
+    studio.drain(studio.at(4s));
+    ASSERT_TRUE(studio.finished);
+    EXPECT_EQ(studio.finished->error->message, "no space left");
+    EXPECT_EQ(studio.finished->duration, 2s);
+    EXPECT_EQ(studio.finished->tracks.size(), 1u);
+  }
+}
+
+TEST(Recorder, a_kill_at_any_moment_costs_at_most_a_second_of_what_was_sent) {
+  for (const rtp::Codec& codec : {vp8_codec(), opus_codec()}) {
+    Studio studio;
+    studio.recorder.add_feed(feed("f", codec), studio.at(0ms));
+    Camera camera = microphone(studio, "f");
+    camera.audio = codec.name == rtp::CodecName::opus;
+    camera.rate = codec.clock_rate;
+    for (Duration t = 0ms; t < 20s; t += 20ms) {
+      camera.send(t, t + 20ms, t % 1300ms == 0ms && t > 0ms && camera.audio ? std::vector<int>{0} : std::vector<int>{});
+      if (t < 1s) continue;
+      const MemoryFile& file = studio.files.files.begin()->second;
+      ASSERT_EQ(file.synced.back(), file.data.size());
+      const Node container = tree(parse_ebml(file.data));
+      const auto clusters = container.get("18538067").all("1f43b675");
+      const auto last = clusters.back()->get("e7").number() + clusters.back()->all("a3").back()->number(1, 2);
+      EXPECT_GE(static_cast<std::int64_t>(last), to_ms(t) - 1000);
+    }
+  }
+}
+
+TEST(Recorder, memory_is_bounded_by_a_second_of_frames_and_the_reorder_buffer) {
+  Studio studio;
+  studio.recorder.add_feed(feed("cam", vp8_codec()), studio.at(0ms));
+  std::size_t most = 0, written = 0, sent = 0;
+  Bytes packet = kKey;
+  packet.resize(1100);
+  for (int i = 0; i < 30'000; ++i) {  // 26 Mbit/s for ten seconds, a hole in each hundred
+    if (i % 100 == 99) continue;
+    studio.packet("cam", i, static_cast<rtp::WireTimestamp>(i * 30), true, packet, studio.at(Duration(i * 333us)));
+    sent += packet.size();
+    written = studio.files.files.empty() ? 0 : studio.files.files.begin()->second.data.size();
+    most = std::max(most, sent - std::min(sent, written));
+  }
+  EXPECT_LT(most, 12'000'000u);
+}
+
+TEST(Recorder, strangers_do_no_harm) {
+  const std::uint64_t seed = 20;
+  SeededRandom random(seed);
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  Studio studio;
+  const std::vector<std::string> ids{"vp8", "h264", "opus", "../../etc", "", "ghost"};
+  studio.recorder.add_feed(feed("vp8", vp8_codec()), studio.at(0ms));
+  studio.recorder.add_feed(feed("h264", h264_codec()), studio.at(0ms));
+  studio.recorder.add_feed(feed("opus", opus_codec()), studio.at(0ms));
+  studio.recorder.add_feed(feed("../../etc", opus_codec()), studio.at(0ms));
+  studio.recorder.add_feed(feed("", opus_codec()), studio.at(0ms));
+  rtp::Codec no_clock = vp8_codec();
+  no_clock.clock_rate = 0;
+  studio.recorder.add_feed(feed("ghost", no_clock), studio.at(0ms));
+  const std::vector<Bytes> seeds{kKey, kDelta, kOpus, bytes({0x67, 0x42, 0xc0, 0x0a, 0xda, 0x10, 0x9a, 0x10}), bytes({0x68, 0xce, 0x3c, 0x80}),
+                                 bytes({0x65, 0x88, 0x84, 0x00}), bytes({0x41, 0x9a}), {}};
+  Duration t{};
+  rtp::Seq seq = 0;
+  for (int i = 0; i < 40'000; ++i) {
+    t += Duration(static_cast<std::int64_t>(random.below(3'000'000)));
+    Bytes payload = seeds[random.below(seeds.size())];
+    if (!payload.empty() && random.unit() < 0.2) payload[random.below(payload.size())] ^= static_cast<std::byte>(1u << random.below(8));
+    seq += static_cast<rtp::Seq>(random.below(3)) - (random.unit() < 0.1 ? 1 : 0);
+    rtp::Seq number = seq;
+    if (random.unit() < 0.01) number = static_cast<rtp::Seq>(random.u64());
+    const rtp::WireTimestamp timestamp = random.unit() < 0.05 ? random.u32() : static_cast<rtp::WireTimestamp>(t.count() / 11'111);
+    const std::string& id = ids[random.below(ids.size())];
+    studio.packet(id, number, timestamp, random.unit() < 0.5, payload, studio.at(t), random.unit() < 0.999 ? 1 : random.u32());
+    if (random.unit() < 0.02) studio.recorder.handle_sender_report(FeedId(id), {random.u64()}, random.u32(), studio.at(t));
+    if (random.unit() < 0.01) studio.recorder.handle_overflow(FeedId(id), random.u64() >> 40, studio.at(t));
+  }
+  studio.stop(t);
+  ASSERT_TRUE(studio.finished);
+  EXPECT_EQ(studio.recorder.drops()[Drop::unsafe_feed_id], 2u);
+  EXPECT_GT(studio.recorder.drops()[Drop::unknown_feed], 100u);
+  EXPECT_GE(studio.finished->tracks.size(), 2u);
+  for (const TrackSummary& track : studio.finished->tracks) {
+    const Bytes& data = studio.file(track.path)->data;
+    EXPECT_NO_THROW(track.codec.name == rtp::CodecName::h264 ? parse_boxes(data) : parse_ebml(data)) << track.path;
+    EXPECT_TRUE(is_safe_path_name(track.path));
+  }
+  EXPECT_TRUE(parse_manifest(studio.manifest()));
+}
+
+}  // namespace amphi::recording::test
