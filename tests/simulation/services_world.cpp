@@ -61,7 +61,9 @@ std::string World::run() {
   if (!server_) start_server();
   for (auto& [number, connection] : server_side_) connection->stalled_until[up] = connection->stalled_until[down] = {};
   // Silence is found within 10 s, an attempt or a welcome that hangs within 10 s each, back-off waits 10 s at most, a start takes 20 s.
-  step_until(now_ + 45s);
+  step_until(now_ + 30s);
+  ask_and_break();
+  step_until(now_ + 17s);
   for (auto& member : members_) check_member(*member);
   std::vector<std::int64_t> shown;
   for (auto& member : members_) shown.push_back(member->shown_ms);
@@ -74,6 +76,25 @@ std::string World::run() {
     require(client <= std::max(server + 250, shown[i]), "a client shows too much: " + std::to_string(client));
   }
   return broken_;
+}
+
+/// A request whose answer the network takes away is sent again and answered: nothing need time out.
+void World::ask_and_break() {
+  settled_ = true;
+  for (std::size_t i = 0; broken_.empty() && i < members_.size(); ++i) {
+    Member& member = *members_[i];
+    require(member.client->connected(), member.identity + " is not connected though all is quiet");
+    touch(i, [&](Client& client) {
+      require(client.request_recording(chance(50), now_).has_value(), "refused though connected");
+      member.asked_at = now_;
+    });
+    const auto connection = member.connection;
+    after(between(0, 60), [this, connection] {
+      if (std::exchange(connection->broken, true)) return;
+      end_towards_client(connection, false);
+      end_towards_server(connection);
+    });
+  }
 }
 
 void World::check_agreement() {
@@ -109,6 +130,8 @@ void World::step_until(Time end) {
       if (members_[i]->deadline < next) next = members_[i]->deadline, due = i;
     }
     if (next > end) break;
+    steps_here_ = next > now_ ? 0 : steps_here_ + 1;
+    require(steps_here_ < 100'000, "a deadline does not move");
     now_ = std::max(now_, next);
     if (due < members_.size()) {
       touch(due, [this](Client& client) { client.handle_timeout(now_); });
@@ -456,6 +479,7 @@ void World::handle_output(std::size_t who, const ClientOutput& output) {
     require(state.revision >= member.told_revision, "the client's revision went back");
     member.told_revision = state.revision;
     if (state.error && state.error->code == ErrorCode::timeout) ++tally_.timeouts;
+    require(!settled_ || !state.error || state.error->code != ErrorCode::timeout, "timed out though the server answers");
     if (state.error && state.error->code != ErrorCode::timeout) ++tally_.other_request_errors;
   }
 }

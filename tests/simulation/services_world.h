@@ -72,6 +72,7 @@ class World {
   void check_member(Member& member);
 
   void trouble();
+  void ask_and_break();
   void check_agreement();
   void step_until(Time end);
   void after(Duration delay, std::function<void()> act);
@@ -83,6 +84,8 @@ class World {
   Tally& tally_;
   Time now_ = Time{} + 1000h;
   bool quiet_ = false;
+  bool settled_ = false;  // quiet for long enough that nothing may time out any more
+  int steps_here_ = 0;    // without time moving
   std::string broken_;
   std::priority_queue<Event> events_;
   std::uint64_t order_ = 0;
