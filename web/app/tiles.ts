@@ -3,14 +3,16 @@ import type { IncomingFeed } from '@amphi/client';
 import { make, makeButton } from './dom';
 
 export class Tiles {
-  readonly element = make('section', { class: 'tiles', attributes: { 'aria-label': 'Feeds' } });
+  readonly element = make('section', { class: 'feeds', attributes: { 'aria-label': 'Feeds' } });
+  private readonly pictures = make('div', { class: 'tiles' });
+  private readonly sounds = make('div', { class: 'sounds' });
   private readonly empty = make('p', { class: 'quiet' }, 'Nobody is sharing anything yet.');
   private readonly unlock = makeButton('Turn sound on', () => this.playAll(), { class: 'primary' });
   private readonly tiles = new Map<string, HTMLElement>();
 
   constructor() {
     this.unlock.hidden = true;
-    this.element.append(this.unlock, this.empty);
+    this.element.append(this.unlock, this.empty, this.pictures, this.sounds);
   }
 
   add(feed: IncomingFeed): void {
@@ -55,7 +57,7 @@ export class Tiles {
   private place(id: string, tile: HTMLElement): void {
     this.drop(id);
     this.tiles.set(id, tile);
-    this.element.append(tile);
+    (tile.querySelector('video') === null ? this.sounds : this.pictures).append(tile);
     this.empty.hidden = true;
   }
 

@@ -20,7 +20,7 @@ export interface Platform {
   random(): number;
   uniqueId(): string;
   openSocket(url: string, events: SocketEvents): Socket;
-  makePeerConnection(): RTCPeerConnection;
+  makePeerConnection(configuration?: RTCConfiguration): RTCPeerConnection;
   /** Calls back once, after at least so long; gives what cancels it. */
   schedule(callback: () => void, delayMs: number): () => void;
   /** Calls back whenever the device's network may have changed; gives what stops that. */
@@ -55,7 +55,7 @@ export const browserPlatform: Platform = {
   random: () => Math.random(),
   uniqueId,
   openSocket,
-  makePeerConnection: () => new RTCPeerConnection({ bundlePolicy: 'max-bundle' }),
+  makePeerConnection: (configuration) => new RTCPeerConnection(configuration),
   schedule: (callback, delayMs) => {
     const timer = setTimeout(callback, delayMs);
     return () => clearTimeout(timer);

@@ -128,7 +128,7 @@ export class Publisher {
 
   private ensureConnection(): RTCPeerConnection {
     if (this.connection === undefined) {
-      this.connection = this.platform.makePeerConnection();
+      this.connection = this.platform.makePeerConnection({ bundlePolicy: 'max-bundle' });
       this.watch = new IceWatch(this.connection, this.platform, () => this.restart());
     }
     return this.connection;

@@ -61,6 +61,7 @@ export class Subscriber {
 
   private ensureConnection(): RTCPeerConnection {
     if (this.connection === undefined) {
+      // Not max-bundle: an offer of nothing (nobody shares yet) names no bundle, and would be refused.
       this.connection = this.platform.makePeerConnection();
       this.watch = new IceWatch(this.connection, this.platform, () => this.restart());
     }
