@@ -1,0 +1,133 @@
+// MediaServerSession: a native application's membership in a live media session, its feeds, and its session services.
+//
+// Threads: every method may be called from any thread, and none blocks on the network. Every callback of a session and of its
+// feeds arrives on ONE thread that belongs to the session, in order, with no lock held; inside a callback any method may be called, and
+// the last reference to the session may be dropped there. A callback may be set at any time and is used from the next event on.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <tl/expected.hpp>
+#include <vector>
+
+#include "amphi/audio_components.h"
+#include "amphi/error.h"
+#include "amphi/feed.h"
+#include "amphi/video_components.h"
+
+namespace amphi {
+
+namespace sdk {
+class SessionCore;
+}
+
+class MediaServerSession : public std::enable_shared_from_this<MediaServerSession> {
+ public:
+  struct Configuration {
+    std::string url;                   ///< the session's address: "http://host:port/s/SESSION", or https
+    std::string accessToken;           ///< a JWT for this session
+    std::string clientName = "amphi";  ///< name (and version) of the application, for the server's logs
+    std::string caCertificateFile;     ///< PEM; empty: the system's certificate authorities
+  };
+
+  /// The state of the session's remote recording, as a value of one moment.
+  struct SessionRecordingState {
+    bool on = false;             ///< the last state that the server confirmed; never what was merely asked for
+    bool updatePending = false;  ///< a request was made here, and neither confirmed nor refused yet
+    std::uint64_t revision = 0;  ///< grows with every change that the server makes
+    std::string recordingId;     ///< of the running or the last recording; empty: none yet
+    std::string changedBy;       ///< identity of whoever caused the last change; empty: the server itself
+    std::error_code error;       ///< of the last request made here, else of the recording itself
+    std::string errorMessage;    ///< the server's own words
+
+    /// All finished recordings of the session plus the live part of the running one, now, in milliseconds. It grows by itself
+    /// (CLOCK_MONOTONIC) for as long as the server was heard lately: query `sessionRecordingState()` for a fresh value.
+    std::int64_t totalRunningDurationMs() const;
+
+   private:
+    friend class sdk::SessionCore;
+    std::int64_t totalMs_ = 0;
+    std::int64_t asOfNs_ = 0;        // on CLOCK_MONOTONIC
+    std::int64_t growsUntilNs_ = 0;
+  };
+
+  struct Participant {
+    std::string id;
+    std::string identity;
+  };
+
+  using Session = std::shared_ptr<MediaServerSession>;
+  using SessionHandler = std::function<void(const Session& session)>;
+  using ErrorHandler = std::function<void(const Session& session, std::error_code error)>;
+  using RecordingHandler = std::function<void(const Session& session, const SessionRecordingState& state)>;
+  using FeedHandler = std::function<void(const Session& session, const FeedInfo& feed)>;
+  using ParticipantHandler = std::function<void(const Session& session, const Participant& participant)>;
+
+  /// Never null. A configuration that cannot work is reported by `connect()`.
+  static std::shared_ptr<MediaServerSession> create(Configuration configuration);
+  /// Leaves the session if need be; no callback comes after this.
+  ~MediaServerSession();
+  MediaServerSession(const MediaServerSession&) = delete;
+  MediaServerSession& operator=(const MediaServerSession&) = delete;
+
+  // --- connection ----------------------------------------------------------------------------------------------------
+
+  /// Starts to join; the outcome is `onConnected` or `onDisconnected`. A session object connects once.
+  /// @return `invalidArgument` (the URL or certificate file), `invalidState` (called before, or after `disconnect`).
+  tl::expected<void, std::error_code> connect();
+  /// Leaves gracefully. After a successful `connect()` there is exactly one `onDisconnected`, here with an empty error.
+  void disconnect();
+  bool isConnected() const;
+  std::string participantId() const;  ///< one's own; empty before the first `onConnected`
+
+  void onConnected(SessionHandler handler);
+  /// The terminal event, exactly once after a successful `connect()`. `error` is empty when graceful.
+  void onDisconnected(ErrorHandler handler);
+
+  // --- session services ----------------------------------------------------------------------------------------------
+
+  void onSessionServicesConnected(SessionHandler handler);
+  /// Never fatal: the SDK reconnects for as long as the session lives. `error` is empty when graceful.
+  void onSessionServicesDisconnected(ErrorHandler handler);
+  bool areSessionServicesConnected() const;
+
+  /// The only source of truth: at every confirmed change whoever caused it, once after each services (re)connect, and when a
+  /// pending request resolves.
+  void onRecordingStateChanged(RecordingHandler handler);
+  /// Asks the server to start or to stop recording. The outcome arrives in `onRecordingStateChanged`.
+  /// @return `disconnected` (services are not connected), `forbidden` (no `record` grant), `invalidState` (session closed).
+  tl::expected<void, std::error_code> requestSessionRecording(bool on);
+  SessionRecordingState sessionRecordingState() const;
+
+  // --- others in the session -----------------------------------------------------------------------------------------
+
+  void onParticipantJoined(ParticipantHandler handler);
+  void onParticipantLeft(ParticipantHandler handler);
+  /// Also called, after `onConnected`, for each feed that was there before.
+  void onFeedAdded(FeedHandler handler);
+  void onFeedRemoved(FeedHandler handler);
+  std::vector<Participant> participants() const;
+  /// The feeds of all others.
+  std::vector<FeedInfo> feeds() const;
+
+  // --- feeds: may be added before connecting and at any time while connected. Never null; what goes wrong is the feed's state
+
+  std::shared_ptr<OutgoingVideoFeed> addOutgoingVideoFeed(std::string label, OutgoingVideoComponents components);
+  /// The one outgoing audio feed; a further call replaces it.
+  std::shared_ptr<OutgoingAudioFeed> setOutgoingAudioFeed(std::string label, AudioInputComponent input,
+                                                          AudioEncodingComponent encoding = {});
+  /// Receives one video feed of another participant, for as long as it lasts.
+  std::shared_ptr<IncomingVideoFeed> subscribeVideoFeed(const std::string& feedId, VideoOutputComponent output);
+  /// The mix of everybody else's audio; a further call replaces it.
+  std::shared_ptr<IncomingAudioFeed> setIncomingAudioFeed(AudioOutputComponent output);
+
+ private:
+  explicit MediaServerSession(Configuration configuration);
+  std::shared_ptr<sdk::SessionCore> core_;
+};
+
+}  // namespace amphi

@@ -1,0 +1,91 @@
+#include "media_transport.h"
+
+#include <algorithm>
+
+namespace amphi::sdk {
+namespace {
+
+bool is_loopback(const std::string& ip) { return ip.rfind("127.", 0) == 0 || ip == "::1" || ip.rfind("::ffff:127.", 0) == 0; }
+
+std::vector<Address> reaching(const std::string& server_ip) {
+  std::vector<Address> out;
+  if (is_loopback(server_ip)) {
+    if (const auto address = Address::parse(server_ip == "::1" ? "::1" : "127.0.0.1", 0)) out.push_back(*address);
+    return out;
+  }
+  for (Address address : runtime::interface_addresses(true)) {
+    // Link-local addresses mean nothing without their interface.
+    if (address.family == Address::Family::v6 && address.ip[0] == 0xfe && (address.ip[1] & 0xc0) == 0x80) continue;
+    address.port = 0;
+    out.push_back(address);
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<MediaTransport>> MediaTransport::create(const std::string& server_ip, const std::string& cname,
+                                                               Publishing::Events publishing, Subscribing::Events subscribing) {
+  auto certificate = dtls::Certificate::generate();
+  if (!certificate) return tl::unexpected(certificate.error());
+  std::unique_ptr<MediaTransport> self(new MediaTransport);
+
+  std::vector<Address> bind = reaching(server_ip);
+  const std::size_t each = bind.size();
+  bind.insert(bind.end(), bind.begin(), bind.begin() + static_cast<std::ptrdiff_t>(each));
+  auto loop = runtime::MediaLoop::create("amphi-media", bind, *self);
+  if (!loop) return tl::unexpected(loop.error());
+  const std::vector<Address> bound = (*loop)->local_addresses();
+  const auto middle = bound.begin() + static_cast<std::ptrdiff_t>(bound.size() / 2);
+
+  peer::Config config{peer::End::client, {bound.begin(), middle}, *certificate, cname};
+  self->publishing_ = std::make_unique<Publishing>(config, self->random_, std::move(publishing));
+  config.local.assign(middle, bound.end());
+  self->subscribing_ = std::make_unique<Subscribing>(config, self->random_, std::move(subscribing));
+  self->loop_ = std::move(*loop);
+  self->loop_->start();
+  return self;
+}
+
+MediaTransport::~MediaTransport() {
+  if (loop_ != nullptr) loop_->stop();
+}
+
+void MediaTransport::post(Task task) {
+  loop_->post([this, task = std::move(task)](SendBatch& out, Time now) {
+    task(*publishing_, *subscribing_, out, now);
+    publishing_->drain(out, now);
+    subscribing_->drain(out, now);
+  });
+}
+
+void MediaTransport::close() {
+  loop_->post([this](SendBatch& out, Time now) {
+    publishing_->close(out, now);
+    subscribing_->close(out, now);
+  });
+  loop_->stop();
+}
+
+void MediaTransport::handle_datagrams(std::span<Datagram> in, SendBatch& out, Time now) {
+  for (const Datagram& datagram : in) {
+    if (publishing_->owns(datagram.local)) {
+      publishing_->handle_input(datagram, now);
+    } else {
+      subscribing_->handle_input(datagram, now);
+    }
+  }
+  publishing_->drain(out, now);
+  subscribing_->drain(out, now);
+}
+
+void MediaTransport::handle_timeout(SendBatch& out, Time now) {
+  publishing_->handle_timeout(now);
+  subscribing_->handle_timeout(now);
+  publishing_->drain(out, now);
+  subscribing_->drain(out, now);
+}
+
+Time MediaTransport::next_timeout() const noexcept { return std::min(publishing_->next_timeout(), subscribing_->next_timeout()); }
+
+}  // namespace amphi::sdk

@@ -1,0 +1,42 @@
+// The session's media thread: sockets, the publishing and the subscribing transport. A socket of its own for each, for the server tells
+// transports apart by where they come from. Thread: created and closed on the control thread; `post` from any.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "publishing.h"
+#include "runtime/clock.h"
+#include "runtime/media_loop.h"
+#include "subscribing.h"
+
+namespace amphi::sdk {
+
+class MediaTransport final : private runtime::MediaHandler {
+ public:
+  /// `server_ip`: where the signalling connection leads; the sockets are bound to what can reach it.
+  /// Errors: the system's, of a socket or a certificate.
+  static Result<std::unique_ptr<MediaTransport>> create(const std::string& server_ip, const std::string& cname, Publishing::Events publishing,
+                                                        Subscribing::Events subscribing);
+  ~MediaTransport() override;
+
+  using Task = std::function<void(Publishing&, Subscribing&, SendBatch&, Time now)>;
+  /// In order; what the peers have to say is sent after it.
+  void post(Task task);
+  /// Says goodbye on both transports and ends the thread.
+  void close();
+
+ private:
+  MediaTransport() = default;
+  void handle_datagrams(std::span<Datagram> in, SendBatch& out, Time now) override;
+  void handle_timeout(SendBatch& out, Time now) override;
+  Time next_timeout() const noexcept override;
+
+  runtime::SystemRandom random_;
+  std::unique_ptr<Publishing> publishing_;
+  std::unique_ptr<Subscribing> subscribing_;
+  std::unique_ptr<runtime::MediaLoop> loop_;   // last: its thread uses the others
+};
+
+}  // namespace amphi::sdk

@@ -1,0 +1,244 @@
+#include "publishing.h"
+
+#include <algorithm>
+
+#include "error_map.h"
+#include "runtime/clock.h"
+
+namespace amphi::sdk {
+namespace {
+
+constexpr std::int64_t kUnixToNtp = 2'208'988'800;   // seconds from 1900 to 1970
+constexpr std::uint64_t kLeastVideoBitrate = 100'000;
+
+/// The wall clock on the monotonic line, read once, so that all feeds of the process agree for ever and no clock step tears them apart.
+rtp::NtpTime ntp_of(Time t) {
+  static const std::int64_t offset_ns = runtime::wall_now().unix_ms * 1'000'000 - runtime::now().time_since_epoch().count();
+  const std::int64_t unix_ns = t.time_since_epoch().count() + offset_ns;
+  const auto whole = static_cast<std::uint64_t>(unix_ns / 1'000'000'000 + kUnixToNtp);
+  const auto rest = static_cast<std::uint64_t>(unix_ns % 1'000'000'000);
+  return {whole << 32 | (rest << 32) / 1'000'000'000};
+}
+
+template <class Events, class T>
+bool erase_one(Events& list, const T& gone) {
+  const auto it = std::find_if(list.begin(), list.end(), gone);
+  if (it == list.end()) return false;
+  list.erase(it);
+  return true;
+}
+
+}  // namespace
+
+Publishing::Publishing(peer::Config config, Random& random, Events events)
+    : events_(std::move(events)), local_(config.local), peer_(std::move(config), random), stream_id_(random.token(16)) {}
+
+Publishing::Line* Publishing::find(const FeedCore* feed) {
+  for (auto& line : lines_)
+    if (line->stream->feed.get() == feed) return line.get();
+  return nullptr;
+}
+Publishing::Line* Publishing::find(peer::Line number) {
+  for (auto& line : lines_)
+    if (line->number == number) return line.get();
+  return nullptr;
+}
+
+void Publishing::add(std::shared_ptr<OutgoingStream> stream, Time now) {
+  if (stream->feed->ended()) return;
+  if (failed_) return stream->feed->end(Errc::disconnected);
+  auto line = std::make_unique<Line>(std::move(stream));
+  line->number = peer_.add_line({"", line->stream->codec, stream_id_, "track" + std::to_string(lines_.size()) + "_" + stream_id_});
+  lines_.push_back(std::move(line));
+  wanted_ = true;
+  if (statistics_at_ == Time::max()) statistics_at_ = now + kStatisticsEvery;
+  offer_if_needed(now);
+}
+
+void Publishing::remove(const FeedCore* feed, Time now) {
+  const Line* line = find(feed);
+  if (line == nullptr) return;
+  peer_.close_line(line->number);
+  erase_one(lines_, [&](const auto& l) { return l.get() == line; });
+  wanted_ = true;
+  offer_if_needed(now);
+}
+
+void Publishing::offer_if_needed(Time now) {
+  if (outstanding_ || !wanted_ || failed_) return;
+  wanted_ = false;
+  outstanding_ = true;
+  std::string sdp = peer_.create_offer(now);
+  std::vector<signalling::OfferedFeed> feeds;
+  for (const peer::LineInfo& info : peer_.lines()) {
+    Line* line = find(info.line);
+    if (line == nullptr) continue;
+    line->offered = true;
+    feeds.push_back({info.mid, std::string(rtp::text(line->stream->codec.kind())), line->stream->feed->label()});
+  }
+  events_.offer(std::move(sdp), std::move(feeds));
+}
+
+void Publishing::answered(const std::string& sdp, const std::vector<signalling::MidFeed>& feeds, Time now) {
+  if (!outstanding_) return;
+  outstanding_ = false;
+  if (const auto taken = peer_.accept_answer(sdp, now); !taken) return refused(taken.error(), now);
+  for (const peer::LineInfo& info : peer_.lines()) {
+    Line* line = find(info.line);
+    if (line == nullptr || !line->offered) continue;
+    line->accepted = info.active && info.codec.has_value();
+    for (const auto& feed : feeds)
+      if (feed.mid == info.mid) line->stream->feed->set_id(feed.feed_id);
+    if (!line->accepted) line->stream->feed->end(Errc::unsupported);  // which removes the line by and by
+  }
+  start_streams();
+  offer_if_needed(now);
+}
+
+void Publishing::refused(const Error& error, Time now) {
+  outstanding_ = false;
+  for (auto& line : lines_)
+    if (line->offered && !line->accepted) line->stream->feed->end(errc_of(error.code));
+  offer_if_needed(now);
+}
+
+void Publishing::start_streams() {
+  if (!peer_.connected()) return;
+  for (auto& line : lines_)
+    if (line->accepted && !line->started) {
+      line->started = true;
+      events_.start(line->stream);
+    }
+}
+
+void Publishing::send(const FeedCore* feed, const OutgoingPackets& packets, SendBatch& out, Time now) {
+  Line* line = find(feed);
+  if (line == nullptr) return;
+  std::size_t at = 0;
+  for (const std::size_t size : packets.sizes) {
+    const auto packet = rtp::parse_rtp(ByteView(packets.bytes).subspan(at, size), {});
+    at += size;
+    if (!packet) continue;
+    const rtp::Seq seq = line->last_seq ? rtp::extend(packet->header.seq, *line->last_seq) : packet->header.seq;
+    line->last_seq = seq;
+    line->last_timestamp = packet->header.timestamp;
+    line->last_captured = packets.captured;
+    line->history.insert(seq, packet->header, packet->payload, now);
+    if (peer_.send_rtp(line->number, seq, packet->header, packet->payload, out, now)) line->stream->feed->set_running();
+  }
+  ++line->frames;
+  if (line->next_report == Time::max()) {  // the first at once: without it there is no lip sync
+    report(*line, now);
+    line->next_report = now + 1s;
+  }
+  drain(out, now);
+}
+
+void Publishing::report(Line& line, Time now) {
+  const auto rate = static_cast<std::int64_t>(line.stream->codec.clock_rate);
+  const std::int64_t ticks = (now - line.last_captured).count() / 1'000 * rate / 1'000'000;
+  peer_.send_sender_report(line.number, ntp_of(now), static_cast<rtp::WireTimestamp>(line.last_timestamp + ticks), now);
+}
+
+void Publishing::retransmit(const peer::PacketsRequested& asked, SendBatch& out, Time now) {
+  Line* line = find(asked.line);
+  if (line == nullptr) return;
+  for (const rtp::Seq seq : asked.lost)
+    if (const auto entry = line->history.find(seq)) peer_.retransmit(line->number, seq, entry->header, entry->payload, out, now);
+}
+
+void Publishing::share_bandwidth(std::uint64_t bits_per_second) {
+  std::uint64_t video = 0, audio = 0;
+  for (const auto& line : lines_) (line->stream->codec.kind() == rtp::Kind::video ? video : audio) += line->stream->bitrate;
+  if (video == 0) return;
+  const std::uint64_t left = bits_per_second > audio ? bits_per_second - audio : 0;
+  for (auto& line : lines_) {
+    if (line->stream->codec.kind() != rtp::Kind::video || !line->started) continue;
+    const std::uint64_t most = line->stream->bitrate;
+    const std::uint64_t share = left * most / video;
+    const auto target = static_cast<std::uint32_t>(std::clamp(share, std::min(kLeastVideoBitrate, most), most));
+    // An encoder's rate control dislikes being changed for nothing.
+    if (target == line->target || (target != most && std::max(target, line->target) - std::min(target, line->target) < most / 20)) continue;
+    line->target = target;
+    line->stream->pipeline->set_bitrate(target);
+  }
+}
+
+void Publishing::handle(const peer::Event& event, SendBatch& out, Time now) {
+  if (std::holds_alternative<peer::Connected>(event)) {
+    restart_at_ = Time::max();
+    start_streams();
+  } else if (std::holds_alternative<peer::Disconnected>(event)) {
+    restart_at_ = std::min(restart_at_, now + kRestartAfter);
+  } else if (const auto* failed = std::get_if<peer::Failed>(&event)) {
+    failed_ = true;
+    restart_at_ = Time::max();
+    if (failed->error.code == ErrorCode::fingerprint_mismatch) events_.falsified(failed->error);
+    for (auto& line : lines_) line->stream->feed->end(errc_of(failed->error.code));
+  } else if (const auto* keyframe = std::get_if<peer::KeyframeRequested>(&event)) {
+    if (const Line* line = find(keyframe->line)) line->stream->pipeline->request_keyframe();
+  } else if (const auto* asked = std::get_if<peer::PacketsRequested>(&event)) {
+    retransmit(*asked, out, now);
+  } else if (const auto* estimate = std::get_if<peer::BandwidthEstimated>(&event)) {
+    share_bandwidth(estimate->bits_per_second);
+  }
+}
+
+bool Publishing::owns(const Address& local) const { return std::find(local_.begin(), local_.end(), local) != local_.end(); }
+void Publishing::handle_input(const Datagram& in, Time now) { peer_.handle_input(in, now); }
+
+void Publishing::handle_timeout(Time now) {
+  peer_.handle_timeout(now);
+  for (auto& line : lines_)
+    if (now >= line->next_report) {
+      report(*line, now);
+      line->next_report = now + 1s;
+    }
+  if (now >= restart_at_) {
+    restart_at_ = now + kRestartAgain;
+    if (!outstanding_) {
+      peer_.restart_ice(now);
+      wanted_ = true;
+      offer_if_needed(now);
+    }
+  }
+  if (now >= statistics_at_) update_statistics(now);
+}
+
+void Publishing::update_statistics(Time now) {
+  statistics_at_ = now + kStatisticsEvery;
+  for (auto& line : lines_) {
+    const peer::LineStats stats = peer_.line_stats(line->number);
+    const std::uint64_t bitrate = line->rate.update(stats.bytes, now);
+    line->stream->feed->update([&](FeedStatistics& s) {
+      fill(s, stats, peer_.stats(), bitrate);
+      s.frames = line->frames;
+    });
+  }
+}
+
+Time Publishing::next_timeout() const noexcept {
+  Time next = std::min({peer_.next_timeout(), restart_at_, statistics_at_});
+  for (const auto& line : lines_) next = std::min(next, line->next_report);
+  return next;
+}
+
+void Publishing::drain(SendBatch& out, Time now) {
+  while (auto output = peer_.poll_output()) {
+    if (const auto* transmit = std::get_if<Transmit>(&*output)) {
+      out.send(*transmit);
+    } else {
+      handle(std::get<peer::Event>(*output), out, now);
+    }
+  }
+}
+
+void Publishing::close(SendBatch& out, Time now) {
+  failed_ = true;  // nothing begins any more
+  restart_at_ = statistics_at_ = Time::max();
+  lines_.clear();
+  peer_.close(now);
+  drain(out, now);
+}
+
+}  // namespace amphi::sdk

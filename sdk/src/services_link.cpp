@@ -1,0 +1,87 @@
+#include "services_link.h"
+
+namespace amphi::sdk {
+
+using services::Client;
+
+ServicesLink::ServicesLink(std::shared_ptr<boost::asio::io_context> io, WebSocketTarget target, std::string token,
+                           std::function<void(Told)> handle)
+    : io_(std::move(io)), target_(std::move(target)), token_(std::move(token)), handle_(std::move(handle)),
+      timer_(*io_, [this] { with([](Client& c, Time now) { c.handle_timeout(now); }); }) {}
+
+void ServicesLink::session_connected(const std::string& participant_id, bool may_record) {
+  {
+    std::lock_guard lock(mutex_);
+    if (!client_) client_.emplace(services::ClientConfig{token_, participant_id, may_record}, random_);
+  }
+  with([&](Client& c, Time now) { c.session_connected(participant_id, now); });
+}
+
+void ServicesLink::session_closed() {
+  {
+    std::lock_guard lock(mutex_);
+    closed_ = true;
+  }
+  with([](Client& c, Time now) { c.session_closed(now); });
+}
+
+Result<void> ServicesLink::request(bool on) {
+  Result<void> result;
+  {
+    std::lock_guard lock(mutex_);
+    if (closed_) return fail(ErrorCode::invalid_state, "the session is closed");
+    if (!client_) return fail(ErrorCode::disconnected, "the session services are not connected");
+    result = client_->request_recording(on, runtime::now());
+  }
+  boost::asio::post(*io_, [this] { pump(); });
+  return result;
+}
+
+bool ServicesLink::connected() const {
+  std::lock_guard lock(mutex_);
+  return client_ && client_->connected();
+}
+
+services::RecordingState ServicesLink::state() const {
+  std::lock_guard lock(mutex_);
+  return client_ ? client_->state(runtime::now()) : services::RecordingState{};
+}
+
+void ServicesLink::open() {
+  if (socket_) socket_->close();
+  WebSocketHandlers handlers;
+  handlers.opened = [this] { with([](Client& c, Time now) { c.connection_opened(now); }); };
+  handlers.failed = [this](Error error) { with([&](Client& c, Time now) { c.connection_failed(std::move(error), now); }); };
+  handlers.message = [this](std::string_view text) { with([&](Client& c, Time now) { c.handle_message(text, now); }); };
+  handlers.closed = [this](std::optional<Error> error) { with([&](Client& c, Time now) { c.connection_closed(std::move(error), now); }); };
+  socket_ = WebSocket::open(io_, target_, std::move(handlers));
+}
+
+void ServicesLink::pump() {
+  if (pumping_) return;
+  pumping_ = true;
+  const auto next = [this]() -> std::optional<services::ClientOutput> {
+    std::lock_guard lock(mutex_);
+    return client_ ? client_->poll_output() : std::nullopt;
+  };
+  while (auto output = next()) {
+    if (std::holds_alternative<services::OpenConnection>(*output)) {
+      open();
+    } else if (auto* text = std::get_if<services::ClientSendText>(&*output)) {
+      if (socket_) socket_->send(std::move(text->text));
+    } else if (std::holds_alternative<services::ClientCloseConnection>(*output)) {
+      if (socket_) socket_->close();
+    } else if (auto* connected = std::get_if<services::ServicesConnected>(&*output)) {
+      handle_(*connected);
+    } else if (auto* lost = std::get_if<services::ServicesDisconnected>(&*output)) {
+      handle_(std::move(*lost));
+    } else if (auto* changed = std::get_if<services::RecordingStateChanged>(&*output)) {
+      handle_(std::move(*changed));
+    }
+  }
+  pumping_ = false;
+  std::lock_guard lock(mutex_);
+  timer_.set(client_ ? client_->next_timeout() : Time::max());
+}
+
+}  // namespace amphi::sdk

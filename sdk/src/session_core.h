@@ -1,0 +1,135 @@
+// The session itself, behind MediaServerSession: joins its threads and machines.
+//
+// Threads: control (Asio) runs the links and decides; media runs the transports; pipelines starts and stops GStreamer; callback delivers.
+// Public methods: any thread. Methods named on_* and the maps below: control. What the public methods read is under `mutex_`, which is
+// never held while anything else is called. Lifetime: shutdown() ends all threads; after it nothing here runs any more, so tasks may hold `this`.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "amphi/media_server_session.h"
+#include "control_thread.h"
+#include "dispatcher.h"
+#include "feed_core.h"
+#include "incoming_audio.h"
+#include "incoming_video.h"
+#include "media_transport.h"
+#include "services_link.h"
+#include "session_url.h"
+#include "signalling_link.h"
+
+namespace amphi::sdk {
+
+class SessionCore : public std::enable_shared_from_this<SessionCore> {
+ public:
+  using Session = MediaServerSession;
+
+  explicit SessionCore(Session::Configuration configuration);
+  ~SessionCore();
+
+  void attach(std::weak_ptr<Session> session) { dispatcher_->attach(std::move(session)); }
+  tl::expected<void, std::error_code> connect();
+  void disconnect();
+  /// Ends everything; blocks for as long as a goodbye takes to leave the machine (at most 300 ms).
+  void shutdown();
+  bool on_own_thread() const;
+
+  bool connected() const;
+  std::string participant_id() const;
+  std::vector<Session::Participant> participants() const;
+  std::vector<FeedInfo> feeds() const;
+
+  bool services_connected() const { return services_ != nullptr && services_->connected(); }
+  tl::expected<void, std::error_code> request_recording(bool on);
+  Session::SessionRecordingState recording_state() const;
+
+  std::shared_ptr<FeedCore> add_video(std::string label, OutgoingVideoComponents components);
+  std::shared_ptr<FeedCore> set_audio(std::string label, AudioInputComponent input, AudioEncodingComponent encoding);
+  std::shared_ptr<FeedCore> subscribe_video(const std::string& feed_id, VideoOutputComponent output);
+  std::shared_ptr<FeedCore> set_incoming_audio(AudioOutputComponent output);
+
+  struct Handlers {
+    Session::SessionHandler connected, services_connected;
+    Session::ErrorHandler disconnected, services_disconnected;
+    Session::RecordingHandler recording_changed;
+    Session::FeedHandler feed_added, feed_removed;
+    Session::ParticipantHandler participant_joined, participant_left;
+  };
+  template <class Handler>
+  void set_handler(Handler Handlers::* which, Handler handler) {
+    std::lock_guard lock(mutex_);
+    (handlers_.*which).swap(handler);  // the old one is destroyed after the lock is let go
+  }
+
+ private:
+  enum class Phase { idle, active, closed };
+
+  // session_core.cpp
+  static Session::SessionRecordingState to_public(const services::RecordingState& state);
+  template <class Handler, class... Args>
+  void deliver(Handler Handlers::* which, Args... args);
+  void on_signalling(signalling::Output& output);
+  void on_joined(const signalling::Joined& joined);
+  void on_services(ServicesLink::Told told);
+  void on_ended(const std::optional<Error>& error);
+
+  // session_feeds.cpp
+  std::shared_ptr<FeedCore> new_feed(std::string id, std::string label) const;
+  void add_outgoing(std::shared_ptr<OutgoingStream> stream);
+  OutgoingPipeline::Events outgoing_events(const std::shared_ptr<FeedCore>& feed);
+  void remove_outgoing(const FeedCore* feed);
+  void publish(const std::shared_ptr<OutgoingStream>& stream);
+  void attach_video(const std::string& feed_id);
+  void remove_incoming_video(const std::string& feed_id, const FeedCore* feed);
+  void attach_audio(const std::string& feed_id);
+  void detach_audio(const std::string& feed_id);
+  void remove_incoming_audio(const FeedCore* feed);
+  void on_feed_added(const signalling::FeedDescription& feed);
+  void on_feed_removed(const std::string& feed_id);
+  void on_codec_known(const std::string& feed_id, rtp::CodecName codec);
+  void end_all_feeds();
+  Publishing::Events publishing_events();
+  Subscribing::Events subscribing_events();
+  void keyframe_wanted(const std::string& feed_id);
+
+  const Session::Configuration configuration_;
+  const Result<SessionUrl> url_;
+  const std::shared_ptr<Dispatcher> dispatcher_ = std::make_shared<Dispatcher>();
+  const std::shared_ptr<TaskThread> pipelines_ = std::make_shared<TaskThread>("amphi-pipelines");
+
+  mutable std::mutex mutex_;
+  Phase phase_ = Phase::idle;
+  bool connected_ = false;
+  std::string participant_id_;
+  std::map<std::string, Session::Participant> participants_;
+  std::map<std::string, FeedInfo> feeds_;
+  Handlers handlers_;
+
+  struct IncomingVideo {
+    std::shared_ptr<FeedCore> feed;
+    std::shared_ptr<IncomingVideoPipeline> pipeline;
+  };
+  std::set<std::string> grants_;
+  bool ended_ = false;
+  Time base_{};                                              // running time zero of everything received
+  std::vector<std::shared_ptr<OutgoingStream>> outgoing_;
+  std::map<std::string, IncomingVideo> incoming_video_;      // by feed id
+  std::shared_ptr<FeedCore> incoming_audio_feed_;
+  std::shared_ptr<IncomingAudioPipeline> incoming_audio_;
+  std::map<std::string, std::shared_ptr<RtpInlet>> audio_inlets_;   // by feed id
+
+  mutable std::mutex audio_mutex_;
+  std::shared_ptr<FeedCore> outgoing_audio_feed_;            // the newest, under audio_mutex_
+
+  std::unique_ptr<MediaTransport> transport_;                // from the first join until shutdown
+  std::unique_ptr<SignallingLink> signalling_;
+  std::unique_ptr<ServicesLink> services_;
+  ControlThread control_;                                    // last: its tasks use all of the above
+};
+
+}  // namespace amphi::sdk

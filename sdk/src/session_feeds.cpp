@@ -1,0 +1,336 @@
+// SessionCore's feeds: what is shared and received, from the application's call to the media thread and back.
+#include "error_map.h"
+#include "session_core.h"
+
+namespace amphi::sdk {
+namespace {
+
+bool well_formed(const VideoEncodingComponent& e) {
+  const auto even = [](int v) { return v >= 16 && v <= 8192 && v % 2 == 0; };
+  return even(e.width) && even(e.height) && e.framesPerSecond >= 1 && e.framesPerSecond <= 240 && e.bitrate >= 10'000 &&
+         e.bitrate <= 1'000'000'000;
+}
+
+rtp::Codec video_codec(VideoCodec codec) {
+  if (codec == VideoCodec::vp8) return {rtp::CodecName::vp8, 90'000, 0, ""};
+  return {rtp::CodecName::h264, 90'000, 0, "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f"};
+}
+
+}  // namespace
+
+std::shared_ptr<FeedCore> SessionCore::new_feed(std::string id, std::string label) const {
+  return std::make_shared<FeedCore>(std::move(id), std::move(label), dispatcher_);
+}
+
+// --- outgoing
+
+std::shared_ptr<FeedCore> SessionCore::add_video(std::string label, OutgoingVideoComponents components) {
+  auto feed = new_feed({}, std::move(label));
+  if (!well_formed(components.encoding)) {
+    feed->end(Errc::invalidArgument);
+    return feed;
+  }
+  auto stream = std::make_shared<OutgoingStream>();
+  stream->feed = feed;
+  stream->codec = video_codec(components.encoding.codec);
+  stream->bitrate = components.encoding.bitrate;
+  stream->pipeline = OutgoingPipeline::video(std::move(components), pipelines_, outgoing_events(feed));
+  add_outgoing(std::move(stream));
+  return feed;
+}
+
+std::shared_ptr<FeedCore> SessionCore::set_audio(std::string label, AudioInputComponent input, AudioEncodingComponent encoding) {
+  auto feed = new_feed({}, std::move(label));
+  std::shared_ptr<FeedCore> replaced = feed;
+  {
+    std::lock_guard lock(audio_mutex_);
+    outgoing_audio_feed_.swap(replaced);
+  }
+  if (replaced) replaced->stop();
+  if (encoding.bitrate < 6'000 || encoding.bitrate > 510'000) {  // RFC 6716 2.1.1
+    feed->end(Errc::invalidArgument);
+    return feed;
+  }
+  auto stream = std::make_shared<OutgoingStream>();
+  stream->feed = feed;
+  stream->codec = {rtp::CodecName::opus, 48'000, 2, "minptime=10;useinbandfec=1"};
+  stream->bitrate = encoding.bitrate;
+  stream->pipeline = OutgoingPipeline::audio(std::move(input), encoding, pipelines_, outgoing_events(feed));
+  add_outgoing(std::move(stream));
+  return feed;
+}
+
+OutgoingPipeline::Events SessionCore::outgoing_events(const std::shared_ptr<FeedCore>& feed) {
+  OutgoingPipeline::Events events;
+  // The transport exists before any pipeline starts, and goes after the last has stopped.
+  events.packets = [this, feed = std::weak_ptr(feed)](OutgoingPackets packets) {
+    transport_->post([feed, packets = std::move(packets)](Publishing& p, Subscribing&, SendBatch& out, Time now) {
+      if (const auto alive = feed.lock()) p.send(alive.get(), packets, out, now);
+    });
+  };
+  events.failed = [feed = std::weak_ptr(feed)](const PipelineFailure& failure) {
+    if (const auto alive = feed.lock()) alive->end(failure.code);
+  };
+  events.ended = [feed = std::weak_ptr(feed)] {
+    if (const auto alive = feed.lock()) alive->end({});
+  };
+  return events;
+}
+
+void SessionCore::add_outgoing(std::shared_ptr<OutgoingStream> stream) {
+  stream->feed->set_teardown([weak = weak_from_this(), feed = stream->feed.get()] {
+    if (const auto self = weak.lock()) self->control_.post([core = self.get(), feed] { core->remove_outgoing(feed); });
+  });
+  control_.post([this, stream = std::move(stream)] {
+    if (ended_ || stream->feed->ended()) return stream->feed->end({});
+    outgoing_.push_back(stream);
+    if (transport_) publish(stream);
+  });
+}
+
+void SessionCore::publish(const std::shared_ptr<OutgoingStream>& stream) {
+  if (!grants_.contains("publish")) return stream->feed->end(Errc::forbidden);
+  transport_->post([stream](Publishing& p, Subscribing&, SendBatch&, Time now) { p.add(stream, now); });
+}
+
+void SessionCore::remove_outgoing(const FeedCore* feed) {
+  for (auto it = outgoing_.begin(); it != outgoing_.end(); ++it) {
+    if ((*it)->feed.get() != feed) continue;
+    const auto stream = *it;  // holds the feed until the media thread has forgotten it
+    outgoing_.erase(it);
+    if (transport_)
+      transport_->post([stream](Publishing& p, Subscribing&, SendBatch&, Time now) { p.remove(stream->feed.get(), now); });
+    pipelines_->post([stream] { stream->pipeline->stop(); });
+    return;
+  }
+}
+
+// --- incoming
+
+std::shared_ptr<FeedCore> SessionCore::subscribe_video(const std::string& feed_id, VideoOutputComponent output) {
+  std::string label;
+  bool known = false;
+  {
+    std::lock_guard lock(mutex_);
+    if (const auto it = feeds_.find(feed_id); it != feeds_.end() && it->second.kind == FeedKind::video) {
+      known = true;
+      label = it->second.label;
+    }
+  }
+  auto feed = new_feed(feed_id, std::move(label));
+  if (!known) {
+    feed->end(Errc::notFound);
+    return feed;
+  }
+  IncomingVideoPipeline::Context context;
+  context.feed = feed;
+  context.dispatcher = dispatcher_;
+  context.pipelines = pipelines_;
+  context.keyframe_wanted = [weak = weak_from_this(), feed_id] {
+    if (const auto self = weak.lock()) self->control_.post([core = self.get(), feed_id] { core->keyframe_wanted(feed_id); });
+  };
+  auto pipeline = std::make_shared<IncomingVideoPipeline>(std::move(output), std::move(context));
+  feed->set_teardown([weak = weak_from_this(), feed_id, raw = feed.get()] {
+    if (const auto self = weak.lock()) self->control_.post([core = self.get(), feed_id, raw] { core->remove_incoming_video(feed_id, raw); });
+  });
+  control_.post([this, feed_id, feed, pipeline] {
+    if (ended_ || feed->ended() || !transport_) return feed->end({});
+    if (const auto before = incoming_video_.find(feed_id); before != incoming_video_.end()) {
+      const auto old = before->second.feed;
+      remove_incoming_video(feed_id, old.get());
+      old->end({});
+    }
+    incoming_video_[feed_id] = {feed, pipeline};
+    attach_video(feed_id);
+  });
+  return feed;
+}
+
+void SessionCore::attach_video(const std::string& feed_id) {
+  std::string participant;
+  {
+    std::lock_guard lock(mutex_);
+    const auto it = feeds_.find(feed_id);
+    if (it != feeds_.end()) participant = it->second.participantId;
+  }
+  const IncomingVideo& incoming = incoming_video_.at(feed_id);
+  if (participant.empty()) return incoming.feed->end({});  // gone in the meantime
+  transport_->post([feed_id, participant, inlet = incoming.pipeline->inlet(), feed = incoming.feed](Publishing&, Subscribing& s, SendBatch&,
+                                                                                                  Time) {
+    s.attach(feed_id, participant, inlet, feed);
+  });
+}
+
+void SessionCore::remove_incoming_video(const std::string& feed_id, const FeedCore* feed) {
+  const auto it = incoming_video_.find(feed_id);
+  if (it == incoming_video_.end() || it->second.feed.get() != feed) return;
+  const auto pipeline = it->second.pipeline;
+  incoming_video_.erase(it);
+  if (transport_)
+    transport_->post([feed_id, inlet = pipeline->inlet()](Publishing&, Subscribing& s, SendBatch&, Time) { s.detach(feed_id, inlet.get()); });
+  pipelines_->post([pipeline] { pipeline->stop(); });
+}
+
+void SessionCore::keyframe_wanted(const std::string& feed_id) {
+  if (transport_)
+    transport_->post([feed_id](Publishing&, Subscribing& s, SendBatch&, Time now) { s.request_keyframe(feed_id, now); });
+}
+
+std::shared_ptr<FeedCore> SessionCore::set_incoming_audio(AudioOutputComponent output) {
+  auto feed = new_feed({}, "mix");
+  auto pipeline = std::make_shared<IncomingAudioPipeline>(std::move(output), feed, dispatcher_, pipelines_);
+  feed->set_teardown([weak = weak_from_this(), raw = feed.get()] {
+    if (const auto self = weak.lock()) self->control_.post([core = self.get(), raw] { core->remove_incoming_audio(raw); });
+  });
+  control_.post([this, feed, pipeline] {
+    if (ended_ || feed->ended()) return feed->end({});
+    if (const auto old = incoming_audio_feed_) {
+      remove_incoming_audio(old.get());
+      old->end({});
+    }
+    incoming_audio_feed_ = feed;
+    incoming_audio_ = pipeline;
+    pipelines_->post([pipeline, base = runtime::now()] { pipeline->start(base); });
+    std::vector<std::string> present;
+    {
+      std::lock_guard lock(mutex_);
+      for (const auto& [id, info] : feeds_)
+        if (info.kind == FeedKind::audio) present.push_back(id);
+    }
+    for (const auto& id : present) attach_audio(id);
+  });
+  return feed;
+}
+
+void SessionCore::attach_audio(const std::string& feed_id) {
+  if (!incoming_audio_ || !transport_) return;
+  std::string participant;
+  {
+    std::lock_guard lock(mutex_);
+    participant = feeds_.at(feed_id).participantId;
+  }
+  auto inlet = std::make_shared<RtpInlet>([] {});
+  audio_inlets_[feed_id] = inlet;
+  transport_->post([feed_id, participant, inlet, feed = incoming_audio_feed_](Publishing&, Subscribing& s, SendBatch&, Time) {
+    s.attach(feed_id, participant, inlet, feed);
+  });
+}
+
+void SessionCore::detach_audio(const std::string& feed_id) {
+  const auto it = audio_inlets_.find(feed_id);
+  if (it == audio_inlets_.end()) return;
+  if (transport_)
+    transport_->post([feed_id, inlet = it->second](Publishing&, Subscribing& s, SendBatch&, Time) { s.detach(feed_id, inlet.get()); });
+  if (incoming_audio_) pipelines_->post([audio = incoming_audio_, feed_id] { audio->remove_feed(feed_id); });
+  audio_inlets_.erase(it);
+}
+
+void SessionCore::remove_incoming_audio(const FeedCore* feed) {
+  if (incoming_audio_feed_.get() != feed) return;
+  while (!audio_inlets_.empty()) detach_audio(std::string(audio_inlets_.begin()->first));
+  pipelines_->post([audio = incoming_audio_] { audio->stop(); });
+  incoming_audio_feed_.reset();
+  incoming_audio_.reset();
+}
+
+void SessionCore::on_feed_added(const signalling::FeedDescription& described) {
+  FeedInfo info;
+  info.id = described.id;
+  info.kind = described.kind == "audio" ? FeedKind::audio : FeedKind::video;
+  info.label = described.label;
+  info.participantId = described.participant_id;
+  info.codec = described.codec;
+  {
+    std::lock_guard lock(mutex_);
+    if (const auto it = participants_.find(info.participantId); it != participants_.end()) info.participantIdentity = it->second.identity;
+    feeds_[info.id] = info;
+  }
+  if (info.kind == FeedKind::audio) attach_audio(info.id);
+  deliver(&Handlers::feed_added, info);
+}
+
+void SessionCore::on_feed_removed(const std::string& feed_id) {
+  FeedInfo info;
+  {
+    std::lock_guard lock(mutex_);
+    const auto it = feeds_.find(feed_id);
+    if (it == feeds_.end()) return;
+    info = it->second;
+    feeds_.erase(it);
+  }
+  detach_audio(feed_id);
+  if (const auto it = incoming_video_.find(feed_id); it != incoming_video_.end()) {
+    const auto feed = it->second.feed;
+    remove_incoming_video(feed_id, feed.get());
+    feed->end({});
+  }
+  deliver(&Handlers::feed_removed, info);
+}
+
+void SessionCore::on_codec_known(const std::string& feed_id, rtp::CodecName codec) {
+  if (const auto video = incoming_video_.find(feed_id); video != incoming_video_.end()) {
+    if (codec == rtp::CodecName::opus) return video->second.feed->end(Errc::malformed);
+    pipelines_->post([pipeline = video->second.pipeline, codec, base = base_] { pipeline->start(codec, base); });
+  } else if (const auto audio = audio_inlets_.find(feed_id); audio != audio_inlets_.end() && incoming_audio_) {
+    pipelines_->post([mix = incoming_audio_, feed_id, inlet = audio->second] { mix->add_feed(feed_id, inlet); });
+  }
+}
+
+void SessionCore::end_all_feeds() {
+  ended_ = true;
+  for (const auto& stream : std::vector(outgoing_)) {
+    remove_outgoing(stream->feed.get());
+    stream->feed->end({});
+  }
+  while (!incoming_video_.empty()) {
+    const std::string id = incoming_video_.begin()->first;
+    const auto feed = incoming_video_.begin()->second.feed;
+    remove_incoming_video(id, feed.get());
+    feed->end({});
+  }
+  if (const auto audio = incoming_audio_feed_) {
+    remove_incoming_audio(audio.get());
+    audio->end({});
+  }
+}
+
+// --- what the media thread tells
+
+Publishing::Events SessionCore::publishing_events() {
+  Publishing::Events events;
+  events.offer = [this](std::string sdp, std::vector<signalling::OfferedFeed> feeds) {
+    control_.post([this, sdp = std::move(sdp), feeds = std::move(feeds)] {
+      signalling_->with([&](signalling::Client& c, Time now) { c.publish(sdp, feeds, now); });
+    });
+  };
+  events.start = [this](const std::shared_ptr<OutgoingStream>& stream) {
+    pipelines_->post([stream] {
+      if (!stream->feed->ended()) stream->pipeline->start();
+    });
+  };
+  events.falsified = [this](const Error& error) {
+    control_.post([this, error] { signalling_->with([&](signalling::Client& c, Time now) { c.abort(error, now); }); });
+  };
+  return events;
+}
+
+Subscribing::Events SessionCore::subscribing_events() {
+  Subscribing::Events events;
+  events.answer = [this](std::string offer_id, std::string sdp) {
+    control_.post([this, offer_id = std::move(offer_id), sdp = std::move(sdp)] {
+      signalling_->with([&](signalling::Client& c, Time now) { c.answer_subscribe(offer_id, sdp, now); });
+    });
+  };
+  events.restart = [this] {
+    control_.post([this] { signalling_->with([](signalling::Client& c, Time now) { c.restart_subscribe(now); }); });
+  };
+  events.codec_known = [this](const std::string& feed_id, rtp::CodecName codec) {
+    control_.post([this, feed_id, codec] { on_codec_known(feed_id, codec); });
+  };
+  events.falsified = [this](const Error& error) {
+    control_.post([this, error] { signalling_->with([&](signalling::Client& c, Time now) { c.abort(error, now); }); });
+  };
+  return events;
+}
+
+}  // namespace amphi::sdk

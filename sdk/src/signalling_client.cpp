@@ -1,0 +1,249 @@
+#include "signalling_client.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+namespace amphi::sdk::signalling {
+
+std::string_view counter_name(Drop drop) {
+  switch (drop) {
+    case Drop::malformed: return "malformed";
+    case Drop::unknown_type: return "unknown_type";
+    case Drop::unexpected: return "unexpected";
+    case Drop::error_reported: return "error_reported";
+    case Drop::count_: break;
+  }
+  return "";
+}
+
+Client::Client(Config config, Random& random) : config_(std::move(config)), random_(random) {}
+
+void Client::connect(Time now) {
+  if (state_ != State::idle) return;
+  state_ = State::opening;
+  joined_by_ = now + kDeadAfter;
+  outputs_.push_back(OpenConnection{});
+}
+
+void Client::leave(Time now) {
+  if (state_ == State::ended) return;
+  if (state_ == State::idle) {  // connect() was never called: nothing to end, and nothing will begin
+    state_ = State::ended;
+    return;
+  }
+  if (state_ == State::joined) send(write_bare("leave"), now);
+  end(std::nullopt);
+}
+
+void Client::abort(Error error, Time now) {
+  if (state_ == State::ended || state_ == State::idle) return;
+  if (state_ == State::joined) send(write_bare("leave"), now);
+  end(std::move(error));
+}
+
+void Client::connection_opened(Time now) {
+  if (state_ != State::opening) return;
+  state_ = State::joining;
+  last_heard_ = now;
+  joined_by_ = now + kDeadAfter;
+  send(write_join(config_.token, resume_token_, config_.client), now);
+}
+
+void Client::connection_failed(Error error, Time now) {
+  if (state_ == State::opening) lost(std::move(error), now);
+}
+
+void Client::connection_closed(Time now) {
+  if (state_ == State::opening || state_ == State::joining || state_ == State::joined)
+    lost({ErrorCode::disconnected, "the connection to the server was lost"}, now);
+}
+
+void Client::handle_message(std::string_view text, Time now) {
+  if (state_ != State::joining && state_ != State::joined) return drops_.add(Drop::unexpected);
+  last_heard_ = now;
+  auto message = parse(text);
+  if (!message) return drops_.add(Drop::malformed);
+  if (std::holds_alternative<UnknownMessage>(*message)) return drops_.add(Drop::unknown_type);
+  if (std::holds_alternative<Ping>(*message)) return send(write_bare("pong"), now);
+  if (std::holds_alternative<Pong>(*message)) return;
+  if (std::holds_alternative<Closing>(*message)) return end(std::nullopt);
+  if (auto* m = std::get_if<ErrorMessage>(&*message)) return handle(*m, now);
+  if (auto* m = std::get_if<JoinedMessage>(&*message)) return handle(*m, now);
+  if (state_ != State::joined) return drops_.add(Drop::unexpected);
+
+  if (auto* m = std::get_if<PublishAnswer>(&*message)) {
+    if (outstanding_offer_.empty()) return drops_.add(Drop::unexpected);
+    outstanding_offer_.clear();
+    outputs_.push_back(std::move(*m));
+  } else if (auto* offer = std::get_if<SubscribeOffer>(&*message)) {
+    outputs_.push_back(std::move(*offer));
+  } else if (auto* come = std::get_if<ParticipantJoined>(&*message)) {
+    add_participant(come->participant);
+  } else if (auto* gone = std::get_if<ParticipantLeft>(&*message)) {
+    remove_participant(gone->participant_id);
+  } else if (auto* added = std::get_if<FeedAdded>(&*message)) {
+    add_feed(added->feed);
+  } else if (auto* removed = std::get_if<FeedRemoved>(&*message)) {
+    remove_feed(removed->feed_id);
+  }
+}
+
+void Client::handle(JoinedMessage& m, Time now) {
+  if (state_ != State::joining) return drops_.add(Drop::unexpected);
+  if (resuming() && (!m.resumed || m.participant_id != participant_id_))
+    return abort({ErrorCode::disconnected, "the server no longer knows this participant"}, now);
+  state_ = State::joined;
+  joined_by_ = Time::max();
+  backoff_ = kFirstBackoff;
+  resume_token_ = m.resume_token;
+  resume_window_ = std::clamp<Duration>(milliseconds(m.resume_window_ms), 0ms, kResumeWindow);
+  if (resuming()) {
+    resume_until_ = Time::max();
+    outputs_.push_back(Resumed{});
+    if (!outstanding_offer_.empty()) send(outstanding_offer_, now);
+  } else {
+    participant_id_ = m.participant_id;
+    outputs_.push_back(Joined{m.session_id, m.participant_id, m.identity, m.grants});
+  }
+  reconcile(m.participants);
+}
+
+void Client::handle(const ErrorMessage& m, Time) {
+  if (m.fatal || state_ == State::joining) return end(m.error);
+  if (m.in_reply_to == "publishOffer" && !outstanding_offer_.empty()) {
+    outstanding_offer_.clear();
+    outputs_.push_back(PublishRefused{m.error});
+    return;
+  }
+  drops_.add(Drop::error_reported);
+}
+
+void Client::reconcile(const std::vector<ParticipantDescription>& present) {
+  std::set<std::string> ids, feed_ids;
+  for (const auto& p : present) {
+    ids.insert(p.id);
+    for (const auto& f : p.feeds) feed_ids.insert(f.id);
+  }
+  std::vector<std::string> gone;
+  for (const auto& [id, feed] : feeds_)
+    if (!feed_ids.contains(id)) gone.push_back(id);
+  for (const auto& id : gone) remove_feed(id);
+  gone.clear();
+  for (const auto& [id, identity] : participants_)
+    if (!ids.contains(id)) gone.push_back(id);
+  for (const auto& id : gone) remove_participant(id);
+  for (const auto& p : present) add_participant(p);
+}
+
+void Client::add_participant(const ParticipantDescription& participant) {
+  if (participant.id == participant_id_) return drops_.add(Drop::unexpected);
+  if (participants_.emplace(participant.id, participant.identity).second)
+    outputs_.push_back(ParticipantJoined{{participant.id, participant.identity, {}}});
+  for (const auto& feed : participant.feeds) add_feed(feed);
+}
+
+void Client::remove_participant(const std::string& id) {
+  if (!participants_.contains(id)) return drops_.add(Drop::unexpected);
+  std::vector<std::string> theirs;
+  for (const auto& [feed_id, feed] : feeds_)
+    if (feed.participant_id == id) theirs.push_back(feed_id);
+  for (const auto& feed_id : theirs) remove_feed(feed_id);
+  participants_.erase(id);
+  outputs_.push_back(ParticipantLeft{id});
+}
+
+void Client::add_feed(const FeedDescription& feed) {
+  if (feed.participant_id == participant_id_) return drops_.add(Drop::unexpected);
+  const auto [it, fresh] = feeds_.emplace(feed.id, feed);
+  if (fresh) outputs_.push_back(FeedAdded{feed});
+}
+
+void Client::remove_feed(const std::string& id) {
+  if (feeds_.erase(id) == 0) return drops_.add(Drop::unexpected);
+  outputs_.push_back(FeedRemoved{id});
+}
+
+void Client::publish(std::string sdp, std::vector<OfferedFeed> feeds, Time now) {
+  if (state_ == State::ended || state_ == State::idle) return;
+  outstanding_offer_ = write_publish_offer(sdp, feeds);
+  if (state_ == State::joined) send(outstanding_offer_, now);  // otherwise: with the resume
+}
+
+void Client::answer_subscribe(const std::string& offer_id_text, const std::string& sdp, Time now) {
+  if (state_ == State::joined) send(write_subscribe_answer(offer_id_text, sdp), now);
+}
+
+void Client::restart_subscribe(Time now) {
+  if (state_ == State::joined) send(write_bare("restartSubscribe"), now);
+}
+
+void Client::lost(Error why, Time now) {
+  if (state_ != State::opening) outputs_.push_back(CloseConnection{});
+  if (participant_id_.empty()) return end(std::move(why));  // never joined: the application decides about another try
+  if (!resuming()) {
+    resume_until_ = now + resume_window_;
+    outputs_.push_back(Interrupted{});
+  }
+  // Half fixed, half random: participants who lost one server do not all come back at once.
+  const Duration wait = backoff_ / 2 + Duration(static_cast<std::int64_t>(random_.below(
+                                          static_cast<std::uint64_t>((backoff_ / 2).count()) + 1)));
+  backoff_ = std::min<Duration>(backoff_ * 2, kLastBackoff);
+  state_ = State::waiting;
+  joined_by_ = Time::max();
+  retry_at_ = now + wait;
+}
+
+void Client::end(std::optional<Error> error) {
+  if (state_ == State::ended) return;
+  state_ = State::ended;
+  joined_by_ = retry_at_ = resume_until_ = Time::max();
+  outputs_.push_back(CloseConnection{});
+  outputs_.push_back(Ended{std::move(error)});
+}
+
+void Client::send(std::string text, Time now) {
+  last_sent_ = now;
+  outputs_.push_back(SendText{std::move(text)});
+}
+
+void Client::handle_timeout(Time now) {
+  if (state_ == State::ended || state_ == State::idle) return;
+  if (resuming() && now >= resume_until_) {
+    if (state_ == State::joining) outputs_.push_back(CloseConnection{});
+    return end(Error{ErrorCode::disconnected, "the connection could not be resumed in time"});
+  }
+  if (state_ == State::waiting && now >= retry_at_) {
+    retry_at_ = Time::max();
+    state_ = State::opening;
+    joined_by_ = now + kDeadAfter;
+    outputs_.push_back(OpenConnection{});
+  } else if ((state_ == State::opening || state_ == State::joining) && now >= joined_by_) {
+    outputs_.push_back(CloseConnection{});
+    lost({ErrorCode::timeout, "the server did not answer in time"}, now);
+  } else if (state_ == State::joined) {
+    if (now >= last_heard_ + kDeadAfter) return lost({ErrorCode::timeout, "the server is silent"}, now);
+    if (now >= last_sent_ + kPingAfter) send(write_bare("ping"), now);
+  }
+}
+
+std::optional<Output> Client::poll_output() {
+  if (outputs_.empty()) return std::nullopt;
+  Output out = std::move(outputs_.front());
+  outputs_.pop_front();
+  return out;
+}
+
+Time Client::next_timeout() const noexcept {
+  switch (state_) {
+    case State::idle:
+    case State::ended: return Time::max();
+    case State::waiting: return std::min(retry_at_, resume_until_);
+    case State::opening:
+    case State::joining: return std::min(joined_by_, resume_until_);
+    case State::joined: return std::min(last_sent_ + kPingAfter, last_heard_ + kDeadAfter);
+  }
+  return Time::max();
+}
+
+}  // namespace amphi::sdk::signalling

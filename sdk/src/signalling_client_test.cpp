@@ -1,0 +1,305 @@
+#include "signalling_client.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+namespace amphi::sdk::signalling {
+namespace {
+
+using Json = nlohmann::json;
+
+/// A client, a clock, and what came out.
+struct Rig {
+  SeededRandom random{1};
+  Client client{{"tok", "test 1"}, random};
+  Time now{1h};
+  std::vector<Output> out;
+
+  void drain() {
+    while (auto o = client.poll_output()) out.push_back(std::move(*o));
+  }
+  template <class T>
+  std::vector<T> take() {
+    drain();
+    std::vector<T> found;
+    for (auto& o : out)
+      if (auto* v = std::get_if<T>(&o)) found.push_back(*v);
+    std::erase_if(out, [](const Output& o) { return std::holds_alternative<T>(o); });
+    return found;
+  }
+  std::vector<Json> sent() {
+    std::vector<Json> messages;
+    for (auto& s : take<SendText>()) messages.push_back(Json::parse(s.text));
+    return messages;
+  }
+  void hear(const Json& message) { client.handle_message(message.dump(), now); }
+  void run(Duration d) {  // exactly from deadline to deadline
+    const Time end = now + d;
+    while (client.next_timeout() <= end) {
+      now = std::max(now, client.next_timeout());
+      client.handle_timeout(now);
+    }
+    now = end;
+  }
+  static Json feed(const char* id, const char* owner) {
+    return {{"id", id}, {"kind", "video"}, {"label", "cam"}, {"participantId", owner}, {"codec", "VP8"}};
+  }
+  static Json joined(bool resumed = false, const char* resume = "r1", Json participants = Json::array()) {
+    return {{"type", "joined"}, {"version", 1}, {"sessionId", "ses"}, {"participantId", "par_me"}, {"identity", "Ann"},
+            {"grants", {"publish", "subscribe"}}, {"resumeToken", resume}, {"resumed", resumed}, {"resumeWindowMs", 30000},
+            {"participants", std::move(participants)}};
+  }
+  void join(Json message = joined()) {
+    client.connect(now);
+    EXPECT_EQ(take<OpenConnection>().size(), 1u);
+    client.connection_opened(now);
+    const auto messages = sent();
+    ASSERT_EQ(messages.size(), 1u);
+    EXPECT_EQ(messages[0]["type"], "join");
+    EXPECT_EQ(messages[0]["token"], "tok");
+    EXPECT_FALSE(messages[0].contains("resumeToken"));
+    hear(message);
+    EXPECT_EQ(take<Joined>().size(), 1u);
+  }
+};
+
+TEST(SignallingClient, joins_and_tells_who_is_there_already) {
+  Rig rig;
+  rig.join(Rig::joined(false, "r1", {{{"id", "par_b"}, {"identity", "Bob"}, {"feeds", {Rig::feed("fd_1", "par_b")}}}}));
+  EXPECT_EQ(rig.take<ParticipantJoined>().size(), 1u);
+  const auto feeds = rig.take<FeedAdded>();
+  ASSERT_EQ(feeds.size(), 1u);
+  EXPECT_EQ(feeds[0].feed.id, "fd_1");
+  EXPECT_TRUE(rig.client.joined());
+}
+
+TEST(SignallingClient, a_server_that_cannot_be_reached_is_one_terminal_error) {
+  Rig rig;
+  rig.client.connect(rig.now);
+  rig.client.connection_failed({ErrorCode::disconnected, "refused"}, rig.now);
+  rig.run(60s);
+  const auto ended = rig.take<Ended>();
+  ASSERT_EQ(ended.size(), 1u);
+  EXPECT_EQ(ended[0].error->code, ErrorCode::disconnected);
+  EXPECT_EQ(rig.take<OpenConnection>().size(), 1u);
+}
+
+TEST(SignallingClient, a_refused_token_is_one_terminal_error_with_the_servers_code) {
+  Rig rig;
+  rig.client.connect(rig.now);
+  rig.client.connection_opened(rig.now);
+  rig.hear({{"type", "error"}, {"code", "unauthorized"}, {"message", "expired"}, {"fatal", true}});
+  rig.client.connection_closed(rig.now);
+  const auto ended = rig.take<Ended>();
+  ASSERT_EQ(ended.size(), 1u);
+  EXPECT_EQ(ended[0].error, (Error{ErrorCode::unauthorized, "expired"}));
+}
+
+TEST(SignallingClient, a_server_that_never_answers_the_join_is_a_timeout) {
+  for (bool opened : {false, true}) {
+    Rig rig;
+    rig.client.connect(rig.now);
+    if (opened) rig.client.connection_opened(rig.now);
+    rig.run(Client::kDeadAfter - 1ms);
+    EXPECT_TRUE(rig.take<Ended>().empty());
+    rig.run(1ms);
+    const auto ended = rig.take<Ended>();
+    ASSERT_EQ(ended.size(), 1u);
+    EXPECT_EQ(ended[0].error->code, ErrorCode::timeout);
+  }
+}
+
+TEST(SignallingClient, leaving_is_graceful_in_every_state_and_told_once) {
+  for (int state = 0; state < 5; ++state) {
+    Rig rig;
+    if (state == 1) rig.client.connect(rig.now);
+    if (state == 2) {
+      rig.client.connect(rig.now);
+      rig.client.connection_opened(rig.now);
+    }
+    if (state >= 3) rig.join();
+    if (state == 4) rig.client.connection_closed(rig.now);
+    rig.client.leave(rig.now);
+    rig.client.leave(rig.now);
+    rig.client.connection_closed(rig.now);
+    rig.run(120s);
+    const auto ended = rig.take<Ended>();
+    ASSERT_EQ(ended.size(), state == 0 ? 0u : 1u) << state;
+    if (state > 0) EXPECT_EQ(ended[0].error, std::nullopt);
+    bool left = false;
+    for (const auto& m : rig.sent()) left = left || m["type"] == "leave";
+    EXPECT_EQ(left, state == 3);
+    EXPECT_TRUE(rig.client.ended());
+  }
+}
+
+TEST(SignallingClient, a_lost_connection_is_resumed_with_the_newest_token_and_only_changes_are_told) {
+  Rig rig;
+  const Json before = {{{"id", "par_b"}, {"identity", "Bob"}, {"feeds", {Rig::feed("fd_1", "par_b"), Rig::feed("fd_2", "par_b")}}}};
+  rig.join(Rig::joined(false, "r1", before));
+  rig.out.clear();
+  for (const char* token : {"r1", "r2"}) {
+    rig.client.connection_closed(rig.now);
+    EXPECT_EQ(rig.take<Interrupted>().size(), 1u);
+    rig.run(Client::kFirstBackoff);
+    ASSERT_EQ(rig.take<OpenConnection>().size(), 1u);
+    rig.client.connection_opened(rig.now);
+    EXPECT_EQ(rig.sent().at(0)["resumeToken"], token);
+    rig.hear(Rig::joined(true, "r2", {{{"id", "par_b"}, {"identity", "Bob"},
+                                      {"feeds", {Rig::feed("fd_2", "par_b"), Rig::feed("fd_3", "par_b")}}}}));
+    EXPECT_EQ(rig.take<Resumed>().size(), 1u);
+    EXPECT_TRUE(rig.take<Joined>().empty());
+    EXPECT_TRUE(rig.take<ParticipantJoined>().empty());
+    const auto added = rig.take<FeedAdded>();
+    const auto removed = rig.take<FeedRemoved>();
+    if (std::string(token) == "r1") {
+      ASSERT_EQ(added.size(), 1u);
+      EXPECT_EQ(added[0].feed.id, "fd_3");
+      ASSERT_EQ(removed.size(), 1u);
+      EXPECT_EQ(removed[0].feed_id, "fd_1");
+    } else {
+      EXPECT_TRUE(added.empty() && removed.empty());
+    }
+  }
+}
+
+TEST(SignallingClient, retries_back_off_and_end_with_an_error_after_the_window) {
+  Rig rig;
+  rig.join();
+  const Time lost_at = rig.now;
+  rig.client.connection_closed(rig.now);
+  std::vector<Duration> waits;
+  Time since = rig.now;
+  while (!rig.client.ended()) {
+    rig.now = rig.client.next_timeout();
+    rig.client.handle_timeout(rig.now);
+    if (!rig.take<OpenConnection>().empty()) {
+      waits.push_back(rig.now - since);
+      since = rig.now;
+      rig.client.connection_failed({ErrorCode::disconnected, "refused"}, rig.now);
+    }
+  }
+  EXPECT_EQ(rig.now - lost_at, Client::kResumeWindow);
+  const auto ended = rig.take<Ended>();
+  ASSERT_EQ(ended.size(), 1u);
+  EXPECT_EQ(ended[0].error->code, ErrorCode::disconnected);
+  ASSERT_GE(waits.size(), 8u);
+  Duration bound = Client::kFirstBackoff;
+  for (const Duration wait : waits) {
+    EXPECT_GE(wait, bound / 2);
+    EXPECT_LE(wait, bound);
+    bound = std::min<Duration>(bound * 2, Client::kLastBackoff);
+  }
+}
+
+TEST(SignallingClient, a_resume_that_the_server_does_not_know_is_a_disconnect_with_an_error) {
+  Rig rig;
+  rig.join();
+  rig.client.connection_closed(rig.now);
+  rig.run(Client::kFirstBackoff);
+  rig.client.connection_opened(rig.now);
+  rig.hear(Rig::joined(false, "r9"));
+  const auto ended = rig.take<Ended>();
+  ASSERT_EQ(ended.size(), 1u);
+  EXPECT_EQ(ended[0].error->code, ErrorCode::disconnected);
+}
+
+TEST(SignallingClient, silence_is_answered_with_pings_and_then_taken_for_death) {
+  Rig rig;
+  rig.join();
+  rig.run(Client::kPingAfter);
+  ASSERT_EQ(rig.sent().size(), 1u);
+  rig.hear({{"type", "ping"}});
+  EXPECT_EQ(rig.sent().at(0)["type"], "pong");
+  for (int i = 0; i < 10; ++i) {
+    rig.run(5s);
+    rig.hear({{"type", "pong"}});
+  }
+  EXPECT_TRUE(rig.take<Interrupted>().empty());
+  rig.run(Client::kDeadAfter);
+  EXPECT_EQ(rig.take<Interrupted>().size(), 1u);
+  EXPECT_FALSE(rig.take<CloseConnection>().empty());
+}
+
+TEST(SignallingClient, an_unanswered_publish_offer_is_sent_again_after_a_resume_and_an_answered_one_is_not) {
+  for (bool answered : {false, true}) {
+    Rig rig;
+    rig.join();
+    rig.client.publish("v=0", {{"0", "video", "cam"}}, rig.now);
+    EXPECT_EQ(rig.sent().at(0)["feeds"][0]["label"], "cam");
+    if (answered) {
+      rig.hear({{"type", "publishAnswer"}, {"sdp", "v=0"}, {"feeds", {{{"mid", "0"}, {"feedId", "fd_9"}}}}});
+      EXPECT_EQ(rig.take<PublishAnswer>().at(0).feeds.at(0).feed_id, "fd_9");
+    }
+    rig.client.connection_closed(rig.now);
+    rig.run(Client::kFirstBackoff);
+    rig.client.connection_opened(rig.now);
+    rig.sent();
+    rig.hear(Rig::joined(true, "r2"));
+    EXPECT_EQ(rig.sent().size(), answered ? 0u : 1u);
+  }
+}
+
+TEST(SignallingClient, a_refused_offer_is_told_and_ends_nothing) {
+  Rig rig;
+  rig.join();
+  rig.client.publish("v=0", {}, rig.now);
+  rig.hear({{"type", "error"}, {"code", "limit_exceeded"}, {"message", "feeds"}, {"fatal", false}, {"inReplyTo", "publishOffer"}});
+  EXPECT_EQ(rig.take<PublishRefused>().at(0).error.code, ErrorCode::limit_exceeded);
+  EXPECT_TRUE(rig.client.joined());
+}
+
+TEST(SignallingClient, a_server_that_says_closing_ends_the_session_gracefully) {
+  Rig rig;
+  rig.join();
+  rig.hear({{"type", "closing"}, {"reason", "shutdown"}});
+  rig.client.connection_closed(rig.now);
+  const auto ended = rig.take<Ended>();
+  ASSERT_EQ(ended.size(), 1u);
+  EXPECT_EQ(ended[0].error, std::nullopt);
+}
+
+TEST(SignallingClient, offer_ids_are_sent_back_as_they_were_written) {
+  for (const Json& id : {Json(7), Json("of_1")}) {
+    Rig rig;
+    rig.join();
+    rig.hear({{"type", "subscribeOffer"}, {"offerId", id}, {"sdp", "v=0"}, {"feeds", Json::array()}});
+    rig.client.answer_subscribe(rig.take<SubscribeOffer>().at(0).offer_id_text, "v=0", rig.now);
+    EXPECT_EQ(rig.sent().at(0)["offerId"], id);
+  }
+}
+
+TEST(SignallingClient, hostile_messages_are_counted_and_change_nothing) {
+  const std::string good = Rig::joined(false, "r", {{{"id", "p"}, {"identity", "B"}, {"feeds", {Rig::feed("f", "p")}}}}).dump();
+  SeededRandom random(3);
+  for (int round = 0; round < 4000; ++round) {
+    Rig rig;
+    rig.join();
+    std::string text = good;
+    if (round < static_cast<int>(good.size())) {
+      text.resize(static_cast<std::size_t>(round));
+    } else {
+      for (int i = 0; i < 3; ++i) text[random.below(text.size())] = static_cast<char>(random.below(256));
+    }
+    rig.client.handle_message(text, rig.now);
+    EXPECT_FALSE(rig.client.ended());
+  }
+  for (const char* text : {"", "[]", "7", "{}", R"({"type":7})", R"({"type":"feedAdded"})", R"({"type":"feedAdded","feed":[]})",
+                           R"({"type":"subscribeOffer","offerId":{},"sdp":""})", R"({"type":"participantLeft","participantId":1})"}) {
+    Rig rig;
+    rig.join();
+    rig.client.handle_message(text, rig.now);
+    EXPECT_EQ(rig.client.drops()[Drop::malformed], 1u) << text;
+  }
+  Rig rig;
+  rig.join();
+  rig.hear({{"type", "tomorrow"}});
+  EXPECT_EQ(rig.client.drops()[Drop::unknown_type], 1u);
+  rig.hear({{"type", "publishAnswer"}, {"sdp", ""}});
+  rig.hear({{"type", "feedRemoved"}, {"feedId", "nobody"}});
+  EXPECT_EQ(rig.client.drops()[Drop::unexpected], 2u);
+}
+
+}  // namespace
+}  // namespace amphi::sdk::signalling

@@ -1,0 +1,74 @@
+// The signalling messages (docs/protocol.md, version 1) that a client reads and writes. Reading is for hostile text: nullopt, never
+// an exception. Any thread.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/result.h"
+
+namespace amphi::sdk::signalling {
+
+struct FeedDescription {
+  std::string id, kind, label, participant_id, codec;
+  bool operator==(const FeedDescription&) const = default;
+};
+struct ParticipantDescription {
+  std::string id, identity;
+  std::vector<FeedDescription> feeds;
+};
+/// One m-line of a publish offer.
+struct OfferedFeed {
+  std::string mid, kind, label;
+};
+/// Which feed an m-line carries.
+struct MidFeed {
+  std::string mid, feed_id;
+};
+
+// --- from the server
+struct JoinedMessage {
+  std::string session_id, participant_id, identity, resume_token;
+  std::vector<std::string> grants;
+  bool resumed = false;
+  std::int64_t resume_window_ms = 30'000;
+  std::vector<ParticipantDescription> participants;
+};
+struct PublishAnswer {
+  std::string sdp;
+  std::vector<MidFeed> feeds;
+};
+struct SubscribeOffer {
+  std::string offer_id_text;  // as the server wrote it, to be sent back unchanged (a JSON value)
+  std::string sdp;
+  std::vector<MidFeed> feeds;
+};
+struct ParticipantJoined { ParticipantDescription participant; };
+struct ParticipantLeft { std::string participant_id; };
+struct FeedAdded { FeedDescription feed; };
+struct FeedRemoved { std::string feed_id; };
+struct Closing { std::string reason; };
+struct Ping {};
+struct Pong {};
+struct ErrorMessage {
+  Error error;
+  bool fatal = false;
+  std::string in_reply_to;
+};
+struct UnknownMessage {};
+using Message = std::variant<JoinedMessage, PublishAnswer, SubscribeOffer, ParticipantJoined, ParticipantLeft, FeedAdded, FeedRemoved,
+                             Closing, Ping, Pong, ErrorMessage, UnknownMessage>;
+
+/// nullopt: not a well-formed message of a known type. An unknown type is UnknownMessage.
+std::optional<Message> parse(std::string_view text);
+
+// --- from the client
+std::string write_join(const std::string& token, const std::string& resume_token, const std::string& client);
+std::string write_publish_offer(const std::string& sdp, const std::vector<OfferedFeed>& feeds);
+std::string write_subscribe_answer(const std::string& offer_id_text, const std::string& sdp);
+std::string write_bare(std::string_view type);  // leave, ping, pong, restartSubscribe
+
+}  // namespace amphi::sdk::signalling

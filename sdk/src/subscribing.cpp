@@ -1,0 +1,145 @@
+#include "subscribing.h"
+
+#include <algorithm>
+
+#include "error_map.h"
+
+namespace amphi::sdk {
+
+Subscribing::Subscribing(peer::Config config, Random& random, Events events)
+    : events_(std::move(events)), local_(config.local), peer_(std::move(config), random) {}
+
+void Subscribing::offered(const signalling::SubscribeOffer& offer, Time now) {
+  if (failed_) return;
+  auto answer = peer_.accept_offer(offer.sdp, now);
+  if (!answer) return;  // a failed offer changes nothing
+  for (const auto& [mid, feed_id] : offer.feeds) feed_of_mid_[mid] = feed_id;
+  connect_lines();
+  if (statistics_at_ == Time::max()) statistics_at_ = now + kStatisticsEvery;
+  events_.answer(offer.offer_id_text, std::move(*answer));
+}
+
+void Subscribing::connect_lines() {
+  for (Line& line : lines_) line = {};
+  for (const peer::LineInfo& info : peer_.lines()) {
+    if (info.line >= lines_.size()) lines_.resize(info.line + 1);
+    Line& line = lines_[info.line];
+    const auto feed = feed_of_mid_.find(info.mid);
+    if (!info.active || !info.codec || feed == feed_of_mid_.end()) continue;
+    line.feed_id = feed->second;
+    line.codec = info.codec->name;
+    line.active = true;
+    const auto sink = sinks_.find(line.feed_id);
+    if (sink == sinks_.end()) continue;
+    line.sink = &sink->second;
+    follow(line.feed_id, sink->second);
+    events_.codec_known(line.feed_id, line.codec);
+  }
+}
+
+void Subscribing::follow(const std::string& feed_id, Sink& sink) {
+  for (const Line& line : lines_)
+    if (line.active && line.feed_id == feed_id)
+      lip_sync_.add(feed_id, sink.participant, line.codec == rtp::CodecName::opus ? 48'000 : 90'000);
+}
+
+void Subscribing::attach(const std::string& feed_id, const std::string& participant, std::shared_ptr<RtpInlet> inlet,
+                         std::shared_ptr<FeedCore> feed) {
+  Sink& sink = sinks_[feed_id];
+  sink = {std::move(inlet), std::move(feed), participant, {}};
+  for (Line& line : lines_)
+    if (line.active && line.feed_id == feed_id) {
+      line.sink = &sink;
+      follow(feed_id, sink);
+      events_.codec_known(feed_id, line.codec);
+    }
+}
+
+void Subscribing::detach(const std::string& feed_id, const RtpInlet* inlet) {
+  const auto it = sinks_.find(feed_id);
+  if (it == sinks_.end() || it->second.inlet.get() != inlet) return;
+  for (Line& line : lines_)
+    if (line.sink == &it->second) line.sink = nullptr;
+  sinks_.erase(it);
+  lip_sync_.remove(feed_id);
+}
+
+void Subscribing::request_keyframe(const std::string& feed_id, Time now) {
+  for (std::size_t i = 0; i < lines_.size(); ++i)
+    if (lines_[i].active && lines_[i].feed_id == feed_id) peer_.request_keyframe(i, now);
+}
+
+bool Subscribing::owns(const Address& local) const { return std::find(local_.begin(), local_.end(), local) != local_.end(); }
+
+void Subscribing::handle_input(const Datagram& in, Time now) {
+  const auto packet = peer_.handle_input(in, now);
+  if (!packet || packet->line >= lines_.size()) return;
+  const Line& line = lines_[packet->line];
+  if (line.sink == nullptr || packet->payload.empty()) return;
+  if (!packet->recovered) lip_sync_.on_packet(line.feed_id, packet->header.timestamp, now);
+  line.sink->inlet->push(*packet);
+}
+
+void Subscribing::handle(const peer::Event& event, Time now) {
+  if (std::holds_alternative<peer::Connected>(event)) {
+    restart_at_ = Time::max();
+    for (std::size_t i = 0; i < lines_.size(); ++i)
+      if (lines_[i].sink != nullptr && lines_[i].codec != rtp::CodecName::opus) peer_.request_keyframe(i, now);
+  } else if (std::holds_alternative<peer::Disconnected>(event)) {
+    restart_at_ = std::min(restart_at_, now + kRestartAfter);
+  } else if (const auto* failed = std::get_if<peer::Failed>(&event)) {
+    failed_ = true;
+    restart_at_ = Time::max();
+    if (failed->error.code == ErrorCode::fingerprint_mismatch) events_.falsified(failed->error);
+    for (auto& [id, sink] : sinks_)
+      if (sink.feed != nullptr) sink.feed->end(errc_of(failed->error.code));
+  } else if (const auto* report = std::get_if<peer::SenderReported>(&event)) {
+    if (report->line < lines_.size()) lip_sync_.on_sender_report(lines_[report->line].feed_id, report->ntp, report->rtp_timestamp);
+  }
+}
+
+void Subscribing::handle_timeout(Time now) {
+  peer_.handle_timeout(now);
+  if (now >= restart_at_) {
+    restart_at_ = now + kRestartAgain;
+    events_.restart();
+  }
+  if (now < statistics_at_) return;
+  update_statistics(now);
+  for (const LipSync::Hold& hold : lip_sync_.poll(now))
+    if (const auto it = sinks_.find(hold.feed); it != sinks_.end()) it->second.inlet->hold(hold.delay);
+}
+
+void Subscribing::update_statistics(Time now) {
+  statistics_at_ = now + kStatisticsEvery;
+  for (std::size_t i = 0; i < lines_.size(); ++i) {
+    Sink* sink = lines_[i].sink;
+    if (sink == nullptr || sink->feed == nullptr) continue;
+    const peer::LineStats stats = peer_.line_stats(i);
+    const std::uint64_t bitrate = sink->rate.update(stats.bytes, now);
+    sink->feed->update([&](FeedStatistics& s) { fill(s, stats, peer_.stats(), bitrate); });
+  }
+}
+
+Time Subscribing::next_timeout() const noexcept { return std::min({peer_.next_timeout(), restart_at_, statistics_at_}); }
+
+void Subscribing::drain(SendBatch& out, Time now) {
+  while (auto output = peer_.poll_output()) {
+    if (const auto* transmit = std::get_if<Transmit>(&*output)) {
+      out.send(*transmit);
+    } else {
+      handle(std::get<peer::Event>(*output), now);
+    }
+  }
+}
+
+void Subscribing::close(SendBatch& out, Time now) {
+  failed_ = true;
+  restart_at_ = statistics_at_ = Time::max();
+  for (Line& line : lines_) line.sink = nullptr;
+  sinks_.clear();
+  peer_.close(now);
+  drain(out, now);
+}
+
+}  // namespace amphi::sdk

@@ -1,0 +1,79 @@
+// The subscribing transport: a receiving peer (src/peer, client end) that answers the server's offers, and the way of each line's packets to
+// the pipeline that wants them. Thread: media.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "feed_core.h"
+#include "lip_sync.h"
+#include "peer/peer.h"
+#include "rtp_inlet.h"
+#include "signalling_messages.h"
+#include "statistics.h"
+
+namespace amphi::sdk {
+
+class Subscribing {
+ public:
+  struct Events {  // on the media thread; must not call back
+    std::function<void(std::string offer_id_text, std::string sdp)> answer;
+    std::function<void()> restart;                                       // ask for an offer with an ICE restart
+    /// The feed's codec is known: its pipeline can be built. Told again when a sink is attached later.
+    std::function<void(const std::string& feed_id, rtp::CodecName codec)> codec_known;
+    std::function<void(Error)> falsified;
+  };
+  static constexpr Duration kRestartAfter = 2s;
+  static constexpr Duration kRestartAgain = 5s;
+
+  Subscribing(peer::Config config, Random& random, Events events);
+
+  void offered(const signalling::SubscribeOffer& offer, Time now);
+  /// Packets of this feed go to `inlet` from now on, and what becomes of them is told to `feed` (nullptr: nobody). `participant`: whose
+  /// it is, for lip sync.
+  void attach(const std::string& feed_id, const std::string& participant, std::shared_ptr<RtpInlet> inlet, std::shared_ptr<FeedCore> feed);
+  void detach(const std::string& feed_id, const RtpInlet* inlet);
+  void request_keyframe(const std::string& feed_id, Time now);
+
+  bool owns(const Address& local) const;
+  void handle_input(const Datagram& in, Time now);
+  void handle_timeout(Time now);
+  Time next_timeout() const noexcept;
+  void drain(SendBatch& out, Time now);
+  void close(SendBatch& out, Time now);
+
+ private:
+  struct Sink {
+    std::shared_ptr<RtpInlet> inlet;
+    std::shared_ptr<FeedCore> feed;
+    std::string participant;
+    RateMeter rate;
+  };
+  struct Line {
+    std::string feed_id;       // empty: not ours to know
+    rtp::CodecName codec = rtp::CodecName::vp8;
+    bool active = false;
+    Sink* sink = nullptr;      // into sinks_
+  };
+
+  void connect_lines();
+  void follow(const std::string& feed_id, Sink& sink);
+  void handle(const peer::Event& event, Time now);
+  void update_statistics(Time now);
+
+  const Events events_;
+  std::vector<Address> local_;
+  peer::Peer peer_;
+  std::map<std::string, std::string> feed_of_mid_;
+  std::vector<Line> lines_;                  // by peer::Line
+  std::map<std::string, Sink> sinks_;        // by feed id
+  LipSync lip_sync_;
+  bool failed_ = false;
+  Time restart_at_ = Time::max();
+  Time statistics_at_ = Time::max();
+};
+
+}  // namespace amphi::sdk
