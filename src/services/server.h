@@ -37,9 +37,8 @@ std::string_view counter_name(ServerDrop drop);
 
 /// What survives a restart: read from the recordings' manifests by the owner.
 struct Restored {
-  // Nobody stores revisions: the owner gives the wall clock at the server's start, in ms since 1970, and the session counts
-  // on from there. A session changes less than once a millisecond, so this grows over restarts, as long as the wall clock
-  // was not set back by more than the time that the server was down.
+  // At least as great as any that was ever given out: the owner stores a ceiling before a recording begins
+  // (docs/decisions/0007), so that revisions grow over restarts without trusting a wall clock.
   std::uint64_t revision = 0;
   std::int64_t total_ms = 0;       // all finished recordings of the session
   std::string last_recording_id;
