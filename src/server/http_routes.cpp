@@ -1,0 +1,111 @@
+#include "server/http_routes.h"
+
+#include <filesystem>
+
+#include "server/signalling_messages.h"
+#include "services/messages.h"
+
+namespace amphi::server {
+namespace {
+
+namespace asio = boost::asio;
+namespace fs = std::filesystem;
+using Path = std::vector<std::string>;
+
+std::string_view view(boost::beast::string_view text) { return {text.data(), text.size()}; }
+
+bool is_session_route(const Path& path) {
+  return path.size() >= 4 && path[0] == "v1" && path[1] == "sessions" && is_session_name(path[2]);
+}
+
+/// The header wins; a media element cannot set one and puts the token in the address.
+std::string token_of(const HttpRequest& request) {
+  constexpr std::string_view kBearer = "Bearer ";
+  const std::string_view header = view(request[boost::beast::http::field::authorization]);
+  if (header.substr(0, kBearer.size()) == kBearer) return std::string(header.substr(kBearer.size()));
+  return query_value(view(request.target()), "access_token");
+}
+
+}  // namespace
+
+std::optional<HttpRoutes::WebSocketRoute> HttpRoutes::websocket(std::string_view target) const {
+  const auto path = safe_path(target);
+  if (!path || path->size() != 4 || !is_session_route(*path)) return std::nullopt;
+  const SessionId session((*path)[2]);
+  if ((*path)[3] == "signalling")
+    return WebSocketRoute{parts_.signalling, session, {signalling::kMaxMessageSize, 4 * 1024 * 1024}};
+  if ((*path)[3] == "services")
+    return WebSocketRoute{parts_.services, session, {amphi::services::kMaxMessageSize, 256 * 1024}};
+  return std::nullopt;
+}
+
+HttpAnswer HttpRoutes::not_found() const {
+  parts_.drops->add(Drop::http_not_found);
+  HttpAnswer answer;
+  answer.status = 404;
+  answer.body = "There is nothing here.\n";
+  return answer;
+}
+
+asio::awaitable<HttpAnswer> HttpRoutes::answer(const HttpRequest& request) const {
+  const auto path = safe_path(view(request.target()));
+  if (!path) co_return not_found();
+  if (path->size() == 1 && (*path)[0] == "healthz") {
+    HttpAnswer healthy;
+    healthy.body = "ok\n";
+    co_return healthy;
+  }
+  if (path->size() == 1 && (*path)[0] == "metrics") {
+    HttpAnswer metrics;
+    metrics.content_type = "text/plain; version=0.0.4; charset=utf-8";
+    metrics.body = co_await parts_.metrics();
+    co_return metrics;
+  }
+  if (is_session_route(*path) && (*path)[3] == "recordings") co_return recordings(request, *path);
+  if (!path->empty() && (*path)[0] == "v1") co_return not_found();
+  co_return page(*path);
+}
+
+HttpAnswer HttpRoutes::recordings(const HttpRequest& request, const Path& path) const {
+  const SessionId session(path[2]);
+  const auto token = parts_.verify(token_of(request));
+  if (!token || token->session != session) {
+    parts_.drops->add(Drop::http_unauthorized);
+    HttpAnswer refused;
+    refused.status = token ? 403 : 401;
+    refused.challenge = !token;
+    refused.body = (token ? std::string("The token is for another session.") : token.error().message) + "\n";
+    return refused;
+  }
+  HttpAnswer answer;
+  if (path.size() == 4) {
+    answer.content_type = "application/json";
+    answer.body = parts_.catalogue->list_json(session);
+    return answer;
+  }
+  if (path.size() != 6) return not_found();
+  const auto file = parts_.catalogue->file_path(session, path[4], path[5]);
+  if (!file) return not_found();
+  answer.content_type = content_type(path[5]);
+  answer.file = *file;
+  return answer;
+}
+
+HttpAnswer HttpRoutes::page(const Path& path) const {
+  if (parts_.web.empty()) return not_found();
+  const bool is_page = path.empty() || (path.size() == 2 && path[0] == "s" && is_session_name(path[1]));
+  std::string file = parts_.web;
+  if (is_page) file += "/index.html";
+  else
+    for (const auto& part : path) file += "/" + part;
+  std::error_code error;
+  if (!fs::is_regular_file(file, error)) return not_found();
+  HttpAnswer answer;
+  answer.content_type = content_type(file);
+  answer.page = answer.content_type.find("text/html") == 0;
+  answer.cacheable = path.size() > 1 && path[0] == "assets";
+  answer.file = file;
+  return answer;
+}
+
+}  // namespace amphi::server

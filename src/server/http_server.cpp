@@ -1,0 +1,174 @@
+#include "server/http_server.h"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/websocket/rfc6455.hpp>
+
+#include "server/http_response.h"
+
+namespace amphi::server {
+namespace {
+
+namespace asio = boost::asio;
+namespace http = boost::beast::http;
+using asio::ip::tcp;
+
+constexpr auto kFirstRequest = std::chrono::seconds(5);
+constexpr auto kNextRequest = std::chrono::seconds(30);
+
+Error words(const std::string& what, const boost::system::error_code& error) {
+  return {ErrorCode::invalid_argument, what + ": " + error.message()};
+}
+
+Result<void> load_certificate(asio::ssl::context& tls, const std::string& certificate, const std::string& key) {
+  boost::system::error_code error;
+  tls.set_options(asio::ssl::context::default_workarounds | asio::ssl::context::no_tlsv1 | asio::ssl::context::no_tlsv1_1, error);
+  tls.use_certificate_chain_file(certificate, error);
+  if (error) return tl::unexpected(words("TLS certificate " + certificate, error));
+  tls.use_private_key_file(key, asio::ssl::context::pem, error);
+  if (error) return tl::unexpected(words("TLS key " + key, error));
+  return {};
+}
+
+}  // namespace
+
+HttpServer::HttpServer(asio::io_context& control, const HttpRoutes& routes, Counters<Drop>& drops)
+    : control_(control), acceptor_(control), routes_(routes), drops_(drops) {}
+
+Result<std::unique_ptr<HttpServer>> HttpServer::listen(asio::io_context& control, const Address& at,
+                                                       const std::string& tls_cert, const std::string& tls_key,
+                                                       const HttpRoutes& routes, Counters<Drop>& drops) {
+  std::unique_ptr<HttpServer> server(new HttpServer(control, routes, drops));
+  if (!tls_cert.empty()) {
+    server->tls_.emplace(asio::ssl::context::tls_server);
+    if (auto loaded = load_certificate(*server->tls_, tls_cert, tls_key); !loaded) return tl::unexpected(loaded.error());
+  }
+  boost::system::error_code error;
+  const tcp::endpoint endpoint(asio::ip::make_address(at.ip_text(), error), at.port);
+  server->acceptor_.open(endpoint.protocol(), error);
+  // A restarted server must not wait for its old connections' TIME_WAIT.
+  if (!error) server->acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
+  if (!error) server->acceptor_.bind(endpoint, error);
+  if (!error) server->acceptor_.listen(tcp::acceptor::max_listen_connections, error);
+  if (error) return tl::unexpected(words("listen at " + at.text(), error));
+  return server;
+}
+
+void HttpServer::start() { asio::co_spawn(control_, accept_loop(), asio::detached); }
+
+void HttpServer::stop_accepting() {
+  boost::system::error_code ignored;
+  acceptor_.close(ignored);
+}
+
+bool HttpServer::admit(const std::string& address) {
+  if (open_ >= limits_.connections) return drops_.add(Drop::connection_limit), false;
+  if (open_by_address_[address] >= limits_.connections_per_address)
+    return drops_.add(Drop::connection_address_limit), false;
+  return true;
+}
+
+asio::awaitable<void> HttpServer::accept_loop() {
+  while (acceptor_.is_open()) {
+    boost::system::error_code error;
+    tcp::socket socket = co_await acceptor_.async_accept(asio::redirect_error(asio::use_awaitable, error));
+    if (error == asio::error::operation_aborted || error == asio::error::bad_descriptor) co_return;
+    if (error) {  // out of descriptors, most likely: some will be closed soon
+      asio::steady_timer pause(control_, std::chrono::milliseconds(100));
+      co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, error));
+      continue;
+    }
+    const auto remote = socket.remote_endpoint(error);
+    if (error) continue;
+    std::string address = remote.address().to_string();
+    if (!admit(address)) continue;
+    socket.set_option(tcp::no_delay(true), error);
+    asio::co_spawn(control_, serve_counted(std::move(socket), std::move(address)), asio::detached);
+  }
+}
+
+asio::awaitable<void> HttpServer::serve_counted(tcp::socket socket, std::string address) {
+  ++open_;
+  ++open_by_address_[address];
+  const auto stream = std::make_shared<AnyStream>(std::move(socket), tls_ ? &*tls_ : nullptr);
+  try {
+    co_await serve(stream);
+  } catch (const std::exception&) {
+    drops_.add(Drop::http_malformed);  // out of memory or the like: one connection's end, not the server's
+  }
+  --open_;
+  if (--open_by_address_[address] == 0) open_by_address_.erase(address);
+}
+
+asio::awaitable<void> HttpServer::serve(std::shared_ptr<AnyStream> stream) {
+  boost::system::error_code error;
+  stream->tcp().expires_after(kFirstRequest);
+  if (auto* tls = stream->tls()) {
+    co_await tls->async_handshake(asio::ssl::stream_base::server, asio::redirect_error(asio::use_awaitable, error));
+    if (error) {
+      drops_.add(Drop::tls_failed);
+      co_return;
+    }
+  }
+  boost::beast::flat_buffer buffer;
+  bool more = true;
+  while (more) {
+    http::request_parser<http::string_body> parser;
+    parser.header_limit(static_cast<std::uint32_t>(limits_.header_bytes));
+    parser.body_limit(limits_.body_bytes);
+    co_await http::async_read(*stream, buffer, parser, asio::redirect_error(asio::use_awaitable, error));
+    if (error) {
+      co_await refuse(*stream, error);
+      co_return;
+    }
+    const HttpRequest request = parser.release();
+    if (boost::beast::websocket::is_upgrade(request)) {
+      auto route = routes_.websocket({request.target().data(), request.target().size()});
+      if (route) {
+        const auto socket = std::make_shared<WebSocketConnection>(stream, route->limits, drops_);
+        if (co_await socket->accept(request)) co_await route->run(socket, route->session);
+        socket->close();
+        co_return;
+      }
+    }
+    more = co_await respond(*stream, request) && request.keep_alive();
+    stream->tcp().expires_after(kNextRequest);
+  }
+  stream->tcp().socket().shutdown(tcp::socket::shutdown_send, error);
+}
+
+asio::awaitable<bool> HttpServer::respond(AnyStream& stream, const HttpRequest& request) {
+  HttpAnswer answer;
+  if (request.method() == http::verb::get || request.method() == http::verb::head) {
+    answer = co_await routes_.answer(request);
+  } else {
+    answer.status = 405;
+    answer.body = "Only GET and HEAD are understood here.\n";
+  }
+  co_return co_await write_answer(stream, request, std::move(answer));
+}
+
+asio::awaitable<void> HttpServer::refuse(AnyStream& stream, boost::system::error_code why) {
+  if (why == boost::beast::error::timeout) {
+    drops_.add(Drop::http_timeout);
+    co_return;
+  }
+  if (why.category() != make_error_code(http::error::end_of_stream).category() || why == http::error::end_of_stream ||
+      why == http::error::partial_message)
+    co_return;  // the client went away
+  const bool too_large = why == http::error::header_limit || why == http::error::body_limit;
+  drops_.add(too_large ? Drop::http_too_large : Drop::http_malformed);
+  HttpRequest request;
+  request.keep_alive(false);
+  HttpAnswer answer;
+  answer.status = why == http::error::header_limit ? 431 : too_large ? 413 : 400;
+  answer.body = why.message() + "\n";
+  co_await write_answer(stream, request, std::move(answer));
+}
+
+}  // namespace amphi::server

@@ -1,0 +1,58 @@
+// Takes TCP connections, with TLS when given a certificate, speaks HTTP/1.1 on them and hands WebSockets to their routes.
+// Bounded in everything a client can make grow: connections in total and per address, header and body sizes, and times.
+// Thread: control.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <optional>
+#include <unordered_map>
+
+#include "base/net.h"
+#include "server/http_routes.h"
+
+namespace amphi::server {
+
+struct HttpLimits {
+  std::size_t connections = 2000;
+  std::size_t connections_per_address = 200;
+  std::size_t header_bytes = 16 * 1024;
+  std::size_t body_bytes = 64 * 1024;
+};
+
+class HttpServer {
+ public:
+  /// `routes` and `drops` outlive the server. Errors: invalid_argument with the system's words.
+  static Result<std::unique_ptr<HttpServer>> listen(boost::asio::io_context& control, const Address& at,
+                                                    const std::string& tls_cert, const std::string& tls_key,
+                                                    const HttpRoutes& routes, Counters<Drop>& drops);
+
+  std::uint16_t port() const { return acceptor_.local_endpoint().port(); }
+  void start();
+  /// Takes no further connections; those that exist go on.
+  void stop_accepting();
+  std::size_t connections() const { return open_; }
+
+ private:
+  HttpServer(boost::asio::io_context& control, const HttpRoutes& routes, Counters<Drop>& drops);
+  boost::asio::awaitable<void> accept_loop();
+  boost::asio::awaitable<void> serve(std::shared_ptr<AnyStream> stream);
+  boost::asio::awaitable<void> serve_counted(boost::asio::ip::tcp::socket socket, std::string address);
+  bool admit(const std::string& address);
+  /// False: the connection is not to be used any further.
+  boost::asio::awaitable<bool> respond(AnyStream& stream, const HttpRequest& request);
+  boost::asio::awaitable<void> refuse(AnyStream& stream, boost::system::error_code why);
+
+  boost::asio::io_context& control_;
+  boost::asio::ip::tcp::acceptor acceptor_;
+  std::optional<boost::asio::ssl::context> tls_;
+  const HttpRoutes& routes_;
+  Counters<Drop>& drops_;
+  const HttpLimits limits_;
+  std::size_t open_ = 0;
+  std::unordered_map<std::string, std::size_t> open_by_address_;
+};
+
+}  // namespace amphi::server

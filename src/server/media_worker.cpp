@@ -1,0 +1,135 @@
+#include "server/media_worker.h"
+
+#include <algorithm>
+
+namespace amphi::server {
+namespace {
+
+void add_drops(std::vector<std::pair<std::string, std::uint64_t>>& sums, const Counters<peer::Drop>& drops) {
+  std::size_t at = 0;
+  drops.for_each([&](std::string_view name, std::uint64_t value) {
+    if (at == sums.size()) sums.emplace_back(name, 0);
+    sums[at++].second += value;
+  });
+}
+
+void add(sfu::SessionStats& sum, const sfu::SessionStats& one) {
+  sum.participants += one.participants;
+  sum.feeds += one.feeds;
+  sum.packets_in += one.packets_in;
+  sum.packets_out += one.packets_out;
+  sum.bytes_in += one.bytes_in;
+  sum.bytes_out += one.bytes_out;
+  sum.retransmitted += one.retransmitted;
+  sum.nack_misses += one.nack_misses;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<MediaWorker>> MediaWorker::create(unsigned index, const std::vector<Address>& bind,
+                                                         std::shared_ptr<const dtls::Certificate> certificate,
+                                                         boost::asio::io_context& control, EventSink on_event) {
+  std::unique_ptr<MediaWorker> worker(new MediaWorker(std::move(certificate), control, std::move(on_event)));
+  auto loop = runtime::MediaLoop::create("media-" + std::to_string(index), bind, *worker);
+  if (!loop) return tl::unexpected(loop.error());
+  worker->loop_ = std::move(*loop);
+  worker->loop_->start();
+  return worker;
+}
+
+MediaWorker::MediaWorker(std::shared_ptr<const dtls::Certificate> certificate, boost::asio::io_context& control,
+                         EventSink on_event)
+    : certificate_(std::move(certificate)), control_(control), on_event_(std::move(on_event)), router_(random_) {}
+
+MediaWorker::~MediaWorker() {
+  if (loop_) loop_->stop();
+}
+
+void MediaWorker::stop() {
+  post([](MediaWorker& worker, Time now) {
+    while (!worker.sessions_.empty()) worker.remove_session(SessionId(worker.sessions_.back().id), now);
+  });
+  loop_->stop();
+}
+
+void MediaWorker::post(std::function<void(MediaWorker&, Time)> task) {
+  loop_->post([this, task = std::move(task)](SendBatch& out, Time now) mutable { run_posted(task, out, now); });
+}
+
+void MediaWorker::run_posted(std::function<void(MediaWorker&, Time)>& task, SendBatch& out, Time now) {
+  task(*this, now);
+  for (const auto& entry : sessions_) router_.drain(*entry.session, out, now);
+  router_.handle_timeout(out, now);  // flushes the farewells of a session that was removed
+  forward_events();
+}
+
+void MediaWorker::handle_datagrams(std::span<Datagram> in, SendBatch& out, Time now) {
+  for (const auto& datagram : in) router_.handle_input(datagram, out, now);
+  forward_events();
+}
+
+void MediaWorker::handle_timeout(SendBatch& out, Time now) {
+  router_.handle_timeout(out, now);
+  forward_events();
+}
+
+void MediaWorker::forward_events() {
+  for (const auto& entry : sessions_)
+    while (auto event = entry.session->poll_event())
+      boost::asio::post(control_, [this, id = entry.id, happened = std::move(*event)]() mutable {
+        on_event_(id, std::move(happened));
+      });
+}
+
+MediaWorker::Pinned* MediaWorker::pinned(const SessionId& session) {
+  const auto found = std::find_if(sessions_.begin(), sessions_.end(), [&](const auto& p) { return p.id == session; });
+  return found == sessions_.end() ? nullptr : &*found;
+}
+
+sfu::Session* MediaWorker::find(const SessionId& session) {
+  const Pinned* entry = pinned(session);
+  return entry ? entry->session : nullptr;
+}
+
+Result<sfu::Session*> MediaWorker::find_or_create(const SessionId& session) {
+  if (sfu::Session* there = find(session)) return there;
+  sfu::SessionConfig config;
+  config.id = session;
+  config.local = loop_->local_addresses();
+  config.certificate = certificate_;
+  sfu::Session* made = router_.create_session(std::move(config));
+  if (!made) return fail(ErrorCode::internal, "The session could not be created.");
+  sessions_.push_back({session, made, nullptr});
+  return made;
+}
+
+void MediaWorker::remove_session(const SessionId& session, Time now) {
+  Pinned* entry = pinned(session);
+  if (!entry) return;
+  entry->session->set_tap(nullptr, now);
+  add_drops(gone_drops_, entry->session->peer_drops());
+  router_.remove_session(session, now);
+  sessions_.erase(sessions_.begin() + (entry - sessions_.data()));
+}
+
+void MediaWorker::set_recording(const SessionId& session, std::shared_ptr<RecordingSink> sink, Time at) {
+  Pinned* entry = pinned(session);
+  if (!entry) return;
+  entry->session->set_tap(sink.get(), at);
+  entry->sink = std::move(sink);
+}
+
+WorkerReport MediaWorker::report() {
+  WorkerReport report;
+  report.sessions = sessions_.size();
+  report.loop = loop_->stats();
+  report.router_drops = router_.drops();
+  report.peer_drops = gone_drops_;
+  for (const auto& entry : sessions_) {
+    add(report.totals, entry.session->stats());
+    add_drops(report.peer_drops, entry.session->peer_drops());
+  }
+  return report;
+}
+
+}  // namespace amphi::server

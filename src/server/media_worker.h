@@ -1,0 +1,99 @@
+// One media worker: a MediaLoop with the Router of the sessions that are pinned to it. The control thread reaches it by posted
+// calls and hears from it by posted events, in the order in which they happened: the answer to a call is posted before the
+// events that it caused.
+//
+// Thread: constructed, started and stopped by control; what is marked "worker" runs on the worker's own thread.
+#pragma once
+
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <functional>
+#include <unordered_map>
+
+#include "runtime/clock.h"
+#include "runtime/media_loop.h"
+#include "server/recording_sink.h"
+#include "sfu/router.h"
+
+namespace amphi::server {
+
+/// What metrics want to know of a worker.
+struct WorkerReport {
+  std::size_t sessions = 0;
+  sfu::SessionStats totals;
+  runtime::LoopStats loop;
+  Counters<sfu::RouterDrop> router_drops;
+  std::vector<std::pair<std::string, std::uint64_t>> peer_drops;
+};
+
+class MediaWorker final : public runtime::MediaHandler {
+ public:
+  using EventSink = std::function<void(const SessionId&, sfu::Event)>;  // called on control
+
+  static Result<std::unique_ptr<MediaWorker>> create(unsigned index, const std::vector<Address>& bind,
+                                                     std::shared_ptr<const dtls::Certificate> certificate,
+                                                     boost::asio::io_context& control, EventSink on_event);
+  ~MediaWorker() override;
+
+  std::vector<Address> addresses() const { return loop_->local_addresses(); }
+  /// Closes every session's peers, and ends the thread.
+  void stop();
+
+  /// Runs `task(MediaWorker&, Time)` on the worker; the awaiting coroutine goes on with its result on control.
+  template <class Task>
+  auto call(Task task) -> boost::asio::awaitable<std::invoke_result_t<Task&, MediaWorker&, Time>>;
+  /// The same without a result.
+  void post(std::function<void(MediaWorker&, Time)> task);
+
+  // --- worker ------------------------------------------------------------------------------------------------------
+  sfu::Session* find(const SessionId& session);
+  Result<sfu::Session*> find_or_create(const SessionId& session);
+  void remove_session(const SessionId& session, Time now);
+  /// The session feeds `sink` from now on; nullptr: nobody any more. `at` is when the feeds that are there count as added.
+  void set_recording(const SessionId& session, std::shared_ptr<RecordingSink> sink, Time at);
+  WorkerReport report();
+
+ private:
+  MediaWorker(std::shared_ptr<const dtls::Certificate> certificate, boost::asio::io_context& control, EventSink on_event);
+
+  void handle_datagrams(std::span<Datagram> in, SendBatch& out, Time now) override;
+  void handle_timeout(SendBatch& out, Time now) override;
+  Time next_timeout() const noexcept override { return router_.next_timeout(); }
+  void run_posted(std::function<void(MediaWorker&, Time)>& task, SendBatch& out, Time now);
+  void forward_events();
+
+  struct Pinned {
+    SessionId id;
+    sfu::Session* session = nullptr;
+    std::shared_ptr<RecordingSink> sink;  // kept for as long as the session has it as its tap
+  };
+  Pinned* pinned(const SessionId& session);
+
+  std::shared_ptr<const dtls::Certificate> certificate_;
+  boost::asio::io_context& control_;
+  EventSink on_event_;
+  runtime::SystemRandom random_;
+  sfu::Router router_;
+  std::vector<Pinned> sessions_;
+  std::vector<std::pair<std::string, std::uint64_t>> gone_drops_;  // of sessions that are over
+  std::unique_ptr<runtime::MediaLoop> loop_;
+};
+
+template <class Task>
+auto MediaWorker::call(Task task) -> boost::asio::awaitable<std::invoke_result_t<Task&, MediaWorker&, Time>> {
+  using Value = std::invoke_result_t<Task&, MediaWorker&, Time>;
+  auto initiate = [this](auto handler, Task work) {
+    auto resume = std::make_shared<decltype(handler)>(std::move(handler));
+    post([this, resume = std::move(resume), work = std::move(work)](MediaWorker& worker, Time now) mutable {
+      auto value = std::make_shared<Value>(work(worker, now));
+      boost::asio::post(control_, [resume = std::move(resume), value] { std::move (*resume)(std::move(*value)); });
+    });
+  };
+  co_return co_await boost::asio::async_initiate<const boost::asio::use_awaitable_t<>, void(Value)>(
+      std::move(initiate), boost::asio::use_awaitable, std::move(task));
+}
+
+}  // namespace amphi::server

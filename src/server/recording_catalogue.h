@@ -1,0 +1,41 @@
+// What lies in the recordings' folder: the manifests of a session's recordings, and the little that must outlive a restart.
+// The folders are the only source; there is no database. Reads block, and are small. Thread: control (and the recording
+// writers for store_revision_ceiling).
+//
+//   <root>/<session>/<recording id>/manifest.json   each recording, whole in itself
+//   <root>/<session>/services.json                  a revision that was never given out: where the next server begins
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "services/server.h"
+
+namespace amphi::server {
+
+/// More revisions than the changes that one recording can cause: a ceiling is written once per recording, before it is on.
+constexpr std::uint64_t kRevisionsPerRecording = 1000;
+Result<void> store_revision_ceiling(const std::string& session_folder, std::uint64_t revision);
+
+class RecordingCatalogue {
+ public:
+  explicit RecordingCatalogue(std::string root) : root_(std::move(root)) {}
+
+  const std::string& root() const { return root_; }
+  std::string session_folder(const SessionId& session) const { return root_ + "/" + session.value; }
+
+  /// The totals of all recordings, also of those that a crash has left in state "recording": as far as their manifest says.
+  services::Restored restore(const SessionId& session) const;
+  /// {"sessionId", "recordings": [manifest and its "id", ...]}, newest first. A folder without a readable manifest is left out.
+  std::string list_json(const SessionId& session) const;
+  /// nullopt-like not_found unless all three are plain names and the file exists.
+  Result<std::string> file_path(const SessionId& session, const std::string& recording, const std::string& file) const;
+
+ private:
+  std::vector<std::string> manifests(const SessionId& session) const;
+  std::string root_;
+};
+
+}  // namespace amphi::server

@@ -1,0 +1,137 @@
+#include "server/recording_job.h"
+
+#include "server/recording_catalogue.h"
+
+namespace amphi::server {
+namespace {
+
+template <class... F>
+struct Overloaded : F... {
+  using F::operator()...;
+};
+template <class... F>
+Overloaded(F...) -> Overloaded<F...>;
+
+recording::FeedInfo recorded(const sfu::FeedInfo& feed) {
+  return {feed.id, feed.participant, feed.participant_identity, feed.label, feed.codec};
+}
+
+}  // namespace
+
+RecordingJob::RecordingJob(RecordingPlan plan, std::shared_ptr<RecordingSink> sink, RecordingEvents events)
+    : plan_(std::move(plan)), sink_(std::move(sink)), events_(std::move(events)) {}
+
+void RecordingJob::begin() {
+  const std::string folder = plan_.session_folder + "/" + plan_.info.id.value;
+  auto ready = runtime::create_folders(folder);
+  if (ready) ready = store_revision_ceiling(plan_.session_folder, plan_.revision_ceiling);
+  if (!ready) return finish(Duration::zero(), ready.error());
+  files_.emplace(folder);
+  recorder_.emplace(plan_.info, plan_.start);
+  run_outputs(plan_.start);
+}
+
+const FeedId* RecordingJob::feed_of(RecordingSink::FeedNumber number) const {
+  return number < feeds_.size() ? &feeds_[number] : nullptr;
+}
+
+void RecordingJob::take(RecordingSink::Item& item) {
+  using Kind = RecordingSink::Kind;
+  if (item.kind == Kind::feed_added) {
+    if (feeds_.size() <= item.feed) feeds_.resize(item.feed + 1);
+    feeds_[item.feed] = item.added->id;
+    recorder_->add_feed(recorded(*item.added), item.at);
+    item.added.reset();
+    return;
+  }
+  const FeedId* feed = feed_of(item.feed);
+  if (!feed) return;
+  switch (item.kind) {
+    case Kind::packet:
+      return recorder_->handle_packet(*feed, item.seq, item.header, ByteView(item.payload.data(), item.size), item.at);
+    case Kind::sender_report: return recorder_->handle_sender_report(*feed, item.ntp, item.rtp_timestamp, item.at);
+    case Kind::feed_removed: return recorder_->remove_feed(*feed, item.at);
+    case Kind::overflow: return recorder_->handle_overflow(*feed, item.lost, item.at);
+    case Kind::feed_added: return;
+  }
+}
+
+void RecordingJob::drain(Time until) {
+  // The recorder's work is run in between, so that a long backlog does not pile up in memory as file operations.
+  constexpr int kBetween = 256;
+  int taken = 0;
+  while (RecordingSink::Item* item = sink_->front()) {
+    if (item->at <= until) take(*item);
+    const Time at = item->at;
+    sink_->pop();
+    if (++taken % kBetween == 0) run_outputs(at);
+    if (done_) return;
+  }
+}
+
+void RecordingJob::stop(Time at, WallTime wall) {
+  if (done_ || stopping_) return;
+  stopping_ = true;
+  drain(at);  // what came after the moment of the stop is not part of the recording
+  if (done_) return;
+  for (const auto& [number, lost] : sink_->final_overflow())
+    if (const FeedId* feed = feed_of(number)) recorder_->handle_overflow(*feed, lost, at);
+  recorder_->stop(at, wall);
+  run_outputs(at);
+}
+
+void RecordingJob::step(Time now) {
+  if (done_) return;
+  if (!stopping_) drain(Time::max());
+  if (done_) return;
+  if (recorder_->next_timeout() <= now) recorder_->handle_timeout(now);
+  run_outputs(now);
+}
+
+Time RecordingJob::next_timeout() const { return recorder_ && !done_ ? recorder_->next_timeout() : Time::max(); }
+
+void RecordingJob::run_outputs(Time now) {
+  while (!done_) {
+    auto output = recorder_->poll_output();
+    if (!output) return;
+    std::visit(Overloaded{
+                   [&](recording::FileOp& op) { carry_out(op, now); },
+                   [&](recording::KeyframeWanted& wanted) { events_.keyframe_wanted(wanted.feed); },
+                   [&](recording::Started&) { events_.started(plan_.start); },
+                   [&](recording::Finished& finished) { finish(finished.duration, std::move(finished.error)); },
+               },
+               *output);
+  }
+}
+
+void RecordingJob::carry_out(recording::FileOp& op, Time now) {
+  const Result<void> done = std::visit(
+      Overloaded{
+          [&](const recording::OpenFile& o) { return files_->open(o.file, o.name); },
+          [&](const recording::WriteFile& o) { return files_->write(o.file, o.offset, o.data); },
+          [&](const recording::SyncFile& o) { return files_->sync(o.file); },
+          [&](const recording::CloseFile& o) { return files_->close(o.file); },
+          [&](const recording::HashFile& o) -> Result<void> {
+            const auto digest = files_->hash(o.file);
+            if (!digest) return tl::unexpected(digest.error());
+            recorder_->handle_hash(o.file, *digest, now);
+            return {};
+          },
+          [&](const recording::ReplaceFile& o) -> Result<void> {
+            const auto replaced = files_->replace(o.name, o.data);
+            if (!replaced) return replaced;
+            recorder_->handle_replaced(now);
+            return {};
+          },
+      },
+      op);
+  if (!done) recorder_->handle_storage_error(done.error(), now);
+}
+
+void RecordingJob::finish(Duration duration, std::optional<Error> error) {
+  done_ = true;
+  files_.reset();
+  events_.finished(duration, std::move(error));
+}
+
+}  // namespace amphi::server

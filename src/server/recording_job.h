@@ -1,0 +1,60 @@
+// One running recording on its writer thread: drains the sink into the Recorder, and does what the Recorder asks of the disk.
+// The Recorder decides; this only carries out and reports back. Everything blocks as the disk does.
+// Thread: its recording writer's.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "recording/recorder.h"
+#include "runtime/file_writer.h"
+#include "server/recording_sink.h"
+
+namespace amphi::server {
+
+/// Called on the writer thread; each posts to where it belongs.
+struct RecordingEvents {
+  std::function<void(Time started_at)> started;
+  std::function<void(Duration duration, std::optional<Error> error)> finished;  // the last call
+  std::function<void(const FeedId& feed)> keyframe_wanted;
+};
+
+struct RecordingPlan {
+  recording::RecordingInfo info;
+  std::string session_folder;          // <recordings>/<session>
+  std::uint64_t revision_ceiling = 0;  // written before the recording begins: see recording_catalogue.h
+  Time start{};
+};
+
+class RecordingJob {
+ public:
+  RecordingJob(RecordingPlan plan, std::shared_ptr<RecordingSink> sink, RecordingEvents events);
+
+  /// Creates the folders. What goes wrong here is reported as finished with an error.
+  void begin();
+  /// Ends at `at`. The worker no longer writes to the sink.
+  void stop(Time at, WallTime wall);
+  /// Works off what is there.
+  void step(Time now);
+  bool done() const { return done_; }
+  Time next_timeout() const;
+
+ private:
+  void drain(Time until);
+  void take(RecordingSink::Item& item);
+  void run_outputs(Time now);
+  void carry_out(recording::FileOp& op, Time now);
+  void finish(Duration duration, std::optional<Error> error);
+  const FeedId* feed_of(RecordingSink::FeedNumber number) const;
+
+  RecordingPlan plan_;
+  std::shared_ptr<RecordingSink> sink_;
+  RecordingEvents events_;
+  std::vector<FeedId> feeds_;  // by the sink's number
+  std::optional<recording::Recorder> recorder_;
+  std::optional<runtime::FileWriter> files_;
+  bool stopping_ = false, done_ = false;
+};
+
+}  // namespace amphi::server

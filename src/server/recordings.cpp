@@ -1,0 +1,83 @@
+#include "server/recordings.h"
+
+#include <boost/asio/post.hpp>
+
+namespace amphi::server {
+
+namespace asio = boost::asio;
+
+Recordings::Recordings(asio::io_context& control, const RecordingCatalogue& catalogue, unsigned writers, Events events)
+    : control_(control), catalogue_(catalogue), events_(std::move(events)) {
+  for (unsigned i = 0; i < writers; ++i) writers_.push_back(std::make_unique<RecordingWriter>("recording-" + std::to_string(i)));
+}
+
+void Recordings::start(const SessionId& session, const RecordingId& id, const std::string& requested_by,
+                       std::uint64_t revision, MediaWorker& worker) {
+  RecordingPlan plan;
+  plan.start = runtime::now();
+  plan.info = {id, session, requested_by, runtime::wall_now()};
+  plan.session_folder = catalogue_.session_folder(session);
+  plan.revision_ceiling = revision + kRevisionsPerRecording;
+
+  RecordingEvents events;
+  events.started = [this, id](Time at) { asio::post(control_, [this, id, at] { on_started(id, at); }); };
+  events.finished = [this, id](Duration duration, std::optional<Error> error) {
+    asio::post(control_, [this, id, duration, error = std::move(error)]() mutable { on_finished(id, duration, std::move(error)); });
+  };
+  events.keyframe_wanted = [worker = &worker, session](const FeedId& feed) {
+    worker->post([session, feed](MediaWorker& there, Time now) {
+      if (auto* live = there.find(session)) live->request_keyframe(feed, now);
+    });
+  };
+
+  auto sink = std::make_shared<RecordingSink>();
+  auto job = std::make_shared<RecordingJob>(plan, sink, std::move(events));
+  RecordingWriter* writer = writers_[next_writer_++ % writers_.size()].get();
+  running_[id] = Running{session, &worker, writer, job, false};
+  // The packets of now wait in the sink while the folder is being made.
+  worker.post([session, sink, at = plan.start](MediaWorker& there, Time) { there.set_recording(session, sink, at); });
+  writer->add(std::move(job));
+}
+
+void Recordings::stop(const RecordingId& id) {
+  const auto found = running_.find(id);
+  if (found == running_.end()) return;
+  const Running& running = found->second;
+  const Time at = runtime::now();
+  const WallTime wall = runtime::wall_now();
+  // Through the worker to the writer: when the writer hears of it, the worker has put its last packet into the sink.
+  running.worker->post([session = running.session, writer = running.writer, job = running.job, at, wall](MediaWorker& there, Time) {
+    there.set_recording(session, nullptr, at);
+    writer->post([job, at, wall] { job->stop(at, wall); });
+  });
+}
+
+bool Recordings::is_running(const SessionId& session) const {
+  for (const auto& [id, running] : running_)
+    if (running.session == session) return true;
+  return false;
+}
+
+void Recordings::on_started(const RecordingId& id, Time at) {
+  const auto found = running_.find(id);
+  if (found == running_.end()) return;
+  found->second.started = true;
+  events_.started(found->second.session, id, at);
+}
+
+void Recordings::on_finished(const RecordingId& id, Duration duration, std::optional<Error> error) {
+  const auto found = running_.find(id);
+  if (found == running_.end()) return;
+  const Running running = std::move(found->second);
+  running_.erase(found);
+  running.worker->post([session = running.session](MediaWorker& there, Time now) { there.set_recording(session, nullptr, now); });
+  ++(error ? failed_ : finished_);
+  if (running.started) events_.finished(running.session, id, duration, std::move(error));
+  else events_.refused(running.session, id, error.value_or(Error{ErrorCode::internal, "The recording ended before it began."}));
+}
+
+void Recordings::stop_writers() {
+  for (auto& writer : writers_) writer->stop();
+}
+
+}  // namespace amphi::server

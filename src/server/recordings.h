@@ -1,0 +1,56 @@
+// The running recordings: starts one (a sink at the session's worker, a job at a writer), stops it, and tells what came of
+// it. Each recording is pinned to one of a few writer threads. Thread: control.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <functional>
+#include <map>
+
+#include "server/media_worker.h"
+#include "server/recording_catalogue.h"
+#include "server/recording_writer.h"
+
+namespace amphi::server {
+
+class Recordings {
+ public:
+  /// All called on control. `refused`: it never was on. `finished` is the last word on one that was.
+  struct Events {
+    std::function<void(const SessionId&, const RecordingId&, Time started_at)> started;
+    std::function<void(const SessionId&, const RecordingId&, Duration, std::optional<Error>)> finished;
+    std::function<void(const SessionId&, const RecordingId&, Error)> refused;
+  };
+  Recordings(boost::asio::io_context& control, const RecordingCatalogue& catalogue, unsigned writers, Events events);
+
+  /// `revision`: the session's current one. `worker` outlives the recording.
+  void start(const SessionId& session, const RecordingId& id, const std::string& requested_by, std::uint64_t revision,
+             MediaWorker& worker);
+  void stop(const RecordingId& id);
+  std::size_t running() const { return running_.size(); }
+  bool is_running(const SessionId& session) const;
+  std::uint64_t finished() const { return finished_; }
+  std::uint64_t failed() const { return failed_; }
+  /// Ends the writer threads.
+  void stop_writers();
+
+ private:
+  struct Running {
+    SessionId session;
+    MediaWorker* worker = nullptr;
+    RecordingWriter* writer = nullptr;
+    std::shared_ptr<RecordingJob> job;
+    bool started = false;
+  };
+  void on_started(const RecordingId& id, Time at);
+  void on_finished(const RecordingId& id, Duration duration, std::optional<Error> error);
+
+  boost::asio::io_context& control_;
+  const RecordingCatalogue& catalogue_;
+  Events events_;
+  std::vector<std::unique_ptr<RecordingWriter>> writers_;
+  std::size_t next_writer_ = 0;
+  std::map<RecordingId, Running> running_;
+  std::uint64_t finished_ = 0, failed_ = 0;
+};
+
+}  // namespace amphi::server

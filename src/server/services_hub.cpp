@@ -1,0 +1,256 @@
+#include "server/services_hub.h"
+
+#include <spdlog/spdlog.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/this_coro.hpp>
+
+namespace amphi::server {
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr double kMessagesPerSecond = 100, kMessageBurst = 200;  // of what arrives; the machine has stricter rules for what it acts on
+
+template <class... F>
+struct Overloaded : F... {
+  using F::operator()...;
+};
+template <class... F>
+Overloaded(F...) -> Overloaded<F...>;
+
+void add(Counters<services::ServerDrop>& sum, const Counters<services::ServerDrop>& one) {
+  for (std::size_t i = 0; i < Counters<services::ServerDrop>::kSize; ++i)
+    sum.add(static_cast<services::ServerDrop>(i), one[static_cast<services::ServerDrop>(i)]);
+}
+
+}  // namespace
+
+ServicesHub::ServicesHub(asio::io_context& control, SessionDirectory& directory, const RecordingCatalogue& catalogue,
+                         unsigned writers, Verify verify, Random& random, Counters<Drop>& drops)
+    : control_(control), directory_(directory), catalogue_(catalogue), verify_(std::move(verify)), random_(random),
+      drops_(drops), recordings_(control, catalogue, writers, recording_events()) {
+  directory_.set_hooks(hooks());
+}
+
+SessionDirectory::Hooks ServicesHub::hooks() {
+  SessionDirectory::Hooks hooks;
+  hooks.is_recording = [this](const SessionId& session) { return is_recording(session); };
+  hooks.stop_recording = [this](const SessionId& session) { stop_recording(session); };
+  hooks.participant_left = [this](const SessionId& session, const ParticipantId& who) { participant_left(session, who); };
+  hooks.session_removed = [this](const SessionId& session) { session_removed(session); };
+  return hooks;
+}
+
+Recordings::Events ServicesHub::recording_events() {
+  Recordings::Events events;
+  events.started = [this](const SessionId& session, const RecordingId& id, Time started_at) {
+    spdlog::info("session {}: recording {} is on", session.value, id.value);
+    Room* room = find(session);
+    if (!room) return;
+    room->machine->recording_started(id, started_at, runtime::now());
+    pump(*room);
+  };
+  events.finished = [this](const SessionId& session, const RecordingId& id, Duration duration, std::optional<Error> error) {
+    if (error) spdlog::error("session {}: recording {} has failed: {}", session.value, id.value, error->message);
+    else spdlog::info("session {}: recording {} is complete, {} ms", session.value, id.value, to_ms(duration));
+    if (Room* room = find(session)) {
+      room->machine->recording_finished(id, duration, std::move(error), runtime::now());
+      pump(*room);
+    }
+    directory_.recording_ended(session);
+  };
+  events.refused = [this](const SessionId& session, const RecordingId& id, Error error) {
+    spdlog::error("session {}: recording {} could not begin: {}", session.value, id.value, error.message);
+    if (Room* room = find(session)) {
+      room->machine->recording_refused(id, std::move(error), runtime::now());
+      pump(*room);
+    }
+    directory_.recording_ended(session);
+  };
+  return events;
+}
+
+ServicesHub::Room* ServicesHub::find(const SessionId& session) const {
+  const auto found = rooms_.find(session);
+  return found == rooms_.end() ? nullptr : found->second.get();
+}
+
+ServicesHub::Room& ServicesHub::find_or_create(const SessionId& session) {
+  auto& room = rooms_[session];
+  if (!room) {
+    room = std::make_unique<Room>();
+    room->session = session;
+    room->machine = std::make_unique<services::ServerSession>(session, catalogue_.restore(session), random_);
+    room->timer = std::make_unique<asio::steady_timer>(control_);
+  }
+  return *room;
+}
+
+// --- connections ---------------------------------------------------------------------------------------------------------
+
+std::optional<services::Caller> ServicesHub::greet(WebSocketConnection& connection, const SessionId& session,
+                                                   const std::string& text) {
+  const auto refuse = [&](Drop why, ErrorCode code, std::string message, std::string_view type) {
+    drops_.add(why);
+    connection.send_error({code, std::move(message)}, true, type);
+    return std::nullopt;
+  };
+  const auto decoded = services::decode(text);
+  if (const auto* malformed = std::get_if<services::Malformed>(&decoded))
+    return refuse(Drop::ws_malformed, ErrorCode::malformed, malformed->why, malformed->type);
+  const auto* message = std::get_if<services::Message>(&decoded);
+  const auto* hello = message ? std::get_if<services::Hello>(message) : nullptr;
+  if (!hello) return refuse(Drop::ws_unauthorized, ErrorCode::unauthorized, "The first message must be `hello`.", "");
+  const auto token = verify_(hello->token);
+  if (!token) return refuse(Drop::ws_unauthorized, token.error().code, token.error().message, "hello");
+  if (token->session != session)
+    return refuse(Drop::ws_unauthorized, ErrorCode::unauthorized, "The token is for another session.", "hello");
+  const ParticipantId participant(hello->participant_id);
+  const std::string* identity = directory_.identity_of(session, participant);
+  if (!identity || *identity != token->identity)  // the same words for both: nobody learns who is here
+    return refuse(Drop::ws_unauthorized, ErrorCode::not_found, "This participant is not in the session.", "hello");
+  return services::Caller{participant, token->identity, token->grants.record};
+}
+
+asio::awaitable<void> ServicesHub::run(Connection connection, SessionId session) {
+  const auto state = std::make_shared<ConnectionWatch>();
+  asio::co_spawn(co_await asio::this_coro::executor, watch(connection, state, drops_), asio::detached);
+  RateLimit limit(kMessagesPerSecond, kMessageBurst);
+  const auto first = co_await read_limited(connection, limit, drops_);
+  if (!first || !connection->is_open()) co_return;
+  auto caller = greet(*connection, session, *first);
+  if (!caller) co_return;
+  state->greeted = true;
+
+  const services::ConnectionNumber number = next_connection_++;
+  {
+    Room& room = find_or_create(session);
+    room.links[number] = Link{connection, caller->participant};
+    ++connections_;
+    room.machine->connection_opened(number, std::move(*caller), runtime::now());
+    pump(room);
+  }
+  while (true) {
+    const auto text = co_await read_limited(connection, limit, drops_);
+    Room* room = find(session);  // it may have gone meanwhile
+    if (!text || !room || !room->links.count(number)) break;
+    room->machine->handle_message(number, *text, runtime::now());
+    pump(*room);
+  }
+  --connections_;
+  if (Room* room = find(session); room && room->links.erase(number) > 0) {
+    room->machine->connection_closed(number, runtime::now());
+    pump(*room);
+  }
+}
+
+void ServicesHub::participant_left(const SessionId& session, const ParticipantId& participant) {
+  Room* room = find(session);
+  if (!room) return;
+  for (auto at = room->links.begin(); at != room->links.end();) {
+    if (at->second.participant != participant) {
+      ++at;
+      continue;
+    }
+    room->machine->connection_closed(at->first, runtime::now());
+    at->second.connection->send(signalling::closing("The participant has left the session."));
+    at->second.connection->close();
+    at = room->links.erase(at);
+  }
+  pump(*room);
+}
+
+void ServicesHub::session_removed(const SessionId& session) {
+  Room* room = find(session);
+  if (!room) return;
+  for (auto& [number, link] : room->links) link.connection->close();
+  add(gone_drops_, room->machine->drops());
+  rooms_.erase(session);
+}
+
+void ServicesHub::close_all(const std::string& reason) {
+  for (auto& [id, room] : rooms_) {
+    for (auto& [number, link] : room->links) {
+      link.connection->send(signalling::closing(reason));
+      link.connection->close();
+    }
+    room->links.clear();
+    room->timer->cancel();
+  }
+}
+
+// --- the machine -----------------------------------------------------------------------------------------------------------
+
+void ServicesHub::pump(Room& room) {
+  while (auto output = room.machine->poll_output()) carry_out(room, *output);
+  set_timer(room);
+}
+
+void ServicesHub::carry_out(Room& room, services::ServerOutput& output) {
+  std::visit(Overloaded{
+                 [&](services::SendText& o) {
+                   const auto link = room.links.find(o.connection);
+                   if (link != room.links.end()) link->second.connection->send(std::move(o.text));
+                 },
+                 [&](services::CloseConnection& o) {
+                   const auto link = room.links.find(o.connection);
+                   if (link == room.links.end()) return;
+                   link->second.connection->close();
+                   room.links.erase(link);
+                 },
+                 [&](services::StartRecording& o) {
+                   MediaWorker* worker = directory_.worker_of(room.session);
+                   if (!worker)
+                     return room.machine->recording_refused(o.id, {ErrorCode::not_found, "The session is over."}, runtime::now());
+                   const auto revision = room.machine->snapshot(runtime::now()).revision;
+                   recordings_.start(room.session, o.id, o.requested_by, revision, *worker);
+                 },
+                 [&](services::StopRecording& o) { recordings_.stop(o.id); },
+             },
+             output);
+}
+
+void ServicesHub::set_timer(Room& room) {
+  const Time next = room.machine->next_timeout();
+  if (next == room.timer_at) return;
+  room.timer_at = next;
+  if (next == Time::max()) {
+    room.timer->cancel();
+    return;
+  }
+  room.timer->expires_at(asio::steady_timer::time_point(
+      std::chrono::duration_cast<asio::steady_timer::duration>(next.time_since_epoch())));
+  room.timer->async_wait([this, session = room.session, machine = room.machine.get()](boost::system::error_code error) {
+    Room* still = find(session);
+    if (error || !still || still->machine.get() != machine) return;
+    still->timer_at = Time::max();
+    still->machine->handle_timeout(runtime::now());
+    pump(*still);
+  });
+}
+
+bool ServicesHub::is_recording(const SessionId& session) const { return recordings_.is_running(session); }
+
+void ServicesHub::stop_recording(const SessionId& session) {
+  Room* room = find(session);
+  if (!room) return;
+  room->machine->request_recording(false, "", runtime::now());
+  pump(*room);
+}
+
+void ServicesHub::stop_all_recordings() {
+  std::vector<SessionId> all;
+  for (const auto& [id, room] : rooms_)
+    if (is_recording(id)) all.push_back(id);
+  for (const auto& id : all) stop_recording(id);
+}
+
+Counters<services::ServerDrop> ServicesHub::protocol_drops() const {
+  Counters<services::ServerDrop> sum = gone_drops_;
+  for (const auto& [id, room] : rooms_) add(sum, room->machine->drops());
+  return sum;
+}
+
+}  // namespace amphi::server

@@ -1,0 +1,81 @@
+// The session services of all sessions: a services::ServerSession for each, its WebSockets, its timer, and the recordings that it
+// starts and stops. Thread: control.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <functional>
+#include <map>
+#include <memory>
+
+#include "server/connection_watch.h"
+#include "server/recordings.h"
+#include "server/session_directory.h"
+#include "services/messages.h"
+#include "services/server.h"
+
+namespace amphi::server {
+
+class ServicesHub {
+ public:
+  using Verify = std::function<Result<AccessToken>(std::string_view token)>;
+  /// All outlive the hub.
+  ServicesHub(boost::asio::io_context& control, SessionDirectory& directory, const RecordingCatalogue& catalogue,
+              unsigned writers, Verify verify, Random& random, Counters<Drop>& drops);
+
+  /// One services connection, until it ends.
+  boost::asio::awaitable<void> run(std::shared_ptr<WebSocketConnection> connection, SessionId session);
+
+  bool is_recording(const SessionId& session) const;
+  /// Asked by the server itself.
+  void stop_recording(const SessionId& session);
+  void stop_all_recordings();
+  void close_all(const std::string& reason);
+
+  Recordings& recordings() { return recordings_; }
+  const Recordings& recordings() const { return recordings_; }
+  std::size_t connection_count() const { return connections_; }
+  /// Of all sessions, also of those that are over.
+  Counters<services::ServerDrop> protocol_drops() const;
+
+ private:
+  using Connection = std::shared_ptr<WebSocketConnection>;
+  struct Link {
+    Connection connection;
+    ParticipantId participant;
+  };
+  struct Room {
+    SessionId session;
+    std::unique_ptr<services::ServerSession> machine;
+    std::map<services::ConnectionNumber, Link> links;
+    std::unique_ptr<boost::asio::steady_timer> timer;
+    Time timer_at = Time::max();
+  };
+
+  Room* find(const SessionId& session) const;
+  Room& find_or_create(const SessionId& session);
+  /// nullopt: refused, and told why.
+  std::optional<services::Caller> greet(WebSocketConnection& connection, const SessionId& session, const std::string& text);
+  void pump(Room& room);
+  void carry_out(Room& room, services::ServerOutput& output);
+  void set_timer(Room& room);
+  void participant_left(const SessionId& session, const ParticipantId& participant);
+  void session_removed(const SessionId& session);
+  Recordings::Events recording_events();
+  SessionDirectory::Hooks hooks();
+
+  boost::asio::io_context& control_;
+  SessionDirectory& directory_;
+  const RecordingCatalogue& catalogue_;
+  Verify verify_;
+  Random& random_;
+  Counters<Drop>& drops_;
+  Recordings recordings_;
+  std::map<SessionId, std::unique_ptr<Room>> rooms_;
+  Counters<services::ServerDrop> gone_drops_;
+  services::ConnectionNumber next_connection_ = 1;
+  std::size_t connections_ = 0;
+};
+
+}  // namespace amphi::server

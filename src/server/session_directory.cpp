@@ -1,0 +1,280 @@
+#include "server/session_directory.h"
+
+#include <spdlog/spdlog.h>
+
+#include "base/digest.h"
+
+namespace amphi::server {
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr auto kResumeWindow = std::chrono::milliseconds(signalling::kResumeWindowMs);
+constexpr auto kRecordingWithoutAnybody = std::chrono::seconds(30);
+constexpr std::size_t kMaxSessions = 10'000;
+
+template <class... F>
+struct Overloaded : F... {
+  using F::operator()...;
+};
+template <class... F>
+Overloaded(F...) -> Overloaded<F...>;
+
+}  // namespace
+
+SessionDirectory::SessionDirectory(asio::io_context& control, std::vector<std::unique_ptr<MediaWorker>>& workers,
+                                   Random& random, Counters<Drop>& drops)
+    : control_(control), workers_(workers), random_(random), drops_(drops) {}
+
+// --- finding -----------------------------------------------------------------------------------------------------------
+
+SessionDirectory::MediaSession* SessionDirectory::find(const SessionId& session) const {
+  const auto found = sessions_.find(session);
+  return found == sessions_.end() ? nullptr : found->second.get();
+}
+
+SessionDirectory::Participant* SessionDirectory::find(const Member& member) const {
+  MediaSession* session = find(member.session);
+  if (!session) return nullptr;
+  const auto found = session->participants.find(member.participant);
+  return found == session->participants.end() ? nullptr : &found->second;
+}
+
+SessionDirectory::MediaSession& SessionDirectory::find_or_create(const SessionId& session) {
+  auto& entry = sessions_[session];
+  if (!entry) {
+    entry = std::make_unique<MediaSession>();
+    entry->id = session;
+    entry->worker = workers_[next_worker_++ % workers_.size()].get();
+    spdlog::info("session {} begins", session.value);
+  }
+  return *entry;
+}
+
+MediaWorker* SessionDirectory::worker_of(const SessionId& session) const {
+  const MediaSession* found = find(session);
+  return found ? found->worker : nullptr;
+}
+
+const std::string* SessionDirectory::identity_of(const SessionId& session, const ParticipantId& participant) const {
+  const Participant* found = find(Member{session, participant});
+  return found ? &found->identity : nullptr;
+}
+
+const Grants* SessionDirectory::grants_of(const Member& member) const {
+  const Participant* found = find(member);
+  return found ? &found->grants : nullptr;
+}
+
+std::size_t SessionDirectory::participant_count() const {
+  std::size_t count = 0;
+  for (const auto& [id, session] : sessions_) count += session->participants.size();
+  return count;
+}
+
+bool SessionDirectory::speaks_for(const Member& member, const WebSocketConnection& connection) const {
+  const Participant* found = find(member);
+  return found && found->connection.get() == &connection;
+}
+
+SessionDirectory::Participant* SessionDirectory::by_resume_token(MediaSession& session, const AccessToken& token,
+                                                                 const std::string& resume_token) {
+  if (resume_token.empty()) return nullptr;
+  for (auto& [id, participant] : session.participants)
+    if (participant.identity == token.identity &&
+        equal_constant_time(as_bytes(participant.resume_token), as_bytes(resume_token)))
+      return &participant;
+  return nullptr;
+}
+
+// --- coming ------------------------------------------------------------------------------------------------------------
+
+asio::awaitable<Result<Member>> SessionDirectory::join(AccessToken token, std::string resume_token,
+                                                       std::shared_ptr<WebSocketConnection> connection) {
+  if (!find(token.session) && sessions_.size() >= kMaxSessions)
+    co_return fail(ErrorCode::limit_exceeded, "The server has too many sessions.");
+  MediaSession& session = find_or_create(token.session);
+  if (Participant* back = by_resume_token(session, token, resume_token)) {
+    const Member member{session.id, back->id};
+    back->grants = token.grants;
+    take_over(session, *back, std::move(connection));
+    co_return member;
+  }
+
+  const Member member{session.id, ParticipantId("par_" + random_.token(16))};
+  ++session.joining;
+  const auto added = co_await session.worker->call([member, token](MediaWorker& worker, Time now) -> Result<void> {
+    const auto media = worker.find_or_create(member.session);
+    if (!media) return tl::unexpected(media.error());
+    return (*media)->add_participant(member.participant, token.identity, token.grants.publish, token.grants.subscribe, now);
+  });
+  --session.joining;
+  if (!added) {
+    remove_if_over(session);
+    co_return tl::unexpected(added.error());
+  }
+  if (session.empty) session.empty->cancel();
+  session.empty.reset();
+  Participant& participant = session.participants[member.participant];
+  participant.id = member.participant;
+  participant.identity = token.identity;
+  participant.grants = token.grants;
+  participant.connection = std::move(connection);
+  greet(session, participant, false);
+  tell(session, signalling::participant_joined(view_of(participant)), participant.id);
+  spdlog::info("session {}: {} joins", session.id.value, member.participant.value);
+  co_return member;
+}
+
+void SessionDirectory::take_over(MediaSession& session, Participant& participant,
+                                 std::shared_ptr<WebSocketConnection> connection) {
+  if (participant.connection)
+    participant.connection->send_error({ErrorCode::disconnected, "Another connection has resumed this participant."}, true);
+  if (participant.away) participant.away->cancel();
+  participant.away.reset();
+  participant.connection = std::move(connection);
+  greet(session, participant, true);
+  session.worker->post([id = session.id, who = participant.id](MediaWorker& worker, Time now) {
+    // An offer may have been lost with the old connection.
+    if (auto* media = worker.find(id)) (void)media->restart_subscribe(who, false, now);
+  });
+  spdlog::info("session {}: {} resumes", session.id.value, participant.id.value);
+}
+
+signalling::ParticipantView SessionDirectory::view_of(const Participant& participant) {
+  signalling::ParticipantView view{participant.id, participant.identity, {}};
+  for (const auto& [id, feed] : participant.feeds) view.feeds.push_back(feed);
+  return view;
+}
+
+void SessionDirectory::greet(MediaSession& session, Participant& participant, bool resumed) {
+  participant.resume_token = "rt_" + random_.token(32);
+  signalling::Joined joined;
+  joined.session = session.id;
+  joined.participant = participant.id;
+  joined.identity = participant.identity;
+  joined.grants = participant.grants;
+  joined.resume_token = participant.resume_token;
+  joined.resumed = resumed;
+  for (const auto& [id, other] : session.participants)
+    if (id != participant.id) joined.participants.push_back(view_of(other));
+  participant.connection->send(signalling::encode(joined));
+}
+
+// --- going -------------------------------------------------------------------------------------------------------------
+
+void SessionDirectory::leave(const Member& member) { remove(member); }
+
+void SessionDirectory::connection_lost(const Member& member, const WebSocketConnection& connection) {
+  if (!speaks_for(member, connection)) return;
+  Participant& participant = *find(member);
+  participant.connection.reset();
+  participant.away = std::make_unique<asio::steady_timer>(control_, kResumeWindow);
+  participant.away->async_wait([this, member](boost::system::error_code error) {
+    if (error) return;
+    const Participant* still = find(member);
+    if (still && !still->connection) remove(member);
+  });
+}
+
+void SessionDirectory::remove(const Member& member) {
+  MediaSession* session = find(member.session);
+  Participant* participant = find(member);
+  if (!participant) return;
+  const auto feeds = std::move(participant->feeds);
+  session->participants.erase(member.participant);
+  for (const auto& [id, feed] : feeds) tell(*session, signalling::feed_removed(id));
+  tell(*session, signalling::participant_left(member.participant));
+  session->worker->post([member](MediaWorker& worker, Time now) {
+    if (auto* media = worker.find(member.session)) media->remove_participant(member.participant, now);
+  });
+  spdlog::info("session {}: {} has left", member.session.value, member.participant.value);
+  hooks_.participant_left(member.session, member.participant);
+  remove_if_over(*session);
+}
+
+void SessionDirectory::remove_if_over(MediaSession& session) {
+  if (!session.participants.empty() || session.joining > 0) return;
+  if (hooks_.is_recording(session.id)) {
+    if (session.empty) return;
+    session.empty = std::make_unique<asio::steady_timer>(control_, kRecordingWithoutAnybody);
+    session.empty->async_wait([this, id = session.id](boost::system::error_code error) {
+      const MediaSession* still = find(id);
+      if (!error && still && still->participants.empty()) hooks_.stop_recording(id);
+    });
+    return;
+  }
+  session.worker->post([id = session.id](MediaWorker& worker, Time now) { worker.remove_session(id, now); });
+  const SessionId id = session.id;
+  sessions_.erase(id);
+  spdlog::info("session {} is over", id.value);
+  hooks_.session_removed(id);
+}
+
+void SessionDirectory::recording_ended(const SessionId& session) {
+  if (MediaSession* found = find(session)) remove_if_over(*found);
+}
+
+void SessionDirectory::close_all(const std::string& reason) {
+  for (auto& [id, session] : sessions_) {
+    for (auto& [who, participant] : session->participants) {
+      if (participant.away) participant.away->cancel();
+      if (participant.connection) {
+        participant.connection->send(signalling::closing(reason));
+        participant.connection->close();
+      }
+      session->worker->post([id = id, who = who](MediaWorker& worker, Time now) {
+        if (auto* media = worker.find(id)) media->remove_participant(who, now);
+      });
+    }
+    if (session->empty) session->empty->cancel();
+  }
+  sessions_.clear();
+}
+
+// --- what the media side tells -------------------------------------------------------------------------------------------
+
+void SessionDirectory::tell(MediaSession& session, const std::string& text, const ParticipantId& except) {
+  for (auto& [id, participant] : session.participants)
+    if (participant.connection && id != except) participant.connection->send(text);
+}
+
+void SessionDirectory::handle_event(const SessionId& id, sfu::Event event) {
+  MediaSession* session = find(id);
+  if (!session) return;
+  std::visit(Overloaded{
+                 [&](sfu::FeedAdded& e) {
+                   Participant* owner = find(Member{id, e.feed.participant});
+                   if (!owner) return;
+                   owner->feeds[e.feed.id] = e.feed;
+                   tell(*session, signalling::feed_added(e.feed), e.feed.participant);
+                 },
+                 [&](sfu::FeedRemoved& e) {
+                   Participant* owner = find(Member{id, e.participant});
+                   if (!owner || owner->feeds.erase(e.feed) == 0) return;
+                   tell(*session, signalling::feed_removed(e.feed), e.participant);
+                 },
+                 [&](sfu::SubscribeOffer& e) {
+                   Participant* to = find(Member{id, e.participant});
+                   if (to && to->connection) to->connection->send(signalling::subscribe_offer(e));
+                 },
+                 [&](sfu::TransportConnected& e) { spdlog::debug("{}: a transport is connected", e.participant.value); },
+                 [&](sfu::TransportDisconnected& e) { spdlog::debug("{}: a transport is silent", e.participant.value); },
+                 [&](sfu::TransportFailed& e) { transport_failed(*session, e); },
+             },
+             event);
+}
+
+void SessionDirectory::transport_failed(MediaSession& session, const sfu::TransportFailed& failed) {
+  const Member member{session.id, failed.participant};
+  Participant* participant = find(member);
+  if (!participant) return;
+  // A wrong fingerprint means that somebody else is at the other end of the media: that participant does not stay.
+  const bool fatal = failed.error.code == ErrorCode::fingerprint_mismatch;
+  drops_.add(fatal ? Drop::fingerprint_mismatch : Drop::transport_failed);
+  spdlog::warn("session {}: a transport of {} failed: {}", session.id.value, failed.participant.value, failed.error.message);
+  if (participant->connection) participant->connection->send_error(failed.error, fatal);
+  if (fatal) remove(member);
+}
+
+}  // namespace amphi::server

@@ -1,0 +1,107 @@
+// Which sessions exist, at which media worker each is pinned, who is in them, and over which connection each participant
+// speaks now. Tells everybody what happens to the others.
+//
+// Lifetimes: a session is made by its first join and goes when its last participant has gone for good and nothing of it is being
+// recorded. A participant whose connection is lost stays, with its media, for the resume window. A recording without
+// participants goes on for 30 s (they may come back) and is then stopped.
+//
+// Thread: control.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <functional>
+#include <map>
+#include <memory>
+
+#include "server/access_token.h"
+#include "server/media_worker.h"
+#include "server/signalling_messages.h"
+#include "server/websocket_connection.h"
+
+namespace amphi::server {
+
+struct Member {
+  SessionId session;
+  ParticipantId participant;
+};
+
+class SessionDirectory {
+ public:
+  struct Hooks {                                          // the session services' part, on control
+    std::function<bool(const SessionId&)> is_recording;
+    std::function<void(const SessionId&)> stop_recording;
+    std::function<void(const SessionId&, const ParticipantId&)> participant_left;
+    std::function<void(const SessionId&)> session_removed;
+  };
+  /// All outlive the directory.
+  SessionDirectory(boost::asio::io_context& control, std::vector<std::unique_ptr<MediaWorker>>& workers, Random& random,
+                   Counters<Drop>& drops);
+  void set_hooks(Hooks hooks) { hooks_ = std::move(hooks); }
+
+  /// A new participant, or, with a resume token that is still good, the one that it stands for. On success `joined` has been
+  /// sent, and everything after it goes to this connection.
+  boost::asio::awaitable<Result<Member>> join(AccessToken token, std::string resume_token,
+                                              std::shared_ptr<WebSocketConnection> connection);
+  /// Whether this connection still speaks for its participant.
+  bool speaks_for(const Member& member, const WebSocketConnection& connection) const;
+  /// At once and for good.
+  void leave(const Member& member);
+  /// The resume window begins, unless another connection speaks for the participant already.
+  void connection_lost(const Member& member, const WebSocketConnection& connection);
+
+  void handle_event(const SessionId& session, sfu::Event event);
+  /// Nothing of this session is being recorded any more.
+  void recording_ended(const SessionId& session);
+
+  MediaWorker* worker_of(const SessionId& session) const;
+  /// nullptr: not in the session.
+  const std::string* identity_of(const SessionId& session, const ParticipantId& participant) const;
+  const Grants* grants_of(const Member& member) const;
+
+  std::size_t session_count() const { return sessions_.size(); }
+  std::size_t participant_count() const;
+  /// Tells everybody that the server goes away, and closes their peers.
+  void close_all(const std::string& reason);
+
+ private:
+  struct Participant {
+    ParticipantId id;
+    std::string identity;
+    Grants grants;
+    std::string resume_token;
+    std::shared_ptr<WebSocketConnection> connection;  // nullptr: away
+    std::unique_ptr<boost::asio::steady_timer> away;
+    std::map<FeedId, sfu::FeedInfo> feeds;
+  };
+  struct MediaSession {
+    SessionId id;
+    MediaWorker* worker = nullptr;
+    std::map<ParticipantId, Participant> participants;
+    std::unique_ptr<boost::asio::steady_timer> empty;
+    int joining = 0;
+  };
+
+  MediaSession* find(const SessionId& session) const;
+  Participant* find(const Member& member) const;
+  MediaSession& find_or_create(const SessionId& session);
+  Participant* by_resume_token(MediaSession& session, const AccessToken& token, const std::string& resume_token);
+  void take_over(MediaSession& session, Participant& participant, std::shared_ptr<WebSocketConnection> connection);
+  void greet(MediaSession& session, Participant& participant, bool resumed);
+  void remove(const Member& member);
+  void remove_if_over(MediaSession& session);
+  void tell(MediaSession& session, const std::string& text, const ParticipantId& except = {});
+  void transport_failed(MediaSession& session, const sfu::TransportFailed& failed);
+  static signalling::ParticipantView view_of(const Participant& participant);
+
+  boost::asio::io_context& control_;
+  std::vector<std::unique_ptr<MediaWorker>>& workers_;
+  Random& random_;
+  Counters<Drop>& drops_;
+  Hooks hooks_;
+  std::map<SessionId, std::unique_ptr<MediaSession>> sessions_;
+  std::size_t next_worker_ = 0;
+};
+
+}  // namespace amphi::server

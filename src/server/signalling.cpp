@@ -1,0 +1,140 @@
+#include "server/signalling.h"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/this_coro.hpp>
+
+namespace amphi::server {
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr double kMessagesPerSecond = 100, kMessageBurst = 200;
+
+Error no_session() { return {ErrorCode::not_found, "The session is over."}; }
+
+}  // namespace
+
+void Signalling::refuse(WebSocketConnection& connection, Drop why, const Error& error, bool fatal,
+                        std::string_view in_reply_to) {
+  drops_.add(why);
+  connection.send_error(error, fatal, in_reply_to);
+}
+
+asio::awaitable<void> Signalling::run(Connection connection, SessionId session) {
+  const auto state = std::make_shared<ConnectionWatch>();
+  state->sends_pings = true;
+  asio::co_spawn(co_await asio::this_coro::executor, watch(connection, state, drops_), asio::detached);
+  RateLimit limit(kMessagesPerSecond, kMessageBurst);
+
+  auto first = co_await read_limited(connection, limit, drops_);
+  if (!first || !connection->is_open()) co_return;
+  const auto member = co_await greet(connection, session, std::move(*first));
+  if (!member) co_return;
+  state->greeted = true;
+
+  bool more = true;
+  while (more) {
+    auto text = co_await read_limited(connection, limit, drops_);
+    if (!text) break;
+    more = co_await handle(connection, *member, std::move(*text));
+  }
+  directory_.connection_lost(*member, *connection);
+}
+
+asio::awaitable<std::optional<Member>> Signalling::greet(Connection connection, SessionId session, std::string text) {
+  auto message = signalling::decode(text);
+  if (!message) {
+    refuse(*connection, Drop::ws_malformed, message.error().error, true, message.error().type);
+    co_return std::nullopt;
+  }
+  auto* join = std::get_if<signalling::Join>(&*message);
+  if (!join) {
+    refuse(*connection, Drop::ws_unauthorized, {ErrorCode::unauthorized, "The first message must be `join`."}, true, "");
+    co_return std::nullopt;
+  }
+  auto token = verify_(join->token);
+  if (token && token->session != session)
+    token = fail(ErrorCode::unauthorized, "The token is for another session.");
+  if (!token) {
+    refuse(*connection, Drop::ws_unauthorized, token.error(), true, "join");
+    co_return std::nullopt;
+  }
+  auto member = co_await directory_.join(*token, join->resume_token, connection);
+  if (!member) {
+    refuse(*connection, Drop::ws_refused, member.error(), true, "join");
+    co_return std::nullopt;
+  }
+  co_return *member;
+}
+
+asio::awaitable<bool> Signalling::handle(Connection connection, Member member, std::string text) {
+  if (!directory_.speaks_for(member, *connection)) co_return false;
+  auto message = signalling::decode(text);
+  if (!message) {
+    const auto& refused = message.error();
+    refuse(*connection, refused.unknown_type ? Drop::ws_unknown_type : Drop::ws_malformed, refused.error, false, refused.type);
+    co_return true;
+  }
+  if (std::holds_alternative<signalling::Leave>(*message)) {
+    directory_.leave(member);
+    connection->close();
+    co_return false;
+  }
+  if (auto* offer = std::get_if<signalling::PublishOffer>(&*message)) co_await publish(connection, member, std::move(*offer));
+  else if (auto* given = std::get_if<signalling::SubscribeAnswer>(&*message)) co_await answer(connection, member, std::move(*given));
+  else if (std::holds_alternative<signalling::RestartSubscribe>(*message)) co_await restart(connection, member);
+  else if (std::holds_alternative<signalling::Ping>(*message)) connection->send(signalling::pong());
+  else if (std::holds_alternative<signalling::Join>(*message))
+    refuse(*connection, Drop::ws_refused, {ErrorCode::invalid_state, "This connection has joined already."}, false, "join");
+  co_return true;
+}
+
+asio::awaitable<void> Signalling::publish(Connection connection, Member member, signalling::PublishOffer offer) {
+  const Grants* grants = directory_.grants_of(member);
+  if (!grants || !grants->publish) {
+    refuse(*connection, Drop::ws_forbidden, {ErrorCode::forbidden, "The token has no `publish` grant."}, false, "publishOffer");
+    co_return;
+  }
+  MediaWorker* worker = directory_.worker_of(member.session);
+  const auto answered = co_await worker->call(
+      [member, offer = std::move(offer)](MediaWorker& there, Time now) -> Result<sfu::PublishAnswer> {
+        auto* media = there.find(member.session);
+        if (!media) return tl::unexpected(no_session());
+        return media->publish_offer(member.participant, offer.sdp, offer.feeds, now);
+      });
+  if (answered) connection->send(signalling::publish_answer(*answered));
+  else refuse(*connection, Drop::ws_refused, answered.error(), false, "publishOffer");
+}
+
+asio::awaitable<void> Signalling::answer(Connection connection, Member member, signalling::SubscribeAnswer given) {
+  const Grants* grants = directory_.grants_of(member);
+  if (!grants || !grants->subscribe) {
+    refuse(*connection, Drop::ws_forbidden, {ErrorCode::forbidden, "The token has no `subscribe` grant."}, false, "subscribeAnswer");
+    co_return;
+  }
+  MediaWorker* worker = directory_.worker_of(member.session);
+  const auto done = co_await worker->call([member, given = std::move(given)](MediaWorker& there, Time now) -> Result<void> {
+    auto* media = there.find(member.session);
+    if (!media) return tl::unexpected(no_session());
+    return media->subscribe_answer(member.participant, given.offer_id, given.sdp, now);
+  });
+  if (!done) refuse(*connection, Drop::ws_refused, done.error(), false, "subscribeAnswer");
+}
+
+asio::awaitable<void> Signalling::restart(Connection connection, Member member) {
+  const Grants* grants = directory_.grants_of(member);
+  if (!grants || !grants->subscribe) {
+    refuse(*connection, Drop::ws_forbidden, {ErrorCode::forbidden, "The token has no `subscribe` grant."}, false, "restartSubscribe");
+    co_return;
+  }
+  MediaWorker* worker = directory_.worker_of(member.session);
+  const auto done = co_await worker->call([member](MediaWorker& there, Time now) -> Result<void> {
+    auto* media = there.find(member.session);
+    if (!media) return tl::unexpected(no_session());
+    return media->restart_subscribe(member.participant, true, now);
+  });
+  if (!done) refuse(*connection, Drop::ws_refused, done.error(), false, "restartSubscribe");
+}
+
+}  // namespace amphi::server

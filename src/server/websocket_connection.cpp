@@ -1,0 +1,110 @@
+#include "server/websocket_connection.h"
+
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core/buffers_to_string.hpp>
+
+#include "runtime/clock.h"
+#include "server/signalling_messages.h"
+
+namespace amphi::server {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace websocket = beast::websocket;
+
+WebSocketConnection::WebSocketConnection(std::shared_ptr<AnyStream> stream, Limits limits, Counters<Drop>& drops)
+    : stream_(std::move(stream)), socket_(*stream_), limits_(limits), drops_(drops), last_heard_(runtime::now()),
+      last_sent_(last_heard_) {
+  websocket::stream_base::timeout timeout{};
+  timeout.handshake_timeout = std::chrono::seconds(5);  // of the opening and of the closing handshake
+  timeout.idle_timeout = websocket::stream_base::none();  // the protocols have heartbeats of their own
+  timeout.keep_alive_pings = false;
+  socket_.set_option(timeout);
+  socket_.read_message_max(0);  // read() itself holds the limit, so that it can say so before it closes
+  socket_.text(true);
+}
+
+asio::awaitable<bool> WebSocketConnection::accept(const HttpRequest& request) {
+  stream_->tcp().expires_never();
+  boost::system::error_code error;
+  co_await socket_.async_accept(request, asio::redirect_error(asio::use_awaitable, error));
+  if (error) abort();
+  co_return !error;
+}
+
+asio::awaitable<tl::expected<std::string, WebSocketConnection::End>> WebSocketConnection::read() {
+  const auto self = shared_from_this();
+  incoming_.clear();
+  do {
+    boost::system::error_code error;
+    const std::size_t room = limits_.message + 1 - incoming_.size();
+    co_await socket_.async_read_some(incoming_, room, asio::redirect_error(asio::use_awaitable, error));
+    if (error) co_return tl::unexpected(End::closed);
+    last_heard_ = runtime::now();
+    if (incoming_.size() > limits_.message) co_return tl::unexpected(End::too_large);
+  } while (!socket_.is_message_done());
+  if (!socket_.got_text()) co_return tl::unexpected(End::not_text);
+  co_return beast::buffers_to_string(incoming_.data());
+}
+
+void WebSocketConnection::send(std::string text) {
+  if (!is_open()) return;
+  if (queued_bytes_ + text.size() > limits_.queue) {
+    drops_.add(Drop::ws_slow_reader);
+    return abort();
+  }
+  queued_bytes_ += text.size();
+  queue_.push_back(std::move(text));
+  last_sent_ = runtime::now();
+  pump();
+}
+
+void WebSocketConnection::send_error(const Error& error, bool fatal, std::string_view in_reply_to) {
+  send(signalling::error(error, fatal, in_reply_to));
+  if (fatal) close();
+}
+
+void WebSocketConnection::close() {
+  if (!is_open()) return;
+  closing_ = true;
+  // A peer that reads nothing would keep the queue, and so the connection, for ever.
+  const auto limit = std::make_shared<asio::steady_timer>(stream_->get_executor(), std::chrono::seconds(5));
+  limit->async_wait([self = shared_from_this(), limit](boost::system::error_code) { self->abort(); });
+  pump();
+}
+
+void WebSocketConnection::abort() {
+  if (dead_) return;
+  dead_ = true;
+  queue_.clear();
+  queued_bytes_ = 0;
+  stream_->tcp().close();
+}
+
+void WebSocketConnection::pump() {
+  if (writing_ || dead_) return;
+  if (queue_.empty()) {
+    if (closing_) start_close();
+    return;
+  }
+  writing_ = true;
+  // The text travels with the handler: the queue may be cleared while it is being written.
+  auto text = std::make_shared<std::string>(std::move(queue_.front()));
+  queue_.pop_front();
+  socket_.async_write(asio::buffer(*text), [self = shared_from_this(), text](boost::system::error_code error, std::size_t) {
+    self->writing_ = false;
+    self->queued_bytes_ -= std::min(self->queued_bytes_, text->size());
+    if (error) return self->abort();
+    self->pump();
+  });
+}
+
+void WebSocketConnection::start_close() {
+  if (close_started_) return;
+  close_started_ = true;
+  socket_.async_close(websocket::close_code::normal, [self = shared_from_this()](boost::system::error_code) { self->abort(); });
+}
+
+}  // namespace amphi::server
