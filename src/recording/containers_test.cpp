@@ -17,8 +17,10 @@ Frame frame(bool keyframe, std::size_t size, unsigned fill) {
   out.height = keyframe ? 180 : 0;
   out.data = Bytes(size, static_cast<std::byte>(fill));
   if (keyframe) {
-    for (const unsigned byte : {0x67, 0x42, 0xc0, 0x1f, 0x01}) out.sps.resize(1), out.sps[0].push_back(static_cast<std::byte>(byte));
-    for (const unsigned byte : {0x68, 0xce, 0x3c}) out.pps.resize(1), out.pps[0].push_back(static_cast<std::byte>(byte));
+    for (const unsigned byte : {0x67, 0x42, 0xc0, 0x1f, 0x01})
+      out.sps.resize(1), out.sps[0].push_back(static_cast<std::byte>(byte));
+    for (const unsigned byte : {0x68, 0xce, 0x3c})
+      out.pps.resize(1), out.pps[0].push_back(static_cast<std::byte>(byte));
   }
   return out;
 }
@@ -30,12 +32,14 @@ struct Writing {
 
   FileAppender appender() { return {1, out}; }
   const Bytes& data() {
-    for (; !out.empty(); out.pop_front()) std::visit([this](const auto& op) { files.apply(op); }, std::get<FileOp>(out.front()));
+    for (; !out.empty(); out.pop_front())
+      std::visit([this](const auto& op) { files.apply(op); }, std::get<FileOp>(out.front()));
     return files.files.at(1).data;
   }
   /// 25 frames a second, a keyframe each second.
   void write(int frames, Duration from = 80ms) {
-    for (int i = 0; i < frames; ++i) track->add(frame(i % 25 == 0, 100, static_cast<unsigned>(i)), from + i * 40ms, Time(from + i * 40ms));
+    for (int i = 0; i < frames; ++i)
+      track->add(frame(i % 25 == 0, 100, static_cast<unsigned>(i)), from + i * 40ms, Time(from + i * 40ms));
   }
 };
 
@@ -50,7 +54,8 @@ std::vector<Block> blocks(const Node& segment) {
     const auto base = static_cast<std::int64_t>(cluster->get("e7").number());
     for (const Node* block : cluster->all("a3")) {
       EXPECT_EQ(block->number(0, 1), 0x81u) << "the one track";
-      found.push_back({base + static_cast<std::int16_t>(block->number(1, 2)), block->number(3, 1) == 0x80, block->data.size() - 4});
+      found.push_back(
+          {base + static_cast<std::int16_t>(block->number(1, 2)), block->number(3, 1) == 0x80, block->data.size() - 4});
     }
   }
   return found;
@@ -153,9 +158,12 @@ TEST(WebmFile, a_cluster_is_written_when_its_time_is_up_though_nothing_follows) 
 TEST(TrackFile, times_grow_whatever_comes_in) {
   for (const bool mp4 : {false, true}) {
     Writing w;
-    if (mp4) w.track = std::make_unique<Mp4File>(w.appender(), "a", frame(true, 9, 0));
-    else w.track = std::make_unique<WebmFile>(w.appender(), "a", vp8_codec(), frame(true, 9, 0));
-    for (const Duration time : {Duration(-5s), Duration(0s), Duration(0s), Duration(3s), Duration(2s), Duration(50h), Duration(1s)}) {
+    if (mp4)
+      w.track = std::make_unique<Mp4File>(w.appender(), "a", frame(true, 9, 0));
+    else
+      w.track = std::make_unique<WebmFile>(w.appender(), "a", vp8_codec(), frame(true, 9, 0));
+    for (const Duration time :
+         {Duration(-5s), Duration(0s), Duration(0s), Duration(3s), Duration(2s), Duration(50h), Duration(1s)}) {
       w.track->add(frame(true, 9, 0), time, Time(1s));
     }
     w.track->finish(1s);
@@ -187,7 +195,15 @@ TEST(Mp4File, while_it_grows_it_is_a_header_and_whole_synced_fragments) {
   EXPECT_EQ(moov.get("mvhd").number(16, 4), 0u);
   const Node& stsd = moov.get("trak").get("mdia").get("minf").get("stbl").get("stsd");
   EXPECT_NE(stsd.text().find("avc1"), std::string::npos);
-  EXPECT_NE(to_hex(stsd.data).find("61766343" "0142c01fff" "e10005" "6742c01f01" "01" "0003" "68ce3c"), std::string::npos) << "avcC";
+  EXPECT_NE(to_hex(stsd.data).find("61766343"
+                                   "0142c01fff"
+                                   "e10005"
+                                   "6742c01f01"
+                                   "01"
+                                   "0003"
+                                   "68ce3c"),
+            std::string::npos)
+      << "avcC";
   std::int64_t expected = 7200;
   std::size_t samples = 0;
   const auto fragments = file.all("moof");

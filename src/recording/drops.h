@@ -9,38 +9,52 @@
 namespace amphi::recording {
 
 enum class Drop : std::uint8_t {
-  unknown_feed,           // a packet or report of a feed that was never added, or is gone
-  unsafe_feed_id,         // an id that may not become a file name
-  late_packet,            // arrived after its gap was declared
+  unknown_feed,    // a packet or report of a feed that was never added, or is gone
+  unsafe_feed_id,  // an id that may not become a file name
+  late_packet,     // arrived after its gap was declared
   duplicate_packet,
   empty_payload,          // a probe or padding: nothing to record
   malformed_packet,       // its payload does not parse as the feed's codec
   incomplete_frame,       // a packet of it is missing
   frame_before_keyframe,  // whole, but it builds upon a frame that is missing
   oversized_frame,
-  sequence_restart,       // numbers that began anew
-  timestamp_jump,         // RTP timestamps that left the line of arrivals by more than a second
-  implausible_report,     // a sender report that puts its media more than a second from its arrival
-  unlisted_gap,           // gaps beyond what a manifest lists
+  sequence_restart,    // numbers that began anew
+  timestamp_jump,      // RTP timestamps that left the line of arrivals by more than a second
+  implausible_report,  // a sender report that puts its media more than a second from its arrival
+  unlisted_gap,        // gaps beyond what a manifest lists
   count_,
 };
 
 constexpr std::string_view counter_name(Drop drop) {
   switch (drop) {
-    case Drop::unknown_feed: return "unknown_feed";
-    case Drop::unsafe_feed_id: return "unsafe_feed_id";
-    case Drop::late_packet: return "late_packet";
-    case Drop::duplicate_packet: return "duplicate_packet";
-    case Drop::empty_payload: return "empty_payload";
-    case Drop::malformed_packet: return "malformed_packet";
-    case Drop::incomplete_frame: return "incomplete_frame";
-    case Drop::frame_before_keyframe: return "frame_before_keyframe";
-    case Drop::oversized_frame: return "oversized_frame";
-    case Drop::sequence_restart: return "sequence_restart";
-    case Drop::timestamp_jump: return "timestamp_jump";
-    case Drop::implausible_report: return "implausible_report";
-    case Drop::unlisted_gap: return "unlisted_gap";
-    case Drop::count_: break;
+    case Drop::unknown_feed:
+      return "unknown_feed";
+    case Drop::unsafe_feed_id:
+      return "unsafe_feed_id";
+    case Drop::late_packet:
+      return "late_packet";
+    case Drop::duplicate_packet:
+      return "duplicate_packet";
+    case Drop::empty_payload:
+      return "empty_payload";
+    case Drop::malformed_packet:
+      return "malformed_packet";
+    case Drop::incomplete_frame:
+      return "incomplete_frame";
+    case Drop::frame_before_keyframe:
+      return "frame_before_keyframe";
+    case Drop::oversized_frame:
+      return "oversized_frame";
+    case Drop::sequence_restart:
+      return "sequence_restart";
+    case Drop::timestamp_jump:
+      return "timestamp_jump";
+    case Drop::implausible_report:
+      return "implausible_report";
+    case Drop::unlisted_gap:
+      return "unlisted_gap";
+    case Drop::count_:
+      break;
   }
   return "unknown";
 }

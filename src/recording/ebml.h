@@ -17,7 +17,9 @@ class EbmlWriter {
   std::size_t size() const { return data_.size(); }
   Bytes take() { return std::move(data_); }
 
-  void id(std::uint32_t element) { number(element, element > 0xffffff ? 4 : element > 0xffff ? 3 : element > 0xff ? 2 : 1); }
+  void id(std::uint32_t element) {
+    number(element, element > 0xffffff ? 4 : element > 0xffff ? 3 : element > 0xff ? 2 : 1);
+  }
   /// A size in exactly `width` bytes.
   void length(std::uint64_t value, int width) { number(value | std::uint64_t{1} << (7 * width), width); }
 

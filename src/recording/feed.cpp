@@ -8,7 +8,9 @@ namespace {
 
 constexpr Duration kFirstInstant = 100ms;  // feeds that a recording finds are told one after the other
 
-std::int64_t rounded_ms(Duration time) { return std::chrono::round<milliseconds>(time).count(); }
+std::int64_t rounded_ms(Duration time) {
+  return std::chrono::round<milliseconds>(time).count();
+}
 
 }  // namespace
 
@@ -51,9 +53,14 @@ void Feed::handle_packet(rtp::Seq seq, const rtp::RtpHeader& header, ByteView pa
       begin_gap("restart", 0);
       take_packet(header, payload, now, 0, now);
       break;
-    case ReorderBuffer::Place::held: break;
-    case ReorderBuffer::Place::late: record_.drops.add(Drop::late_packet); break;
-    case ReorderBuffer::Place::duplicate: record_.drops.add(Drop::duplicate_packet); break;
+    case ReorderBuffer::Place::held:
+      break;
+    case ReorderBuffer::Place::late:
+      record_.drops.add(Drop::late_packet);
+      break;
+    case ReorderBuffer::Place::duplicate:
+      record_.drops.add(Drop::duplicate_packet);
+      break;
   }
   drain(now, false);
   const bool stale = record_.feed.codec.kind() == rtp::Kind::video && now - keyframe_at_ >= kKeyframeEvery;
@@ -135,8 +142,10 @@ void Feed::end_gap(Duration to) {
   if (!gap_) return;
   const Gap gap{rounded_ms(gap_->from), std::max(rounded_ms(to), rounded_ms(gap_->from)), gap_->reason, gap_->packets};
   gap_.reset();
-  if (record_.gaps.size() < kMaxGaps) record_.gaps.push_back(gap);
-  else record_.drops.add(Drop::unlisted_gap);
+  if (record_.gaps.size() < kMaxGaps)
+    record_.gaps.push_back(gap);
+  else
+    record_.drops.add(Drop::unlisted_gap);
 }
 
 void Feed::want_keyframe(Time now) {
@@ -164,7 +173,9 @@ void Feed::finish(Time now) {
   track_.reset();
 }
 
-void Feed::set_hash(const Sha256Digest& digest) { record_.summary.sha256 = to_hex(digest); }
+void Feed::set_hash(const Sha256Digest& digest) {
+  record_.summary.sha256 = to_hex(digest);
+}
 
 void Feed::abandon() {
   finished_ = true;

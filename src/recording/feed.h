@@ -77,7 +77,7 @@ class Feed {
   bool opened_ = false;
 
   std::optional<OpenGap> gap_;
-  Duration written_until_{};     // on the recording's line: the end of the last frame, as far as it is known
+  Duration written_until_{};  // on the recording's line: the end of the last frame, as far as it is known
   Time keyframe_wanted_at_;
   Time keyframe_at_;
 };

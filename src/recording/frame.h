@@ -12,13 +12,13 @@ namespace amphi::recording {
 
 struct Frame {
   rtp::WireTimestamp timestamp = 0;
-  Time arrival;                  // of the packet of it that came first
-  bool keyframe = false;         // always, for audio
-  std::uint32_t width = 0;       // of a video keyframe
+  Time arrival;             // of the packet of it that came first
+  bool keyframe = false;    // always, for audio
+  std::uint32_t width = 0;  // of a video keyframe
   std::uint32_t height = 0;
-  std::vector<Bytes> sps;        // of an H.264 keyframe: the parameter sets in force
+  std::vector<Bytes> sps;  // of an H.264 keyframe: the parameter sets in force
   std::vector<Bytes> pps;
-  Bytes data;                    // VP8 frame, Opus packet, or H.264 NAL units, each behind its 32-bit length
+  Bytes data;  // VP8 frame, Opus packet, or H.264 NAL units, each behind its 32-bit length
 };
 
 }  // namespace amphi::recording

@@ -10,7 +10,9 @@ namespace {
 
 enum Nal : unsigned { kSlice = 1, kIdr = 5, kSps = 7, kPps = 8, kDelimiter = 9, kFiller = 12, kStapA = 24, kFuA = 28 };
 
-unsigned nal_type(ByteView nal) { return static_cast<unsigned>(nal[0]) & 0x1f; }
+unsigned nal_type(ByteView nal) {
+  return static_cast<unsigned>(nal[0]) & 0x1f;
+}
 
 void append_unit(Bytes& out, const Bytes& nal) {
   const auto size = static_cast<std::uint32_t>(nal.size());
@@ -98,7 +100,8 @@ void FrameAssembler::begin(const rtp::RtpHeader& header, ByteView payload, Time 
 bool FrameAssembler::starts_access_unit(ByteView payload) const {
   const unsigned type = nal_type(payload);
   if (type == kSps || type == kDelimiter) return true;
-  if (type == kStapA) return payload.size() > 3 && (nal_type(payload.subspan(3)) == kSps || nal_type(payload.subspan(3)) == kDelimiter);
+  if (type == kStapA)
+    return payload.size() > 3 && (nal_type(payload.subspan(3)) == kSps || nal_type(payload.subspan(3)) == kDelimiter);
   if (!idr_without_sps_ || sps_.empty()) return false;
   // first_mb_in_slice is 0 where the slice header begins with a set bit.
   if (type == kIdr) return payload.size() > 1 && (payload[1] & std::byte{0x80}) != std::byte{0};
@@ -142,7 +145,7 @@ void FrameAssembler::close() {
     open_.reset();
     return;
   }
-  Open done = std::move(*open_);
+  OpenFrame done = std::move(*open_);
   open_.reset();
   if (done.broken) return;
   if (done.frame.keyframe && (done.frame.width == 0 || done.frame.height == 0)) {
@@ -166,7 +169,8 @@ bool FrameAssembler::close_h264() {
   const auto take = [&](std::vector<Bytes>& into, unsigned type) {
     if (count([&](const Bytes& nal) { return nal_type(nal) == type; }) == 0) return false;
     into.clear();
-    std::copy_if(units.begin(), units.end(), std::back_inserter(into), [&](const Bytes& nal) { return nal_type(nal) == type; });
+    std::copy_if(units.begin(), units.end(), std::back_inserter(into),
+                 [&](const Bytes& nal) { return nal_type(nal) == type; });
     return true;
   };
   const bool has_sps = take(sps_, kSps);

@@ -21,6 +21,14 @@ namespace amphi::recording {
 /// Length of an Opus packet (RFC 6716 3.1) at 48 kHz; 0: malformed.
 std::uint32_t opus_samples(ByteView packet);
 
+/// A video frame of which more packets may come.
+struct OpenFrame {
+  Frame frame;
+  std::vector<Bytes> nal_units;
+  std::size_t bytes = 0;
+  bool broken = false;
+};
+
 class FrameAssembler {
  public:
   static constexpr std::size_t kMaxFrameBytes = 4'000'000;
@@ -35,13 +43,6 @@ class FrameAssembler {
   bool waits_for_keyframe() const { return codec_ != rtp::CodecName::opus && waits_; }
 
  private:
-  struct Open {
-    Frame frame;
-    std::vector<Bytes> nal_units;
-    std::size_t bytes = 0;
-    bool broken = false;
-  };
-
   void add_opus(const rtp::RtpHeader& header, ByteView payload, Time arrival);
   void begin(const rtp::RtpHeader& header, ByteView payload, Time arrival, bool missing);
   void append(ByteView payload);
@@ -54,14 +55,14 @@ class FrameAssembler {
 
   rtp::CodecName codec_;
   Drops& drops_;
-  std::optional<Open> open_;
+  std::optional<OpenFrame> open_;
   bool waits_ = true;
   std::deque<Frame> ready_;
 
   rtp::H264Depacketizer depacketizer_;
   std::vector<Bytes> sps_, pps_;
-  std::vector<Bytes> ahead_;             // parameter sets that came with no picture: they belong to the next one
-  bool idr_without_sps_ = false;         // this sender does not repeat its parameter sets
+  std::vector<Bytes> ahead_;      // parameter sets that came with no picture: they belong to the next one
+  bool idr_without_sps_ = false;  // this sender does not repeat its parameter sets
 };
 
 }  // namespace amphi::recording

@@ -65,21 +65,40 @@ void expect(rtp::CodecName codec, const std::vector<Row>& rows) {
 }  // namespace
 
 TEST(FrameAssembler, vp8) {
-  expect(rtp::CodecName::vp8, {
-      {"one packet each", {{kKey, 1, true}, {kDelta, 2, true}}, "K1 d2 ", false},
-      {"begins with what cannot be decoded", {{kMore, 1, true}, {kDelta, 2, true}, {kKey, 3, true}, {kDelta, 4, true}}, "K3 d4 ", false},
-      {"several packets", {{kKey, 1, false}, {kMore, 1, true}, {kDelta, 2, false}, {kMore, 2, false}, {kMore, 2, true}}, "K1 d2 ", false},
-      {"without markers the next timestamp ends a frame", {{kKey, 1, false}, {kDelta, 2, false}, {kDelta, 3, true}}, "K1 d2 d3 ", false},
-      {"a hole inside a frame", {{kKey, 1, true}, {kDelta, 2, false}, {kMore, 2, true, true}, {kDelta, 3, true}}, "K1 ", true},
-      {"a hole between frames", {{kKey, 1, true}, {kDelta, 3, true, true}, {kDelta, 4, true}}, "K1 ", true},
-      {"the end is missing", {{kKey, 1, true}, {kDelta, 2, false}, {kDelta, 3, true, true}}, "K1 ", true},
-      {"a keyframe mends it", {{kKey, 1, true}, {kDelta, 3, true, true}, {kKey, 4, true}, {kDelta, 5, true}}, "K1 K4 d5 ", false},
-      {"a keyframe right behind the hole", {{kKey, 1, true}, {kKey, 3, true, true}}, "K1 K3 ", false},
-      {"a keyframe with a hole does not", {{kKey, 1, true}, {kKey, 3, false, true}, {kMore, 3, true, true}, {kDelta, 4, true}}, "K1 ", true},
-      {"padding is nothing", {{kKey, 1, true}, {{}, 1, false}, {kDelta, 2, true}}, "K1 d2 ", false},
-      {"nonsense", {{kKey, 1, true}, {bytes({0xff}), 2, true}, {kDelta, 3, true}}, "K1 ", true},
-      {"a keyframe cut before its size", {{bytes({0x10, 0x10, 0, 0, 0x9d, 0x01, 0x2a}), 1, true}}, "", true},
-  });
+  expect(rtp::CodecName::vp8,
+         {
+             {"one packet each", {{kKey, 1, true}, {kDelta, 2, true}}, "K1 d2 ", false},
+             {"begins with what cannot be decoded",
+              {{kMore, 1, true}, {kDelta, 2, true}, {kKey, 3, true}, {kDelta, 4, true}},
+              "K3 d4 ",
+              false},
+             {"several packets",
+              {{kKey, 1, false}, {kMore, 1, true}, {kDelta, 2, false}, {kMore, 2, false}, {kMore, 2, true}},
+              "K1 d2 ",
+              false},
+             {"without markers the next timestamp ends a frame",
+              {{kKey, 1, false}, {kDelta, 2, false}, {kDelta, 3, true}},
+              "K1 d2 d3 ",
+              false},
+             {"a hole inside a frame",
+              {{kKey, 1, true}, {kDelta, 2, false}, {kMore, 2, true, true}, {kDelta, 3, true}},
+              "K1 ",
+              true},
+             {"a hole between frames", {{kKey, 1, true}, {kDelta, 3, true, true}, {kDelta, 4, true}}, "K1 ", true},
+             {"the end is missing", {{kKey, 1, true}, {kDelta, 2, false}, {kDelta, 3, true, true}}, "K1 ", true},
+             {"a keyframe mends it",
+              {{kKey, 1, true}, {kDelta, 3, true, true}, {kKey, 4, true}, {kDelta, 5, true}},
+              "K1 K4 d5 ",
+              false},
+             {"a keyframe right behind the hole", {{kKey, 1, true}, {kKey, 3, true, true}}, "K1 K3 ", false},
+             {"a keyframe with a hole does not",
+              {{kKey, 1, true}, {kKey, 3, false, true}, {kMore, 3, true, true}, {kDelta, 4, true}},
+              "K1 ",
+              true},
+             {"padding is nothing", {{kKey, 1, true}, {{}, 1, false}, {kDelta, 2, true}}, "K1 d2 ", false},
+             {"nonsense", {{kKey, 1, true}, {bytes({0xff}), 2, true}, {kDelta, 3, true}}, "K1 ", true},
+             {"a keyframe cut before its size", {{bytes({0x10, 0x10, 0, 0, 0x9d, 0x01, 0x2a}), 1, true}}, "", true},
+         });
 }
 
 TEST(FrameAssembler, h264) {
@@ -91,36 +110,77 @@ TEST(FrameAssembler, h264) {
     return out;
   }();
   const Bytes fragment_start = bytes({0x7c, 0x85, 0x88, 0x01}), fragment_end = bytes({0x7c, 0x45, 0x02});
-  expect(rtp::CodecName::h264, {
-      {"single units", {{kSps, 1, false}, {kPps, 1, false}, {kIdr, 1, true}, {kSlice, 2, true}}, "K1 d2 ", false},
-      {"aggregate and fragments", {{aggregate, 1, false}, {fragment_start, 1, false}, {fragment_end, 1, true}, {kSlice, 2, true}}, "K1 d2 ", false},
-      {"no parameter sets", {{kIdr, 1, true}, {kSlice, 2, true}}, "", true},
-      {"parameter sets come ahead, with a timestamp of their own", {{aggregate, 1, true}, {kIdr, 2, true}}, "K2 ", false},
-      {"parameter sets only once", {{aggregate, 1, false}, {kIdr, 1, true}, {kIdr, 2, true}}, "K1 K2 ", false},
-      {"several slices", {{aggregate, 1, false}, {kIdr, 1, false}, {kIdr, 1, true}, {kSlice, 2, false}, {kSlice, 2, true}}, "K1 d2 ", false},
-      {"a hole inside a fragment", {{aggregate, 1, false}, {fragment_start, 1, false}, {fragment_end, 1, true, true}}, "", true},
-      {"a hole before a frame", {{aggregate, 1, false}, {kIdr, 1, true}, {kSlice, 3, true, true}, {kSlice, 4, true}}, "K1 ", true},
-      {"a hole before whole parameter sets", {{aggregate, 1, false}, {kIdr, 1, true}, {aggregate, 3, false, true}, {kIdr, 3, true}}, "K1 K3 ", false},
-      {"a hole where the parameter sets may have been", {{aggregate, 1, false}, {kIdr, 1, true}, {kIdr, 3, true, true}}, "K1 ", true},
-      {"a hole before a picture of one that never repeats them",
-       {{aggregate, 1, false}, {kIdr, 1, true}, {kIdr, 2, true}, {kIdr, 4, true, true}, {kSlice, 5, true}}, "K1 K2 K4 d5 ", false},
-      {"nonsense", {{aggregate, 1, false}, {kIdr, 1, true}, {bytes({0x7c}), 2, true}, {kSlice, 3, true}}, "K1 ", true},
-  });
+  expect(
+      rtp::CodecName::h264,
+      {
+          {"single units", {{kSps, 1, false}, {kPps, 1, false}, {kIdr, 1, true}, {kSlice, 2, true}}, "K1 d2 ", false},
+          {"aggregate and fragments",
+           {{aggregate, 1, false}, {fragment_start, 1, false}, {fragment_end, 1, true}, {kSlice, 2, true}},
+           "K1 d2 ",
+           false},
+          {"no parameter sets", {{kIdr, 1, true}, {kSlice, 2, true}}, "", true},
+          {"parameter sets come ahead, with a timestamp of their own",
+           {{aggregate, 1, true}, {kIdr, 2, true}},
+           "K2 ",
+           false},
+          {"parameter sets only once", {{aggregate, 1, false}, {kIdr, 1, true}, {kIdr, 2, true}}, "K1 K2 ", false},
+          {"several slices",
+           {{aggregate, 1, false}, {kIdr, 1, false}, {kIdr, 1, true}, {kSlice, 2, false}, {kSlice, 2, true}},
+           "K1 d2 ",
+           false},
+          {"a hole inside a fragment",
+           {{aggregate, 1, false}, {fragment_start, 1, false}, {fragment_end, 1, true, true}},
+           "",
+           true},
+          {"a hole before a frame",
+           {{aggregate, 1, false}, {kIdr, 1, true}, {kSlice, 3, true, true}, {kSlice, 4, true}},
+           "K1 ",
+           true},
+          {"a hole before whole parameter sets",
+           {{aggregate, 1, false}, {kIdr, 1, true}, {aggregate, 3, false, true}, {kIdr, 3, true}},
+           "K1 K3 ",
+           false},
+          {"a hole where the parameter sets may have been",
+           {{aggregate, 1, false}, {kIdr, 1, true}, {kIdr, 3, true, true}},
+           "K1 ",
+           true},
+          {"a hole before a picture of one that never repeats them",
+           {{aggregate, 1, false}, {kIdr, 1, true}, {kIdr, 2, true}, {kIdr, 4, true, true}, {kSlice, 5, true}},
+           "K1 K2 K4 d5 ",
+           false},
+          {"nonsense",
+           {{aggregate, 1, false}, {kIdr, 1, true}, {bytes({0x7c}), 2, true}, {kSlice, 3, true}},
+           "K1 ",
+           true},
+      });
 }
 
 TEST(FrameAssembler, opus_every_packet_is_a_frame) {
   const Bytes packet = bytes({0x78, 1, 2, 3});
-  expect(rtp::CodecName::opus, {
-      {"all", {{packet, 1, true}, {packet, 2, false}, {packet, 4, false, true}}, "K1 K2 K4 ", false},
-      {"malformed", {{packet, 1, true}, {{}, 2, false}, {bytes({0x7b}), 3, false}, {bytes({0x7b, 0x3f}), 4, false}}, "K1 ", false},
-  });
+  expect(rtp::CodecName::opus,
+         {
+             {"all", {{packet, 1, true}, {packet, 2, false}, {packet, 4, false, true}}, "K1 K2 K4 ", false},
+             {"malformed",
+              {{packet, 1, true}, {{}, 2, false}, {bytes({0x7b}), 3, false}, {bytes({0x7b, 0x3f}), 4, false}},
+              "K1 ",
+              false},
+         });
 }
 
 TEST(OpusSamples, follow_the_table_of_contents) {
-  const std::pair<Bytes, std::uint32_t> rows[] = {
-      {{}, 0}, {bytes({0x00}), 480}, {bytes({0x18}), 2880}, {bytes({0x60}), 480}, {bytes({0x68}), 960}, {bytes({0x80}), 120},
-      {bytes({0x78}), 960}, {bytes({0xf8}), 960}, {bytes({0xfc, 0}), 960}, {bytes({0xfd}), 1920}, {bytes({0xff}), 0}, {bytes({0xff, 3}), 2880},
-      {bytes({0x1b, 3}), 0}};
+  const std::pair<Bytes, std::uint32_t> rows[] = {{{}, 0},
+                                                  {bytes({0x00}), 480},
+                                                  {bytes({0x18}), 2880},
+                                                  {bytes({0x60}), 480},
+                                                  {bytes({0x68}), 960},
+                                                  {bytes({0x80}), 120},
+                                                  {bytes({0x78}), 960},
+                                                  {bytes({0xf8}), 960},
+                                                  {bytes({0xfc, 0}), 960},
+                                                  {bytes({0xfd}), 1920},
+                                                  {bytes({0xff}), 0},
+                                                  {bytes({0xff, 3}), 2880},
+                                                  {bytes({0x1b, 3}), 0}};
   for (const auto& [packet, samples] : rows) EXPECT_EQ(opus_samples(packet), samples) << to_hex(packet);
 }
 
@@ -129,12 +189,14 @@ TEST(FrameAssembler, survives_anything) {
     SeededRandom random(42);
     Drops drops;
     FrameAssembler assembler(codec, drops);
-    const std::vector<Bytes> seeds{kKey, kDelta, kMore, kSps, kPps, kIdr, kSlice, bytes({0x78, 0, 2, 1, 2}), bytes({0x7c, 0x85, 1})};
+    const std::vector<Bytes> seeds{
+        kKey, kDelta, kMore, kSps, kPps, kIdr, kSlice, bytes({0x78, 0, 2, 1, 2}), bytes({0x7c, 0x85, 1})};
     std::size_t frames = 0;
     for (int i = 0; i < 20'000; ++i) {
       Bytes payload = seeds[random.below(seeds.size())];
       payload.resize(random.below(payload.size() + 3));
-      if (!payload.empty() && random.unit() < 0.5) payload[random.below(payload.size())] ^= static_cast<std::byte>(1u << random.below(8));
+      if (!payload.empty() && random.unit() < 0.5)
+        payload[random.below(payload.size())] ^= static_cast<std::byte>(1u << random.below(8));
       rtp::RtpHeader header;
       header.timestamp = random.unit() < 0.1 ? random.u32() : static_cast<std::uint32_t>(i / 3);
       header.marker = random.unit() < 0.3;

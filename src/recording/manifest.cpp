@@ -45,7 +45,8 @@ Json track_json(const TrackRecord& track) {
   json["dropped"] = drops_json(track.drops);
   json["gaps"] = Json::array();
   for (const Gap& gap : track.gaps) {
-    json["gaps"].push_back({{"fromMs", gap.from_ms}, {"toMs", gap.to_ms}, {"reason", gap.reason}, {"packets", gap.packets}});
+    json["gaps"].push_back(
+        {{"fromMs", gap.from_ms}, {"toMs", gap.to_ms}, {"reason", gap.reason}, {"packets", gap.packets}});
   }
   return json;
 }
@@ -83,7 +84,8 @@ bool read_track(const Json& json, TrackSummary& track) {
   const auto codec = rtp::codec_from_text(fields.text("codec"));
   track.codec.name = codec.value_or(rtp::CodecName::vp8);
   track.codec.clock_rate = static_cast<std::uint32_t>(fields.count("clockRate"));
-  track.codec.channels = track.codec.kind() == rtp::Kind::audio ? static_cast<std::uint8_t>(fields.count("channels")) : std::uint8_t{0};
+  track.codec.channels =
+      track.codec.kind() == rtp::Kind::audio ? static_cast<std::uint8_t>(fields.count("channels")) : std::uint8_t{0};
   track.width = static_cast<std::uint32_t>(fields.count("width"));
   track.height = static_cast<std::uint32_t>(fields.count("height"));
   track.offset_ms = static_cast<std::int64_t>(fields.count("offsetMs"));
@@ -115,9 +117,9 @@ std::string iso8601(WallTime time) {
   const hh_mm_ss<milliseconds> clock(at - day);
   char text[64];
   std::snprintf(text, sizeof text, "%04d-%02u-%02uT%02d:%02d:%02d.%03dZ", static_cast<int>(date.year()),
-                static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()), static_cast<int>(clock.hours().count()),
-                static_cast<int>(clock.minutes().count()), static_cast<int>(clock.seconds().count()),
-                static_cast<int>(clock.subseconds().count()));
+                static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
+                static_cast<int>(clock.seconds().count()), static_cast<int>(clock.subseconds().count()));
   return text;
 }
 
@@ -134,9 +136,11 @@ std::optional<WallTime> parse_iso8601(std::string_view text) {
     for (std::size_t i = at; i < at + count; ++i) value = value * 10 + (text[i] - '0');
     return value;
   };
-  const year_month_day date{year(number(0, 4)), month(static_cast<unsigned>(number(5, 2))), day(static_cast<unsigned>(number(8, 2)))};
+  const year_month_day date{year(number(0, 4)), month(static_cast<unsigned>(number(5, 2))),
+                            day(static_cast<unsigned>(number(8, 2)))};
   if (!date.ok() || number(11, 2) > 23 || number(14, 2) > 59 || number(17, 2) > 59) return std::nullopt;
-  const auto at = sys_days(date) + hours(number(11, 2)) + minutes(number(14, 2)) + seconds(number(17, 2)) + milliseconds(number(20, 3));
+  const auto at = sys_days(date) + hours(number(11, 2)) + minutes(number(14, 2)) + seconds(number(17, 2)) +
+                  milliseconds(number(20, 3));
   return WallTime{at.time_since_epoch().count()};
 }
 
@@ -178,7 +182,8 @@ Result<Manifest> parse_manifest(std::string_view text) {
   const auto started = parse_iso8601(fields.text("startedAt"));
   const auto stopped = json.contains("stoppedAt") ? parse_iso8601(fields.text("stoppedAt")) : WallTime{};
   const Json* tracks = fields.find("tracks", Json::value_t::array);
-  if (!fields.ok() || !started || !stopped) return fail(ErrorCode::malformed, "manifest.json lacks a field, or has one of a wrong type");
+  if (!fields.ok() || !started || !stopped)
+    return fail(ErrorCode::malformed, "manifest.json lacks a field, or has one of a wrong type");
   manifest.started_at = *started;
   manifest.stopped_at = *stopped;
   for (const Json& entry : *tracks) {

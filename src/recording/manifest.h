@@ -1,5 +1,6 @@
-// manifest.json: what a recording's folder holds, for people and programs that have nothing else. Version 1; readers ignore
-// what they do not know. All times are milliseconds on the recording's time line. docs/recording-journey.md has the fields.
+// manifest.json: what a recording's folder holds, for people and programs that have nothing else. Version 1; readers
+// ignore what they do not know. All times are milliseconds on the recording's time line. docs/recording-journey.md has
+// the fields.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +16,8 @@ namespace amphi::recording {
 struct Gap {
   std::int64_t from_ms = 0;
   std::int64_t to_ms = 0;
-  std::string_view reason;         // "loss", "overflow", "damaged", "restart"
-  std::uint64_t packets = 0;       // known to be missing
+  std::string_view reason;    // "loss", "overflow", "damaged", "restart"
+  std::uint64_t packets = 0;  // known to be missing
 };
 
 struct TrackRecord {
@@ -38,7 +39,7 @@ struct ManifestContent {
   std::optional<Error> error;
   std::vector<const TrackRecord*> tracks;
   std::vector<const FeedInfo*> feeds_without_media;
-  Drops drops;                     // of no track
+  Drops drops;  // of no track
 };
 
 Bytes write_manifest(const ManifestContent& content);

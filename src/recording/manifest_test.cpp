@@ -65,7 +65,8 @@ TEST(Manifest, tells_gaps_drops_and_feeds_that_never_sent) {
   const auto json = nlohmann::json::parse(written(track()));
   EXPECT_EQ(json["version"], 1);
   EXPECT_EQ(json["startedAt"], "2023-11-14T22:13:20.250Z");
-  EXPECT_EQ(json["tracks"][0]["gaps"], (nlohmann::json{{{"fromMs", 2000}, {"toMs", 2500}, {"reason", "loss"}, {"packets", 3}}}));
+  EXPECT_EQ(json["tracks"][0]["gaps"],
+            (nlohmann::json{{{"fromMs", 2000}, {"toMs", 2500}, {"reason", "loss"}, {"packets", 3}}}));
   EXPECT_EQ(json["tracks"][0]["dropped"], (nlohmann::json{{"frame_before_keyframe", 4}}));
   EXPECT_EQ(json["tracks"][0]["participantIdentity"], "p1@example.org");
   EXPECT_EQ(json["feedsWithoutMedia"][0]["feedId"], "muted");
@@ -84,9 +85,19 @@ TEST(Manifest, what_is_none_is_refused) {
     json[nlohmann::json::json_pointer(path)] = std::move(value);
     return json.dump();
   };
-  const std::string rows[] = {"", "[]", "null", "{", "{}", without("/version", 2), without("/tracks", 1), without("/startedAt", "yesterday"),
-                              without("/startedAt", "2023-13-14T22:13:20.250Z"), without("/tracks/0/path", "../../etc/passwd"),
-                              without("/tracks/0/path", 7), without("/tracks/0/codec", "MPEG-1"), without("/tracks/0/frames", -1)};
+  const std::string rows[] = {"",
+                              "[]",
+                              "null",
+                              "{",
+                              "{}",
+                              without("/version", 2),
+                              without("/tracks", 1),
+                              without("/startedAt", "yesterday"),
+                              without("/startedAt", "2023-13-14T22:13:20.250Z"),
+                              without("/tracks/0/path", "../../etc/passwd"),
+                              without("/tracks/0/path", 7),
+                              without("/tracks/0/codec", "MPEG-1"),
+                              without("/tracks/0/frames", -1)};
   for (const std::string& row : rows) EXPECT_FALSE(parse_manifest(row)) << row;
 }
 
@@ -105,13 +116,15 @@ TEST(Manifest, survives_truncation_and_flipped_bits) {
 
 TEST(SafePathName, is_a_plain_name) {
   for (const char* good : {"a", "room-1", "A_b.c-9", "0123"}) EXPECT_TRUE(is_safe_path_name(good)) << good;
-  for (const char* bad : {"", ".", "..", ".hidden", "a/b", "a\\b", "a b", "a\n", "\xc3\xa9", "a:b", "~"}) EXPECT_FALSE(is_safe_path_name(bad)) << bad;
+  for (const char* bad : {"", ".", "..", ".hidden", "a/b", "a\\b", "a b", "a\n", "\xc3\xa9", "a:b", "~"})
+    EXPECT_FALSE(is_safe_path_name(bad)) << bad;
   EXPECT_FALSE(is_safe_path_name(std::string(201, 'a')));
   EXPECT_FALSE(is_safe_path_name(std::string_view("a\0b", 3)));
 }
 
 TEST(Iso8601, reads_back_what_it_writes) {
-  for (const std::int64_t ms : {std::int64_t{0}, std::int64_t{951'782'400'000}, std::int64_t{1'700'000'000'250}, std::int64_t{4'102'444'799'999}}) {
+  for (const std::int64_t ms : {std::int64_t{0}, std::int64_t{951'782'400'000}, std::int64_t{1'700'000'000'250},
+                                std::int64_t{4'102'444'799'999}}) {
     EXPECT_EQ(parse_iso8601(iso8601({ms}))->unix_ms, ms);
   }
   EXPECT_EQ(iso8601({951'782'400'000}), "2000-02-29T00:00:00.000Z");

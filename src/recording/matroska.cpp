@@ -7,22 +7,58 @@ namespace {
 
 // Element ids (RFC 9559 5.1, RFC 8794 11.2).
 enum Id : std::uint32_t {
-  kEbml = 0x1a45dfa3, kEbmlVersion = 0x4286, kEbmlReadVersion = 0x42f7, kEbmlMaxIdLength = 0x42f2, kEbmlMaxSizeLength = 0x42f3,
-  kDocType = 0x4282, kDocTypeVersion = 0x4287, kDocTypeReadVersion = 0x4285,
-  kSegment = 0x18538067, kSeekHead = 0x114d9b74, kSeek = 0x4dbb, kSeekId = 0x53ab, kSeekPosition = 0x53ac,
-  kInfo = 0x1549a966, kTimestampScale = 0x2ad7b1, kDurationId = 0x4489, kMuxingApp = 0x4d80, kWritingApp = 0x5741,
-  kTracks = 0x1654ae6b, kTrackEntry = 0xae, kTrackNumber = 0xd7, kTrackUid = 0x73c5, kTrackType = 0x83, kFlagLacing = 0x9c,
-  kCodecId = 0x86, kCodecPrivate = 0x63a2, kCodecDelay = 0x56aa, kSeekPreRoll = 0x56bb,
-  kVideo = 0xe0, kPixelWidth = 0xb0, kPixelHeight = 0xba, kAudio = 0xe1, kSamplingFrequency = 0xb5, kChannels = 0x9f,
-  kCluster = 0x1f43b675, kTimestamp = 0xe7, kSimpleBlock = 0xa3,
-  kCues = 0x1c53bb6b, kCuePoint = 0xbb, kCueTime = 0xb3, kCueTrackPositions = 0xb7, kCueTrack = 0xf7, kCueClusterPosition = 0xf1,
+  kEbml = 0x1a45dfa3,
+  kEbmlVersion = 0x4286,
+  kEbmlReadVersion = 0x42f7,
+  kEbmlMaxIdLength = 0x42f2,
+  kEbmlMaxSizeLength = 0x42f3,
+  kDocType = 0x4282,
+  kDocTypeVersion = 0x4287,
+  kDocTypeReadVersion = 0x4285,
+  kSegment = 0x18538067,
+  kSeekHead = 0x114d9b74,
+  kSeek = 0x4dbb,
+  kSeekId = 0x53ab,
+  kSeekPosition = 0x53ac,
+  kInfo = 0x1549a966,
+  kTimestampScale = 0x2ad7b1,
+  kDurationId = 0x4489,
+  kMuxingApp = 0x4d80,
+  kWritingApp = 0x5741,
+  kTracks = 0x1654ae6b,
+  kTrackEntry = 0xae,
+  kTrackNumber = 0xd7,
+  kTrackUid = 0x73c5,
+  kTrackType = 0x83,
+  kFlagLacing = 0x9c,
+  kCodecId = 0x86,
+  kCodecPrivate = 0x63a2,
+  kCodecDelay = 0x56aa,
+  kSeekPreRoll = 0x56bb,
+  kVideo = 0xe0,
+  kPixelWidth = 0xb0,
+  kPixelHeight = 0xba,
+  kAudio = 0xe1,
+  kSamplingFrequency = 0xb5,
+  kChannels = 0x9f,
+  kCluster = 0x1f43b675,
+  kTimestamp = 0xe7,
+  kSimpleBlock = 0xa3,
+  kCues = 0x1c53bb6b,
+  kCuePoint = 0xbb,
+  kCueTime = 0xb3,
+  kCueTrackPositions = 0xb7,
+  kCueTrack = 0xf7,
+  kCueClusterPosition = 0xf1,
 };
 
 constexpr std::size_t kSeekHeadBytes = 96;
 constexpr std::size_t kDurationBytes = 11;
 constexpr std::uint16_t kOpusPreSkip = 312;  // libopus's look-ahead, 6.5 ms
 
-std::int64_t rounded_ms(Duration time) { return std::chrono::round<milliseconds>(time).count(); }
+std::int64_t rounded_ms(Duration time) {
+  return std::chrono::round<milliseconds>(time).count();
+}
 
 Bytes opus_head(std::uint8_t channels) {  // RFC 7845 5.1
   Bytes head = to_bytes(as_bytes("OpusHead"));

@@ -1,6 +1,6 @@
-// A WebM file of one track (RFC 9559, the WebM subset): VP8 or Opus. While it grows it is a valid live WebM: the Segment's
-// size is unknown, every Cluster is written whole and synced. At the end Cues follow, and SeekHead, Duration and the
-// Segment's size are written into the places kept for them. Times are in milliseconds. Thread: the recorder's.
+// A WebM file of one track (RFC 9559, the WebM subset): VP8 or Opus. While it grows it is a valid live WebM: the
+// Segment's size is unknown, every Cluster is written whole and synced. At the end Cues follow, and SeekHead, Duration
+// and the Segment's size are written into the places kept for them. Times are in milliseconds. Thread: the recorder's.
 #pragma once
 
 #include <optional>

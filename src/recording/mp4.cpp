@@ -118,8 +118,10 @@ void Mp4File::write_fragment() {
 void Mp4File::add_piece(const Piece& piece) {
   // One entry per keyframe, and for those a second apart: what one can seek to, and no more than memory should hold.
   const bool entry = pieces_.empty() || (piece.keyframe && piece.time - pieces_.back().time >= kMp4MediaScale);
-  if (entry) pieces_.push_back(piece);
-  else pieces_.back().size += piece.size;
+  if (entry)
+    pieces_.push_back(piece);
+  else
+    pieces_.back().size += piece.size;
 }
 
 void Mp4File::write_sidx() {
@@ -128,8 +130,10 @@ void Mp4File::write_sidx() {
   while (entries.size() > capacity) {
     std::vector<Piece> merged;
     for (std::size_t i = 0; i < entries.size(); ++i) {
-      if (i % 2 == 0) merged.push_back(entries[i]);
-      else merged.back().size += entries[i].size;
+      if (i % 2 == 0)
+        merged.push_back(entries[i]);
+      else
+        merged.back().size += entries[i].size;
     }
     entries = std::move(merged);
   }

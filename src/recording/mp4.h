@@ -1,6 +1,6 @@
 // A fragmented MP4 file of one H.264 track (ISO/IEC 14496-12 8.8, 14496-15 5.4). While it grows it is a valid live
-// file: the header tells no duration, every fragment (moof and mdat) is written whole and synced. At the end the durations
-// and an index (sidx) are written into the places kept for them near the front, and mfra follows at the end.
+// file: the header tells no duration, every fragment (moof and mdat) is written whole and synced. At the end the
+// durations and an index (sidx) are written into the places kept for them near the front, and mfra follows at the end.
 // A sample's duration is known when the next one comes, so the newest frame waits. Times are in 1/90000 s.
 // Parameter sets stay in the stream as well, so that a change of resolution needs no new file. Thread: the recorder's.
 #pragma once
@@ -48,12 +48,12 @@ class Mp4File final : public TrackFile {
   void write_mfra();
   void patch_durations();
 
-  std::vector<Sample> samples_;   // of the fragment to come; all but newest_ know their duration
+  std::vector<Sample> samples_;  // of the fragment to come; all but newest_ know their duration
   std::optional<Sample> newest_;
   std::size_t bytes_ = 0;
   Time opened_;
   std::uint32_t fragments_ = 0;
-  std::int64_t end_ = 0;          // of what has its duration
+  std::int64_t end_ = 0;  // of what has its duration
   std::vector<Piece> pieces_;
 
   std::uint64_t movie_duration_ = 0;  // offsets in the file

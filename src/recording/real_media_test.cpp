@@ -41,14 +41,21 @@ struct Made {
     const std::string video = "ffmpeg -v error -f lavfi -i testsrc2=size=320x180:rate=30:duration=6 ";
     const std::string vp8_options = "-c:v libvpx -deadline realtime -cpu-used 8 -b:v 600k -auto-alt-ref 0 ";
     must(video + vp8_options + "-g 15 -f ivf " + folder.file("a.ivf"));
-    must("ffmpeg -v error -f lavfi -i testsrc2=size=160x120:rate=10:duration=6 " + vp8_options + "-g 10 -f ivf " + folder.file("s.ivf"));
-    must(video + "-c:v libx264 -preset ultrafast -tune zerolatency -pix_fmt yuv420p -b:v 600k -g 15 "
-         "-x264-params aud=1:repeat-headers=1 -f h264 " + folder.file("a.h264"));
-    must("ffmpeg -v error -f lavfi -i sine=frequency=440:duration=6 -ac 2 -c:a libopus -b:a 64k -f ogg " + folder.file("a.ogg"));
+    must("ffmpeg -v error -f lavfi -i testsrc2=size=160x120:rate=10:duration=6 " + vp8_options + "-g 10 -f ivf " +
+         folder.file("s.ivf"));
+    must(video +
+         "-c:v libx264 -preset ultrafast -tune zerolatency -pix_fmt yuv420p -b:v 600k -g 15 "
+         "-x264-params aud=1:repeat-headers=1 -f h264 " +
+         folder.file("a.h264"));
+    must("ffmpeg -v error -f lavfi -i sine=frequency=440:duration=6 -ac 2 -c:a libopus -b:a 64k -f ogg " +
+         folder.file("a.ogg"));
     unsigned picture = 0;
-    for (const Bytes& frame : ivf_frames(read_whole(folder.file("a.ivf")))) vp8.frames.push_back(packetize_vp8(frame, picture++));
-    for (const Bytes& frame : ivf_frames(read_whole(folder.file("s.ivf")))) slow.frames.push_back(packetize_vp8(frame, picture++));
-    for (const auto& unit : annexb_access_units(read_whole(folder.file("a.h264")))) h264.frames.push_back(packetize_h264(unit));
+    for (const Bytes& frame : ivf_frames(read_whole(folder.file("a.ivf"))))
+      vp8.frames.push_back(packetize_vp8(frame, picture++));
+    for (const Bytes& frame : ivf_frames(read_whole(folder.file("s.ivf"))))
+      slow.frames.push_back(packetize_vp8(frame, picture++));
+    for (const auto& unit : annexb_access_units(read_whole(folder.file("a.h264"))))
+      h264.frames.push_back(packetize_h264(unit));
     for (const Bytes& packet : ogg_packets(read_whole(folder.file("a.ogg")))) opus.frames.push_back({packet});
   }
   static void must(const std::string& command) {
@@ -76,8 +83,9 @@ std::vector<Arrival> arrivals(const std::vector<const Source*>& sources, const N
     rtp::Seq seq = 65'500;  // its wire number wraps soon
     for (std::size_t f = 0; f < source->frames.size(); ++f) {
       const Duration sent = 20ms + static_cast<std::int64_t>(f) * source->interval;
-      const auto timestamp = static_cast<rtp::WireTimestamp>(0xffff'8000 + static_cast<std::uint64_t>(
-          (static_cast<std::int64_t>(f) * source->interval).count() * source->codec.clock_rate / 1'000'000'000));
+      const auto timestamp = static_cast<rtp::WireTimestamp>(
+          0xffff'8000 + static_cast<std::uint64_t>((static_cast<std::int64_t>(f) * source->interval).count() *
+                                                   source->codec.clock_rate / 1'000'000'000));
       for (std::size_t p = 0; p < source->frames[f].size(); ++p, ++seq) {
         Duration at = sent + 10ms + static_cast<std::int64_t>(p) * 200us +
                       Duration(static_cast<std::int64_t>(random.unit() * static_cast<double>(network.jitter.count())));
@@ -132,7 +140,9 @@ std::vector<double> times_of(const std::string& path) {
   return times;
 }
 
-std::vector<const Source*> all_sources() { return {&made().vp8, &made().h264, &made().slow, &made().opus}; }
+std::vector<const Source*> all_sources() {
+  return {&made().vp8, &made().h264, &made().slow, &made().opus};
+}
 
 const Source& source_of(const TrackSummary& track) {
   for (const Source* source : all_sources()) {
@@ -173,7 +183,8 @@ TEST_P(RealMedia, every_file_decodes_without_error_lasts_as_long_as_the_recordin
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(, RealMedia, ::testing::Values(kClean, kRepaired, kLossy), [](const auto& each) { return each.param.name; });
+INSTANTIATE_TEST_SUITE_P(, RealMedia, ::testing::Values(kClean, kRepaired, kLossy),
+                         [](const auto& each) { return each.param.name; });
 
 TEST(RealMediaTimes, frames_lie_on_the_time_line_where_they_were_sent) {
   Studio studio;
@@ -211,7 +222,8 @@ TEST(RealMediaGrowth, a_file_cut_at_any_synced_point_decodes_without_error) {
       const MemoryFile* file = growing.files.files.empty() ? nullptr : &growing.files.files.begin()->second;
       if (file == nullptr || file->synced.size() <= cuts * 5) continue;
       ++cuts;
-      SCOPED_TRACE(track.path + " cut at " + std::to_string(file->data.size()) + " of " + std::to_string(done.data.size()));
+      SCOPED_TRACE(track.path + " cut at " + std::to_string(file->data.size()) + " of " +
+                   std::to_string(done.data.size()));
       EXPECT_EQ(file->synced.back(), file->data.size()) << "every append is synced";
       const std::string path = folder.write("cut" + std::to_string(cuts) + track.path, file->data);
       expect_plays_without_error(path);
@@ -224,15 +236,23 @@ TEST(RealMediaGrowth, a_file_cut_at_any_synced_point_decodes_without_error) {
 
 TEST(RealMediaChange, a_change_of_resolution_stays_in_one_file_that_decodes) {
   TemporaryFolder folder;
-  Made::must("ffmpeg -v error -f lavfi -i testsrc2=size=480x270:rate=30:duration=2 -c:v libx264 -preset ultrafast -tune zerolatency "
-             "-pix_fmt yuv420p -x264-params aud=1:repeat-headers=1 -f h264 " + folder.file("b.h264"));
-  Made::must("ffmpeg -v error -f lavfi -i testsrc2=size=480x270:rate=30:duration=2 -c:v libvpx -deadline realtime -cpu-used 8 "
-             "-auto-alt-ref 0 -f ivf " + folder.file("b.ivf"));
-  Source h264{"h264", h264_codec(), Duration(33'333'333), {made().h264.frames.begin(), made().h264.frames.begin() + 60}};
+  Made::must(
+      "ffmpeg -v error -f lavfi -i testsrc2=size=480x270:rate=30:duration=2 -c:v libx264 -preset ultrafast -tune "
+      "zerolatency "
+      "-pix_fmt yuv420p -x264-params aud=1:repeat-headers=1 -f h264 " +
+      folder.file("b.h264"));
+  Made::must(
+      "ffmpeg -v error -f lavfi -i testsrc2=size=480x270:rate=30:duration=2 -c:v libvpx -deadline realtime -cpu-used 8 "
+      "-auto-alt-ref 0 -f ivf " +
+      folder.file("b.ivf"));
+  Source h264{
+      "h264", h264_codec(), Duration(33'333'333), {made().h264.frames.begin(), made().h264.frames.begin() + 60}};
   Source vp8{"vp8", vp8_codec(), Duration(33'333'333), {made().vp8.frames.begin(), made().vp8.frames.begin() + 60}};
   unsigned picture = 60;
-  for (const auto& unit : annexb_access_units(read_whole(folder.file("b.h264")))) h264.frames.push_back(packetize_h264(unit));
-  for (const Bytes& frame : ivf_frames(read_whole(folder.file("b.ivf")))) vp8.frames.push_back(packetize_vp8(frame, picture++));
+  for (const auto& unit : annexb_access_units(read_whole(folder.file("b.h264"))))
+    h264.frames.push_back(packetize_h264(unit));
+  for (const Bytes& frame : ivf_frames(read_whole(folder.file("b.ivf"))))
+    vp8.frames.push_back(packetize_vp8(frame, picture++));
   Studio studio;
   play(studio, {&h264, &vp8}, kClean, 5);
   ASSERT_EQ(studio.finished->tracks.size(), 2u);

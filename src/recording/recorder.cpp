@@ -22,7 +22,7 @@ struct Recorder::Impl {
   RecordingInfo info;
   Time start;
   State state = State::running;
-  Duration duration{};                   // once stopped or failed
+  Duration duration{};  // once stopped or failed
   std::optional<WallTime> stopped_at;
   std::optional<Error> error;
 
@@ -36,7 +36,7 @@ struct Recorder::Impl {
 
   std::size_t replaces_outstanding = 0;
   bool started = false;
-  bool manifest_stale = false;           // changed while one was on its way
+  bool manifest_stale = false;  // changed while one was on its way
   bool failed_manifest_given = false;
 
   Feed* find(const FeedId& id) {
@@ -49,8 +49,10 @@ struct Recorder::Impl {
   void put_manifest(std::string_view state_name, Duration so_far) {
     ManifestContent content{info, state_name, stopped_at, to_ms(so_far), error, {}, {}, drops};
     for (const auto& feed : feeds) {
-      if (feed->file()) content.tracks.push_back(&feed->record());
-      else content.feeds_without_media.push_back(&feed->info());
+      if (feed->file())
+        content.tracks.push_back(&feed->record());
+      else
+        content.feeds_without_media.push_back(&feed->info());
     }
     out.emplace_back(FileOp(ReplaceFile{std::string(kManifestName), write_manifest(content)}));
     ++replaces_outstanding;
@@ -99,7 +101,8 @@ Recorder::~Recorder() = default;
 
 void Recorder::add_feed(const FeedInfo& feed, Time now) {
   if (impl_->state != Impl::State::running || impl_->active.contains(feed.id)) return;
-  if (!is_safe_path_name(feed.id.value) || feed.id.value.size() > kMaxFeedId) return impl_->drops.add(Drop::unsafe_feed_id);
+  if (!is_safe_path_name(feed.id.value) || feed.id.value.size() > kMaxFeedId)
+    return impl_->drops.add(Drop::unsafe_feed_id);
   ParticipantClock& clock = impl_->clocks[feed.participant];
   impl_->feeds.push_back(std::make_unique<Feed>(feed, impl_->start, now, clock, impl_->out, impl_->files));
   impl_->active.emplace(feed.id, impl_->feeds.back().get());
@@ -114,7 +117,8 @@ void Recorder::remove_feed(const FeedId& feed, Time now) {
   }
 }
 
-void Recorder::handle_packet(const FeedId& feed, rtp::Seq seq, const rtp::RtpHeader& header, ByteView payload, Time now) {
+void Recorder::handle_packet(const FeedId& feed, rtp::Seq seq, const rtp::RtpHeader& header, ByteView payload,
+                             Time now) {
   if (impl_->state != Impl::State::running) return;
   if (Feed* found = impl_->find(feed)) {
     found->handle_packet(seq, header, payload, now);
@@ -153,7 +157,8 @@ std::optional<Output> Recorder::poll_output() {
   if (impl_->out.empty()) return std::nullopt;
   Output output = std::move(impl_->out.front());
   impl_->out.pop_front();
-  if (impl_->state == Impl::State::failed && std::holds_alternative<FileOp>(output)) impl_->failed_manifest_given = true;
+  if (impl_->state == Impl::State::failed && std::holds_alternative<FileOp>(output))
+    impl_->failed_manifest_given = true;
   return output;
 }
 
@@ -205,6 +210,8 @@ Duration Recorder::running_duration(Time now) const {
   return impl_->state == Impl::State::running ? std::max(now - impl_->start, Duration{0}) : impl_->duration;
 }
 
-const Drops& Recorder::drops() const { return impl_->drops; }
+const Drops& Recorder::drops() const {
+  return impl_->drops;
+}
 
 }  // namespace amphi::recording

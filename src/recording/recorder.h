@@ -1,9 +1,9 @@
-// One recording: packets in, files out. A state machine above the I/O line: it turns each feed's RTP into frames, frames into
-// a track file (never transcoded), and all tracks into one time line and one manifest. It owns no file: it gives
-// `FileOp`s in order and is told how they went.
+// One recording: packets in, files out. A state machine above the I/O line: it turns each feed's RTP into frames,
+// frames into a track file (never transcoded), and all tracks into one time line and one manifest. It owns no file: it
+// gives `FileOp`s in order and is told how they went.
 //
-// Time line: zero is the recorder's start. A track that exists from the start has offset 0, one that comes later has the
-// offset at which it came; a file's own timestamps count from its track's offset. Thread: one recording writer.
+// Time line: zero is the recorder's start. A track that exists from the start has offset 0, one that comes later has
+// the offset at which it came; a file's own timestamps count from its track's offset. Thread: one recording writer.
 #pragma once
 
 #include <cstdint>
@@ -28,8 +28,8 @@ namespace amphi::recording {
 struct RecordingInfo {
   RecordingId id;
   SessionId session;
-  std::string requested_by;        // identity of who asked
-  WallTime started_at;             // for people; never used to measure
+  std::string requested_by;  // identity of who asked
+  WallTime started_at;       // for people; never used to measure
 };
 
 struct FeedInfo {
@@ -43,29 +43,47 @@ struct FeedInfo {
 /// A file of this recording, relative to its folder; numbers are given by the recorder and never reused.
 using FileNumber = std::uint32_t;
 
-struct OpenFile { FileNumber file; std::string name; };                      // create, fail if it exists
-struct WriteFile { FileNumber file; std::uint64_t offset; Bytes data; };     // appends and the few back-patches alike
-struct SyncFile { FileNumber file; };                                        // fdatasync: what was written before survives a power cut
-struct CloseFile { FileNumber file; };
-struct HashFile { FileNumber file; };                                        // after the last write: SHA-256 of the whole file, answered by handle_hash
-struct ReplaceFile { std::string name; Bytes data; };                        // temporary, fsync, rename, fsync folder (manifest.json)
+struct OpenFile {
+  FileNumber file;
+  std::string name;
+};  // create, fail if it exists
+struct WriteFile {
+  FileNumber file;
+  std::uint64_t offset;
+  Bytes data;
+};  // appends and the few back-patches alike
+struct SyncFile {
+  FileNumber file;
+};  // fdatasync: what was written before survives a power cut
+struct CloseFile {
+  FileNumber file;
+};
+struct HashFile {
+  FileNumber file;
+};  // after the last write: SHA-256 of the whole file, answered by handle_hash
+struct ReplaceFile {
+  std::string name;
+  Bytes data;
+};  // temporary, fsync, rename, fsync folder (manifest.json)
 using FileOp = std::variant<OpenFile, WriteFile, SyncFile, CloseFile, HashFile, ReplaceFile>;
 
-struct KeyframeWanted { FeedId feed; };
-struct Started {};                       // the folder and its manifest are durable: the recording is on
+struct KeyframeWanted {
+  FeedId feed;
+};
+struct Started {};  // the folder and its manifest are durable: the recording is on
 struct TrackSummary {
-  std::string path;                      // relative to the folder
+  std::string path;  // relative to the folder
   FeedId feed;
   rtp::Codec codec;
-  std::uint32_t width = 0, height = 0;   // 0 for audio
+  std::uint32_t width = 0, height = 0;  // 0 for audio
   std::int64_t offset_ms = 0, duration_ms = 0;
   std::uint64_t frames = 0;
-  std::string sha256;                    // lower-case hex
+  std::string sha256;  // lower-case hex
 };
-struct Finished {                        // every file is complete and the manifest is final
+struct Finished {  // every file is complete and the manifest is final
   Duration duration;
   std::vector<TrackSummary> tracks;
-  std::optional<Error> error;            // storage failed: what was written before is kept
+  std::optional<Error> error;  // storage failed: what was written before is kept
 };
 using Output = std::variant<FileOp, KeyframeWanted, Started, Finished>;
 
@@ -91,7 +109,7 @@ class Recorder {
 
   /// Answers to FileOps: a hash, or the failure of any (which ends the recording with an error).
   void handle_hash(FileNumber file, const Sha256Digest& digest, Time now);
-  void handle_replaced(Time now);                       // the oldest outstanding ReplaceFile is durable
+  void handle_replaced(Time now);  // the oldest outstanding ReplaceFile is durable
   void handle_storage_error(Error error, Time now);
 
   Duration running_duration(Time now) const;
@@ -111,7 +129,7 @@ struct Manifest {
   RecordingId id;
   SessionId session;
   std::string requested_by;
-  std::string state;                     // "recording", "complete", "failed", (later) "repaired"
+  std::string state;  // "recording", "complete", "failed", (later) "repaired"
   WallTime started_at, stopped_at;
   std::int64_t duration_ms = 0;
   std::vector<TrackSummary> tracks;

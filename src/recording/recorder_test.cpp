@@ -1,4 +1,5 @@
-// The recorder as a whole, in virtual time: its promises on states, files, gaps, keyframes, and on what must not harm it.
+// The recorder as a whole, in virtual time: its promises on states, files, gaps, keyframes, and on what must not harm
+// it.
 #include "recording/recorder.h"
 
 #include <gtest/gtest.h>
@@ -43,12 +44,17 @@ struct Camera {
     }
   }
 };
-Camera microphone(Studio& studio, std::string id = "mic") { return {studio, std::move(id), 20ms, 1000, 48'000, true, 1000}; }
+Camera microphone(Studio& studio, std::string id = "mic") {
+  return {studio, std::move(id), 20ms, 1000, 48'000, true, 1000};
+}
 
-nlohmann::json manifest_of(const Studio& studio) { return nlohmann::json::parse(studio.manifest()); }
+nlohmann::json manifest_of(const Studio& studio) {
+  return nlohmann::json::parse(studio.manifest());
+}
 std::size_t wanted(const Studio& studio, Duration from, Duration to) {
-  return static_cast<std::size_t>(std::count_if(studio.keyframes_wanted.begin(), studio.keyframes_wanted.end(),
-                                                [&](const auto& each) { return each.second >= from && each.second < to; }));
+  return static_cast<std::size_t>(
+      std::count_if(studio.keyframes_wanted.begin(), studio.keyframes_wanted.end(),
+                    [&](const auto& each) { return each.second >= from && each.second < to; }));
 }
 
 }  // namespace
@@ -152,7 +158,7 @@ TEST(Recorder, a_loss_is_a_listed_gap_up_to_the_next_keyframe_that_it_asks_for) 
   studio.recorder.add_feed(feed("mic", opus_codec()), studio.at(0ms));
   Camera camera{studio};
   camera.keyframe_every = 20;
-  camera.send(100ms, 6100ms, {5, 6});  // frames at 600 and 700 ms; keyframes at 100, 2100, 4100 ms
+  camera.send(100ms, 6100ms, {5, 6});                 // frames at 600 and 700 ms; keyframes at 100, 2100, 4100 ms
   microphone(studio).send(0ms, 6s, {100, 101, 102});  // 2000 to 2060 ms
   studio.stop(7s);
   const auto tracks = manifest_of(studio)["tracks"];
@@ -248,8 +254,10 @@ TEST(Recorder, when_storage_fails_it_tries_to_say_so_and_does_nothing_else) {
     studio.recorder.stop(studio.at(4s), {});
     studio.drain(studio.at(4s));
     EXPECT_EQ(studio.ops, before + 1);
-    if (manifest_fails_too) studio.recorder.handle_storage_error({ErrorCode::storage, "again"}, studio.at(4s));
-    else studio.recorder.handle_replaced(studio.at(4s));
+    if (manifest_fails_too)
+      studio.recorder.handle_storage_error({ErrorCode::storage, "again"}, studio.at(4s));
+    else
+      studio.recorder.handle_replaced(studio.at(4s));
     studio.drain(studio.at(4s));
     ASSERT_TRUE(studio.finished);
     EXPECT_EQ(studio.finished->error->message, "no space left");
@@ -308,21 +316,31 @@ TEST(Recorder, strangers_do_no_harm) {
   rtp::Codec no_clock = vp8_codec();
   no_clock.clock_rate = 0;
   studio.recorder.add_feed(feed("ghost", no_clock), studio.at(0ms));
-  const std::vector<Bytes> seeds{kKey, kDelta, kOpus, bytes({0x67, 0x42, 0xc0, 0x0a, 0xda, 0x10, 0x9a, 0x10}), bytes({0x68, 0xce, 0x3c, 0x80}),
-                                 bytes({0x65, 0x88, 0x84, 0x00}), bytes({0x41, 0x9a}), {}};
+  const std::vector<Bytes> seeds{kKey,
+                                 kDelta,
+                                 kOpus,
+                                 bytes({0x67, 0x42, 0xc0, 0x0a, 0xda, 0x10, 0x9a, 0x10}),
+                                 bytes({0x68, 0xce, 0x3c, 0x80}),
+                                 bytes({0x65, 0x88, 0x84, 0x00}),
+                                 bytes({0x41, 0x9a}),
+                                 {}};
   Duration t{};
   rtp::Seq seq = 0;
   for (int i = 0; i < 40'000; ++i) {
     t += Duration(static_cast<std::int64_t>(random.below(3'000'000)));
     Bytes payload = seeds[random.below(seeds.size())];
-    if (!payload.empty() && random.unit() < 0.2) payload[random.below(payload.size())] ^= static_cast<std::byte>(1u << random.below(8));
+    if (!payload.empty() && random.unit() < 0.2)
+      payload[random.below(payload.size())] ^= static_cast<std::byte>(1u << random.below(8));
     seq += static_cast<rtp::Seq>(random.below(3)) - (random.unit() < 0.1 ? 1 : 0);
     rtp::Seq number = seq;
     if (random.unit() < 0.01) number = static_cast<rtp::Seq>(random.u64());
-    const rtp::WireTimestamp timestamp = random.unit() < 0.05 ? random.u32() : static_cast<rtp::WireTimestamp>(t.count() / 11'111);
+    const rtp::WireTimestamp timestamp =
+        random.unit() < 0.05 ? random.u32() : static_cast<rtp::WireTimestamp>(t.count() / 11'111);
     const std::string& id = ids[random.below(ids.size())];
-    studio.packet(id, number, timestamp, random.unit() < 0.5, payload, studio.at(t), random.unit() < 0.999 ? 1 : random.u32());
-    if (random.unit() < 0.02) studio.recorder.handle_sender_report(FeedId(id), {random.u64()}, random.u32(), studio.at(t));
+    studio.packet(id, number, timestamp, random.unit() < 0.5, payload, studio.at(t),
+                  random.unit() < 0.999 ? 1 : random.u32());
+    if (random.unit() < 0.02)
+      studio.recorder.handle_sender_report(FeedId(id), {random.u64()}, random.u32(), studio.at(t));
     if (random.unit() < 0.01) studio.recorder.handle_overflow(FeedId(id), random.u64() >> 40, studio.at(t));
   }
   studio.stop(t);

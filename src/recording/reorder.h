@@ -1,5 +1,6 @@
-// Puts one feed's packets in order. A missing packet is waited for (a NACK's answer takes a round trip or two), then its
-// gap is declared and what comes later for it is refused. Bounded in time, packets and bytes. Thread: the recorder's.
+// Puts one feed's packets in order. A missing packet is waited for (a NACK's answer takes a round trip or two), then
+// its gap is declared and what comes later for it is refused. Bounded in time, packets and bytes. Thread: the
+// recorder's.
 //
 // A packet that is next in order is not copied: `insert` says so and the caller uses it directly, then drains `poll`.
 #pragma once

@@ -16,8 +16,8 @@ struct In {
 struct Row {
   const char* name;
   std::vector<In> in;
-  int until_ms;       // polled once a millisecond up to here
-  std::string out;    // "seq@ms" in order; "!n" before one: n were given up
+  int until_ms;     // polled once a millisecond up to here
+  std::string out;  // "seq@ms" in order; "!n" before one: n were given up
 };
 
 std::string play(const Row& row, bool flush = false) {

@@ -50,16 +50,18 @@ struct Node {
 inline std::uint64_t vint(ByteView data, std::size_t& at, bool keep_marker) {
   const auto first = static_cast<std::uint8_t>(data[at]);
   const int width = std::countl_zero(first) + 1;
-  if (width > 8 || at + static_cast<std::size_t>(width) > data.size()) throw std::runtime_error("a vint that does not fit");
+  if (width > 8 || at + static_cast<std::size_t>(width) > data.size())
+    throw std::runtime_error("a vint that does not fit");
   std::uint64_t value = keep_marker ? first : first & ((1u << (8 - width)) - 1);
-  for (int i = 1; i < width; ++i) value = value << 8 | static_cast<std::uint8_t>(data[at + static_cast<std::size_t>(i)]);
+  for (int i = 1; i < width; ++i)
+    value = value << 8 | static_cast<std::uint8_t>(data[at + static_cast<std::size_t>(i)]);
   at += static_cast<std::size_t>(width);
   return value;
 }
 
 inline std::vector<Node> parse_ebml(ByteView data, std::uint64_t base = 0) {
-  static const std::string masters[] = {"1a45dfa3", "18538067", "114d9b74", "4dbb", "1549a966", "1654ae6b", "ae", "e0", "e1",
-                                        "1f43b675", "1c53bb6b", "bb", "b7"};
+  static const std::string masters[] = {"1a45dfa3", "18538067", "114d9b74", "4dbb",     "1549a966", "1654ae6b", "ae",
+                                        "e0",       "e1",       "1f43b675", "1c53bb6b", "bb",       "b7"};
   std::vector<Node> nodes;
   for (std::size_t at = 0; at < data.size();) {
     Node node;
@@ -83,7 +85,8 @@ inline std::vector<Node> parse_ebml(ByteView data, std::uint64_t base = 0) {
 }
 
 inline std::vector<Node> parse_boxes(ByteView data, std::uint64_t base = 0) {
-  static const std::string containers[] = {"moov", "trak", "mdia", "minf", "dinf", "stbl", "mvex", "moof", "traf", "mfra"};
+  static const std::string containers[] = {"moov", "trak", "mdia", "minf", "dinf",
+                                           "stbl", "mvex", "moof", "traf", "mfra"};
   std::vector<Node> nodes;
   for (std::size_t at = 0; at < data.size();) {
     Node node{"file", base + at, data.subspan(at), false, {}};
@@ -100,6 +103,8 @@ inline std::vector<Node> parse_boxes(ByteView data, std::uint64_t base = 0) {
   return nodes;
 }
 
-inline Node tree(std::vector<Node> top) { return Node{"file", 0, {}, false, std::move(top)}; }
+inline Node tree(std::vector<Node> top) {
+  return Node{"file", 0, {}, false, std::move(top)};
+}
 
 }  // namespace amphi::recording::test

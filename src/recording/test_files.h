@@ -59,9 +59,15 @@ class MemoryFiles {
   std::map<std::string, std::string> replaced;
 };
 
-inline rtp::Codec vp8_codec() { return {rtp::CodecName::vp8, 90'000, 0, ""}; }
-inline rtp::Codec h264_codec() { return {rtp::CodecName::h264, 90'000, 0, "packetization-mode=1"}; }
-inline rtp::Codec opus_codec() { return {rtp::CodecName::opus, 48'000, 2, ""}; }
+inline rtp::Codec vp8_codec() {
+  return {rtp::CodecName::vp8, 90'000, 0, ""};
+}
+inline rtp::Codec h264_codec() {
+  return {rtp::CodecName::h264, 90'000, 0, "packetization-mode=1"};
+}
+inline rtp::Codec opus_codec() {
+  return {rtp::CodecName::opus, 48'000, 2, ""};
+}
 
 inline FeedInfo feed(std::string id, rtp::Codec codec, std::string participant = "p1") {
   return {FeedId(std::move(id)), ParticipantId(participant), participant + "@example.org", "camera", std::move(codec)};
@@ -71,7 +77,9 @@ inline FeedInfo feed(std::string id, rtp::Codec codec, std::string participant =
 class Studio {
  public:
   explicit Studio(Time start = Time(1000s))
-      : start_(start), recorder({RecordingId("rec-1"), SessionId("session-1"), "surgeon@example.org", WallTime{1'700'000'000'250}}, start) {
+      : start_(start),
+        recorder({RecordingId("rec-1"), SessionId("session-1"), "surgeon@example.org", WallTime{1'700'000'000'250}},
+                 start) {
     drain(start);
   }
   Time at(Duration since_start) const { return start_ + since_start; }
@@ -82,7 +90,8 @@ class Studio {
         std::visit([&](const auto& it) { files.apply(it); }, *op);
         ++ops;
         if (!answer) continue;
-        if (auto* hash = std::get_if<HashFile>(op)) recorder.handle_hash(hash->file, sha256(files.at(hash->file).data), now);
+        if (auto* hash = std::get_if<HashFile>(op))
+          recorder.handle_hash(hash->file, sha256(files.at(hash->file).data), now);
         if (std::holds_alternative<ReplaceFile>(*op)) recorder.handle_replaced(now);
       } else if (auto* wanted = std::get_if<KeyframeWanted>(&*output)) {
         keyframes_wanted.emplace_back(wanted->feed.value, now - start_);
@@ -101,10 +110,11 @@ class Studio {
       drain(next);
     }
   }
-  void packet(const std::string& id, rtp::Seq seq, rtp::WireTimestamp timestamp, bool marker, ByteView payload, Time now,
-              std::uint32_t ssrc = 1) {
+  void packet(const std::string& id, rtp::Seq seq, rtp::WireTimestamp timestamp, bool marker, ByteView payload,
+              Time now, std::uint32_t ssrc = 1) {
     run_until(now);
-    recorder.handle_packet(FeedId(id), seq, {marker, 96, static_cast<rtp::WireSeq>(seq), timestamp, ssrc}, payload, now);
+    recorder.handle_packet(FeedId(id), seq, {marker, 96, static_cast<rtp::WireSeq>(seq), timestamp, ssrc}, payload,
+                           now);
     drain(now);
   }
   void stop(Duration after) {

@@ -23,7 +23,8 @@ inline CommandResult run(const std::string& command) {
   FILE* pipe = ::popen((command + " 2>&1").c_str(), "r");
   if (pipe == nullptr) return result;
   std::array<char, 4096> buffer;
-  while (const std::size_t count = std::fread(buffer.data(), 1, buffer.size(), pipe)) result.text.append(buffer.data(), count);
+  while (const std::size_t count = std::fread(buffer.data(), 1, buffer.size(), pipe))
+    result.text.append(buffer.data(), count);
   result.status = ::pclose(pipe);
   return result;
 }
@@ -34,7 +35,9 @@ inline Bytes read_whole(const std::string& path) {
   return to_bytes(as_bytes(text));
 }
 
-inline unsigned at(ByteView data, std::size_t i) { return static_cast<unsigned>(data[i]); }
+inline unsigned at(ByteView data, std::size_t i) {
+  return static_cast<unsigned>(data[i]);
+}
 
 inline std::vector<Bytes> ivf_frames(const Bytes& file) {
   std::vector<Bytes> frames;
@@ -57,8 +60,10 @@ inline std::vector<std::vector<Bytes>> annexb_access_units(const Bytes& file) {
     std::size_t end = n + 1 < starts.size() ? starts[n + 1] - 3 : file.size();
     while (end > starts[n] && at(file, end - 1) == 0) --end;
     const ByteView nal = ByteView(file).subspan(starts[n], end - starts[n]);
-    if ((at(nal, 0) & 31) == 9) units.emplace_back();
-    else units.back().push_back(to_bytes(nal));
+    if ((at(nal, 0) & 31) == 9)
+      units.emplace_back();
+    else
+      units.back().push_back(to_bytes(nal));
   }
   return units;
 }
@@ -72,7 +77,8 @@ inline std::vector<Bytes> ogg_packets(const Bytes& file) {
     std::size_t body = i + 27 + segments;
     for (std::size_t s = 0; s < segments; ++s) {
       const std::size_t size = at(file, i + 27 + s);
-      open.insert(open.end(), file.begin() + static_cast<std::ptrdiff_t>(body), file.begin() + static_cast<std::ptrdiff_t>(body + size));
+      open.insert(open.end(), file.begin() + static_cast<std::ptrdiff_t>(body),
+                  file.begin() + static_cast<std::ptrdiff_t>(body + size));
       body += size;
       if (size < 255) packets.push_back(std::move(open)), open.clear();
     }
@@ -96,7 +102,8 @@ inline Payloads packetize_vp8(ByteView frame, unsigned picture_id) {
   Payloads payloads;
   for (std::size_t i = 0; i < frame.size(); i += kMtu) {
     const ByteView part = frame.subspan(i, std::min(kMtu, frame.size() - i));
-    payloads.push_back(joined({0x80u | (i == 0 ? 0x10u : 0u), 0x80u, 0x80u | (picture_id >> 8 & 0x7f), picture_id & 0xff}, part));
+    payloads.push_back(
+        joined({0x80u | (i == 0 ? 0x10u : 0u), 0x80u, 0x80u | (picture_id >> 8 & 0x7f), picture_id & 0xff}, part));
   }
   return payloads;
 }
@@ -109,7 +116,8 @@ inline Payloads packetize_h264(const std::vector<Bytes>& nals) {
     const unsigned type = at(nal, 0) & 31;
     if (type == 7 || type == 8) {
       if (sets.empty()) sets = joined({0x78}, {});
-      const Bytes unit = joined({static_cast<unsigned>(nal.size() >> 8), static_cast<unsigned>(nal.size() & 0xff)}, nal);
+      const Bytes unit =
+          joined({static_cast<unsigned>(nal.size() >> 8), static_cast<unsigned>(nal.size() & 0xff)}, nal);
       sets.insert(sets.end(), unit.begin(), unit.end());
       continue;
     }
@@ -131,8 +139,9 @@ inline Payloads packetize_h264(const std::vector<Bytes>& nals) {
 inline Bytes length_prefixed(const std::vector<Bytes>& nals) {
   Bytes out;
   for (const Bytes& nal : nals) {
-    const Bytes unit = joined({0, static_cast<unsigned>(nal.size() >> 16 & 0xff), static_cast<unsigned>(nal.size() >> 8 & 0xff),
-                               static_cast<unsigned>(nal.size() & 0xff)}, nal);
+    const Bytes unit = joined({0, static_cast<unsigned>(nal.size() >> 16 & 0xff),
+                               static_cast<unsigned>(nal.size() >> 8 & 0xff), static_cast<unsigned>(nal.size() & 0xff)},
+                              nal);
     out.insert(out.end(), unit.begin(), unit.end());
   }
   return out;

@@ -6,7 +6,7 @@ namespace amphi::recording {
 namespace {
 
 constexpr Duration kLeastStep = 100us;
-constexpr Duration kLateForGood = 2s;     // a sender that paused its timestamps, not a network that stalled
+constexpr Duration kLateForGood = 2s;  // a sender that paused its timestamps, not a network that stalled
 constexpr Duration kMostReportError = 10s;
 
 }  // namespace

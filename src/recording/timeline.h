@@ -1,9 +1,9 @@
 // When a frame happened: its RTP timestamp placed on the recording's time line, whose zero is the recording's start.
 //
-// Until its sender has reported, a feed's line is that of its earliest arrivals. From then on it is its sender's NTP clock
-// (RFC 3550 6.4.1), which all feeds of a participant share, and which the earliest arrivals of reports tie to ours. So a
-// clock's drift is followed, delay and jitter are not. Corrections are slewed; only beyond kJump does a line step.
-// Durations are nanoseconds on whichever line. Thread: the recorder's.
+// Until its sender has reported, a feed's line is that of its earliest arrivals. From then on it is its sender's NTP
+// clock (RFC 3550 6.4.1), which all feeds of a participant share, and which the earliest arrivals of reports tie to
+// ours. So a clock's drift is followed, delay and jitter are not. Corrections are slewed; only beyond kJump does a line
+// step. Durations are nanoseconds on whichever line. Thread: the recorder's.
 #pragma once
 
 #include <cstdint>
@@ -85,7 +85,7 @@ class FeedTimeline {
   std::optional<Report> report_;
   bool placed_any_ = false;
   rtp::Timestamp last_timestamp_ = 0;
-  Duration last_{};               // where the frame before lies
+  Duration last_{};  // where the frame before lies
   Time last_arrival_;
   std::optional<Time> late_since_;
 };

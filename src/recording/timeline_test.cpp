@@ -15,14 +15,16 @@ constexpr Time kStart = Time(5000s);
 
 /// One participant's sender: it captures on a clock of its own, and sends over a network with delay and jitter.
 struct Sender {
-  double skew_ppm = 0;                   // of its NTP clock against ours
-  double rtp_skew_ppm = 0;               // of a stream's clock against its NTP clock
-  Duration ntp_zero = 3'900'000'000s;    // what its NTP clock says at our zero
+  double skew_ppm = 0;                 // of its NTP clock against ours
+  double rtp_skew_ppm = 0;             // of a stream's clock against its NTP clock
+  Duration ntp_zero = 3'900'000'000s;  // what its NTP clock says at our zero
   std::uint32_t rate = 90'000;
   std::uint32_t rtp_zero = 4'294'900'000u;
   Duration encoding{};
 
-  Duration scaled(Duration t, double ppm) const { return t + Duration(static_cast<std::int64_t>(static_cast<double>(t.count()) * ppm * 1e-6)); }
+  Duration scaled(Duration t, double ppm) const {
+    return t + Duration(static_cast<std::int64_t>(static_cast<double>(t.count()) * ppm * 1e-6));
+  }
   rtp::NtpTime ntp(Duration t) const {
     const Duration at = ntp_zero + scaled(t, skew_ppm);
     const auto ns = static_cast<std::uint64_t>(at.count());
@@ -48,8 +50,12 @@ struct Call {
   SeededRandom random{9};
   Duration jitter = 30ms;
 
-  Track track(Sender sender, Duration interval) { return {sender, interval, 5s, FeedTimeline(sender.rate, kStart, clock, drops), {}}; }
-  Duration delay() { return 20ms + Duration(static_cast<std::int64_t>(random.unit() * static_cast<double>(jitter.count()))); }
+  Track track(Sender sender, Duration interval) {
+    return {sender, interval, 5s, FeedTimeline(sender.rate, kStart, clock, drops), {}};
+  }
+  Duration delay() {
+    return 20ms + Duration(static_cast<std::int64_t>(random.unit() * static_cast<double>(jitter.count())));
+  }
 
   void frame(Track& track, Duration captured) {
     const Time arrival = kStart + captured + track.sender.encoding + delay();
@@ -61,7 +67,9 @@ struct Call {
   }
 };
 
-double ms(Duration d) { return std::chrono::duration<double, std::milli>(d).count(); }
+double ms(Duration d) {
+  return std::chrono::duration<double, std::milli>(d).count();
+}
 
 }  // namespace
 
@@ -168,13 +176,16 @@ TEST(Timeline, reports_that_make_no_sense_are_refused) {
 TEST(Timeline, follows_pauses_stalls_and_timestamps_that_begin_anew) {
   struct Row {
     const char* name;
-    Duration arrives_later;   // what is captured in [10 s, 11 s)
-    std::uint32_t skip;       // added to the timestamps from 20 s on
-    Duration silent;          // from 20 s on, with the timestamps standing still
+    Duration arrives_later;  // what is captured in [10 s, 11 s)
+    std::uint32_t skip;      // added to the timestamps from 20 s on
+    Duration silent;         // from 20 s on, with the timestamps standing still
   };
   const Row rows[] = {
-      {"nothing", 0s, 0, 0s}, {"a network that stalls", 3s, 0, 0s}, {"timestamps leap ahead", 0s, 900'000'000, 0s},
-      {"timestamps leap back", 0s, 0u - 900'000'000u, 0s}, {"a paused clock", 0s, 0u - 900'000u, 10s},
+      {"nothing", 0s, 0, 0s},
+      {"a network that stalls", 3s, 0, 0s},
+      {"timestamps leap ahead", 0s, 900'000'000, 0s},
+      {"timestamps leap back", 0s, 0u - 900'000'000u, 0s},
+      {"a paused clock", 0s, 0u - 900'000u, 10s},
   };
   for (const Row& row : rows) {
     Call call;

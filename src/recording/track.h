@@ -1,5 +1,6 @@
 // A track's file while it is written, whatever its container: frames with their times in, `FileOp`s out.
-// A crash costs at most what is not in a written and synced piece yet: pieces span at most kSpan. Thread: the recorder's.
+// A crash costs at most what is not in a written and synced piece yet: pieces span at most kSpan. Thread: the
+// recorder's.
 #pragma once
 
 #include <algorithm>
@@ -63,7 +64,8 @@ class TrackFile {
 };
 
 /// The container that most players take for this codec (see docs/recording-journey.md). `first`: its first keyframe.
-std::unique_ptr<TrackFile> make_track_file(FileAppender file, std::string name, const rtp::Codec& codec, const Frame& first);
+std::unique_ptr<TrackFile> make_track_file(FileAppender file, std::string name, const rtp::Codec& codec,
+                                           const Frame& first);
 std::string_view file_extension(rtp::CodecName codec);
 
 }  // namespace amphi::recording
