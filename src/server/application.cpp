@@ -163,7 +163,8 @@ Result<void> Application::announce() {
 asio::awaitable<std::string> Application::metrics() {
   MetricsInput input;
   for (auto& worker : workers_) {
-    auto report = co_await worker->call([](MediaWorker& there, Time) { return there.report(); });
+    auto task = [](MediaWorker& there, Time) { return there.report(); };
+    auto report = co_await worker->call(std::move(task));
     input.workers.push_back(std::move(report));
   }
   input.sessions = directory_->session_count();
@@ -203,12 +204,12 @@ asio::awaitable<void> Application::go_down() {
   spdlog::info("going down");
   http_->stop_accepting();
   services_->stop_all_recordings();
-  auto recorded = [this] { return services_->recordings().running() == 0; };
+  const auto recorded = [this] { return services_->recordings().running() == 0; };
   co_await wait_until(kRecordingsLimit, recorded);
   if (!recorded()) spdlog::error("{} recordings were not completed in time", services_->recordings().running());
   services_->close_all("The server is going down.");
   directory_->close_all("The server is going down.");
-  auto farewell = [this] { return http_->connections() == 0; };
+  const auto farewell = [this] { return http_->connections() == 0; };
   co_await wait_until(kFarewellLimit, farewell);
   control_.stop();
 }

@@ -43,6 +43,7 @@ class MediaWorker final : public runtime::MediaHandler {
   void stop();
 
   /// Runs `task(MediaWorker&, Time)` on the worker; the awaiting coroutine goes on with its result on control.
+  /// Give it a task that has a name: GCC 12 copies a lambda that is a temporary of a co_await expression bit by bit.
   template <class Task>
   auto call(Task task) -> boost::asio::awaitable<std::invoke_result_t<Task&, MediaWorker&, Time>>;
   /// The same without a result.
@@ -92,7 +93,7 @@ auto MediaWorker::call(Task task) -> boost::asio::awaitable<std::invoke_result_t
       boost::asio::post(control_, [resume = std::move(resume), value] { std::move (*resume)(std::move(*value)); });
     });
   };
-  co_return co_await boost::asio::async_initiate<const boost::asio::use_awaitable_t<>, void(Value)>(
+  return boost::asio::async_initiate<const boost::asio::use_awaitable_t<>, void(Value)>(
       std::move(initiate), boost::asio::use_awaitable, std::move(task));
 }
 

@@ -103,11 +103,12 @@ asio::awaitable<Result<Member>> SessionDirectory::join(AccessToken token, std::s
 
   const Member member{session.id, ParticipantId("par_" + random_.token(16))};
   ++session.joining;
-  const auto added = co_await session.worker->call([member, token](MediaWorker& worker, Time now) -> Result<void> {
+  auto add = [member, token](MediaWorker& worker, Time now) -> Result<void> {
     const auto media = worker.find_or_create(member.session);
     if (!media) return tl::unexpected(media.error());
     return (*media)->add_participant(member.participant, token.identity, token.grants.publish, token.grants.subscribe, now);
-  });
+  };
+  const auto added = co_await session.worker->call(std::move(add));
   --session.joining;
   if (!added) {
     remove_if_over(session);

@@ -97,12 +97,12 @@ asio::awaitable<void> Signalling::publish(Connection connection, Member member, 
     co_return;
   }
   MediaWorker* worker = directory_.worker_of(member.session);
-  const auto answered = co_await worker->call(
-      [member, offer = std::move(offer)](MediaWorker& there, Time now) -> Result<sfu::PublishAnswer> {
-        auto* media = there.find(member.session);
-        if (!media) return tl::unexpected(no_session());
-        return media->publish_offer(member.participant, offer.sdp, offer.feeds, now);
-      });
+  auto task = [member, offer = std::move(offer)](MediaWorker& there, Time now) -> Result<sfu::PublishAnswer> {
+    auto* media = there.find(member.session);
+    if (!media) return tl::unexpected(no_session());
+    return media->publish_offer(member.participant, offer.sdp, offer.feeds, now);
+  };
+  const auto answered = co_await worker->call(std::move(task));
   if (answered) connection->send(signalling::publish_answer(*answered));
   else refuse(*connection, Drop::ws_refused, answered.error(), false, "publishOffer");
 }
@@ -114,11 +114,12 @@ asio::awaitable<void> Signalling::answer(Connection connection, Member member, s
     co_return;
   }
   MediaWorker* worker = directory_.worker_of(member.session);
-  const auto done = co_await worker->call([member, given = std::move(given)](MediaWorker& there, Time now) -> Result<void> {
+  auto task = [member, given = std::move(given)](MediaWorker& there, Time now) -> Result<void> {
     auto* media = there.find(member.session);
     if (!media) return tl::unexpected(no_session());
     return media->subscribe_answer(member.participant, given.offer_id, given.sdp, now);
-  });
+  };
+  const auto done = co_await worker->call(std::move(task));
   if (!done) refuse(*connection, Drop::ws_refused, done.error(), false, "subscribeAnswer");
 }
 
@@ -129,11 +130,12 @@ asio::awaitable<void> Signalling::restart(Connection connection, Member member) 
     co_return;
   }
   MediaWorker* worker = directory_.worker_of(member.session);
-  const auto done = co_await worker->call([member](MediaWorker& there, Time now) -> Result<void> {
+  auto task = [member](MediaWorker& there, Time now) -> Result<void> {
     auto* media = there.find(member.session);
     if (!media) return tl::unexpected(no_session());
     return media->restart_subscribe(member.participant, true, now);
-  });
+  };
+  const auto done = co_await worker->call(std::move(task));
   if (!done) refuse(*connection, Drop::ws_refused, done.error(), false, "restartSubscribe");
 }
 
