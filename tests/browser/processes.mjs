@@ -49,7 +49,7 @@ export class Server {
       if (server.child.exitCode !== null) throw new Error(`the server ended:\n${server.log}`);
       return existsSync(ready) && readFileSync(ready, 'utf8');
     });
-    Object.assign(server, JSON.parse(told));
+    ({ url: server.url, key: server.key } = JSON.parse(told));
     return server;
   }
 
