@@ -113,8 +113,11 @@ int run(const Options& options) {
       if (feed->statistics().frames == 0) return false;
     return true;
   };
-  if (!follow(news, *session, "joining", 20s, [&] { return news.services && all_received(); }))
-    return give_up("the viewer does not receive every feed, or the session services do not connect");
+  if (!follow(news, *session, "joining", 20s, [&] { return news.services && all_received(); })) {
+    for (const auto& [id, feed] : news.received)
+      std::fprintf(stderr, "\n%s: %llu frames", feed->label().c_str(), static_cast<unsigned long long>(feed->statistics().frames));
+    return give_up(news.services ? "the viewer does not receive every feed" : "the session services do not connect");
+  }
 
   // The request returns at once; only onRecordingStateChanged tells what became of it.
   if (auto requested = session->requestSessionRecording(true); !requested) return give_up(requested.error().message().c_str());

@@ -20,14 +20,6 @@ rtp::NtpTime ntp_of(Time t) {
   return {whole << 32 | (rest << 32) / 1'000'000'000};
 }
 
-template <class Events, class T>
-bool erase_one(Events& list, const T& gone) {
-  const auto it = std::find_if(list.begin(), list.end(), gone);
-  if (it == list.end()) return false;
-  list.erase(it);
-  return true;
-}
-
 }  // namespace
 
 Publishing::Publishing(peer::Config config, Random& random, Events events)
@@ -59,7 +51,7 @@ void Publishing::remove(const FeedCore* feed, Time now) {
   const Line* line = find(feed);
   if (line == nullptr) return;
   peer_.close_line(line->number);
-  erase_one(lines_, [&](const auto& l) { return l.get() == line; });
+  std::erase_if(lines_, [&](const auto& l) { return l.get() == line; });
   wanted_ = true;
   offer_if_needed(now);
 }
@@ -82,7 +74,10 @@ void Publishing::offer_if_needed(Time now) {
 void Publishing::answered(const std::string& sdp, const std::vector<signalling::MidFeed>& feeds, Time now) {
   if (!outstanding_) return;
   outstanding_ = false;
-  if (const auto taken = peer_.accept_answer(sdp, now); !taken) return refused(taken.error(), now);
+  if (const auto taken = peer_.accept_answer(sdp, now); !taken) {
+    if (taken.error().code == ErrorCode::fingerprint_mismatch) events_.falsified(taken.error());
+    return refused(taken.error(), now);
+  }
   for (const peer::LineInfo& info : peer_.lines()) {
     Line* line = find(info.line);
     if (line == nullptr || !line->offered) continue;

@@ -21,7 +21,8 @@ SessionCore::SessionCore(Session::Configuration configuration)
   target.ca_certificate_file = configuration_.caCertificateFile;
   target.user_agent = configuration_.clientName;
   target.path = url_->signalling_path();
-  signalling_ = std::make_unique<SignallingLink>(control_.io(), target, signalling::Config{configuration_.accessToken, configuration_.clientName},
+  signalling_ = std::make_unique<SignallingLink>(control_.io(), target, 
+      signalling::Config{configuration_.accessToken, configuration_.clientName.substr(0, 128)},
                                                  [this](signalling::Output& output) { on_signalling(output); });
   target.path = url_->services_path();
   services_ = std::make_unique<ServicesLink>(control_.io(), target, configuration_.accessToken,
@@ -121,18 +122,6 @@ MediaServerSession::SessionRecordingState SessionCore::to_public(const services:
   out.asOfNs_ = state.as_of.time_since_epoch().count();
   out.growsUntilNs_ = state.grows_until.time_since_epoch().count();
   return out;
-}
-
-template <class Handler, class... Args>
-void SessionCore::deliver(Handler Handlers::* which, Args... args) {
-  dispatcher_->post([self = shared_from_this(), which, args...](const std::shared_ptr<Session>& session) {
-    Handler handler;
-    {
-      std::lock_guard lock(self->mutex_);
-      handler = self->handlers_.*which;
-    }
-    if (handler) handler(session, args...);
-  });
 }
 
 void SessionCore::on_signalling(signalling::Output& output) {

@@ -71,8 +71,18 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
 
   // session_core.cpp
   static Session::SessionRecordingState to_public(const services::RecordingState& state);
+  /// Calls the handler that is set by the time its turn comes.
   template <class Handler, class... Args>
-  void deliver(Handler Handlers::* which, Args... args);
+  void deliver(Handler Handlers::* which, Args... args) {
+    dispatcher_->post([self = shared_from_this(), which, args...](const std::shared_ptr<Session>& session) {
+      Handler handler;
+      {
+        std::lock_guard lock(self->mutex_);
+        handler = self->handlers_.*which;
+      }
+      if (handler) handler(session, args...);
+    });
+  }
   void on_signalling(signalling::Output& output);
   void on_joined(const signalling::Joined& joined);
   void on_services(ServicesLink::Told told);

@@ -12,7 +12,10 @@ Subscribing::Subscribing(peer::Config config, Random& random, Events events)
 void Subscribing::offered(const signalling::SubscribeOffer& offer, Time now) {
   if (failed_) return;
   auto answer = peer_.accept_offer(offer.sdp, now);
-  if (!answer) return;  // a failed offer changes nothing
+  if (!answer) {  // a failed offer changes nothing
+    if (answer.error().code == ErrorCode::fingerprint_mismatch) events_.falsified(answer.error());
+    return;
+  }
   for (const auto& [mid, feed_id] : offer.feeds) feed_of_mid_[mid] = feed_id;
   connect_lines();
   if (statistics_at_ == Time::max()) statistics_at_ = now + kStatisticsEvery;

@@ -57,7 +57,10 @@ class Connection final : public WebSocket, public std::enable_shared_from_this<C
     handlers_ = {};
     if (!open_) return hang_up();
     // A peer that takes nothing any more must not keep the connection: it has a moment.
-    beast::get_lowest_layer(stream_).expires_after(std::chrono::milliseconds(200));
+    limit_.expires_after(std::chrono::milliseconds(200));
+    limit_.async_wait([self = this->shared_from_this()](error_code error) {
+      if (!error) self->hang_up();
+    });
     if (queue_.empty()) say_goodbye();
   }
 
@@ -141,6 +144,7 @@ class Connection final : public WebSocket, public std::enable_shared_from_this<C
 
   void hang_up() {
     error_code ignored;
+    limit_.cancel();
     auto& socket = beast::get_lowest_layer(stream_).socket();
     socket.shutdown(asio::ip::tcp::socket::shutdown_both, ignored);
     beast::get_lowest_layer(stream_).close();
@@ -173,6 +177,7 @@ class Connection final : public WebSocket, public std::enable_shared_from_this<C
   WebSocketTarget target_;
   WebSocketHandlers handlers_;
   ws::stream<Stream> stream_;
+  asio::steady_timer limit_{stream_.get_executor()};
   beast::flat_buffer buffer_;
   std::deque<std::string> queue_;
   std::string remote_ip_;
