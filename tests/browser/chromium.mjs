@@ -80,7 +80,7 @@ export class SessionPage {
       const { currentTime, duration, error } = player;
       player.pause();
       return { kind: track.dataset.kind, codec: track.dataset.codec, identity: track.dataset.identity, currentTime, durationMs: duration * 1000,
-        width: player.videoWidth ?? 0, error: error?.message ?? '' };
+        offsetMs: Number(track.dataset.offsetMs), width: player.videoWidth ?? 0, error: error?.message ?? '' };
     })));
   }
 

@@ -79,7 +79,7 @@ export class RecordingsList {
     const name = [track.participantIdentity, track.label].filter((part) => part !== undefined && part !== '').join(' · ') || track.path;
     player.setAttribute('aria-label', name);
     const facts = [
-      track.codec, track.width === undefined ? '' : `${track.width} × ${track.height ?? '?'}`,
+      track.codec, !track.width ? '' : `${track.width} × ${track.height ?? '?'}`,
       track.durationMs === undefined ? '' : formatDuration(track.durationMs),
       track.frames === undefined ? '' : `${track.frames} frames`, track.path,
     ].filter((fact) => fact !== '');
@@ -87,6 +87,7 @@ export class RecordingsList {
       make('span', { class: 'quiet' }, facts.join(' · ')));
     element.dataset['kind'] = track.kind;
     element.dataset['codec'] = track.codec;
+    element.dataset['offsetMs'] = String(track.offsetMs ?? 0);
     element.dataset['identity'] = track.participantIdentity ?? '';
     return element;
   }
