@@ -95,12 +95,17 @@ int run(const Options& options) {
     if (error) std::fprintf(stderr, "\nservices lost (%s), reconnecting\n", error.message().c_str());
   });
   session->onRecordingStateChanged([&news](const auto&, const auto& state) { news.tell([&] { news.recording = state; }); });
+  const auto watch = [](const std::shared_ptr<amphi::Feed>& feed) {  // a feed that fails takes nothing else with it
+    feed->onStateChanged([label = feed->label()](amphi::FeedState, std::error_code error) {
+      if (error) std::fprintf(stderr, "\nfeed %s failed: %s\n", label.c_str(), error.message().c_str());
+    });
+  };
   if (!options.video_file.empty())
-    session->addOutgoingVideoFeed("file", {amphi::VideoInputComponentFile{options.video_file, true}, {}});
+    watch(session->addOutgoingVideoFeed("file", {amphi::VideoInputComponentFile{options.video_file, true}, {}}));
   amphi::VideoInputComponentTestPattern pattern;
   pattern.frameNumber = true;
-  session->addOutgoingVideoFeed("pattern", {pattern, {amphi::VideoCodec::vp8, 800'000, 640, 360, 30}});
-  session->setOutgoingAudioFeed("silence", amphi::AudioInputComponentSilence{});
+  watch(session->addOutgoingVideoFeed("pattern", {pattern, {amphi::VideoCodec::vp8, 800'000, 640, 360, 30}}));
+  watch(session->setOutgoingAudioFeed("silence", amphi::AudioInputComponentSilence{}));
   session->setIncomingAudioFeed(amphi::AudioOutputComponentNull{});
 
   for (const auto& participant : {viewer, session})

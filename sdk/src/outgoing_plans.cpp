@@ -80,7 +80,7 @@ VideoPlan plan_video(const OutgoingVideoComponents& components) {
                  [&](const VideoInputComponentFile& c) {
                    plan.file = c.path;
                    plan.loop = c.loop;
-                   plan.description = "filesrc name=source ! decodebin name=demux caps=video/x-raw expose-all-streams=false ! " + scaled +
+                   plan.description = "filesrc name=source ! decodebin name=demux ! " + scaled +
                                       kQueue + encoder(e) + kFileSink;
                  },
                  [&](const VideoInputComponentDevice& c) {
@@ -112,7 +112,7 @@ VideoPlan plan_audio(const AudioInputComponent& input, const AudioEncodingCompon
                  [&](const AudioInputComponentFile& c) {
                    plan.file = c.path;
                    plan.loop = c.loop;
-                   plan.description = "filesrc name=source ! decodebin name=demux caps=audio/x-raw expose-all-streams=false ! " + format +
+                   plan.description = "filesrc name=source ! decodebin name=demux ! " + format +
                                       "queue ! " + opus + kFileSink;
                  },
                  [&](const AudioInputComponentDevice& c) {
