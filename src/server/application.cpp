@@ -209,7 +209,7 @@ asio::awaitable<void> Application::go_down() {
   if (!recorded()) spdlog::error("{} recordings were not completed in time", services_->recordings().running());
   services_->close_all("The server is going down.");
   directory_->close_all("The server is going down.");
-  const auto farewell = [this] { return http_->connections() == 0; };
+  const auto farewell = [this] { return http_->websockets() == 0; };
   co_await wait_until(kFarewellLimit, farewell);
   control_.stop();
 }

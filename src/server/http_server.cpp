@@ -131,8 +131,9 @@ asio::awaitable<void> HttpServer::serve(std::shared_ptr<AnyStream> stream) {
       auto route = routes_.websocket({request.target().data(), request.target().size()});
       if (route) {
         const auto socket = std::make_shared<WebSocketConnection>(stream, route->limits, drops_);
-        if (co_await socket->accept(request)) co_await route->run(socket, route->session);
-        socket->close();
+        ++websockets_;
+        co_await run_websocket(socket, *route, request);
+        --websockets_;
         co_return;
       }
     }
@@ -140,6 +141,16 @@ asio::awaitable<void> HttpServer::serve(std::shared_ptr<AnyStream> stream) {
     stream->tcp().expires_after(kNextRequest);
   }
   stream->tcp().socket().shutdown(tcp::socket::shutdown_send, error);
+}
+
+asio::awaitable<void> HttpServer::run_websocket(std::shared_ptr<WebSocketConnection> socket,
+                                                const HttpRoutes::WebSocketRoute& route, const HttpRequest& request) {
+  try {
+    if (co_await socket->accept(request)) co_await route.run(socket, route.session);
+  } catch (const std::exception&) {
+    drops_.add(Drop::ws_malformed);
+  }
+  socket->close();
 }
 
 asio::awaitable<bool> HttpServer::respond(AnyStream& stream, const HttpRequest& request) {

@@ -16,8 +16,8 @@
 namespace amphi::server {
 
 struct HttpLimits {
-  std::size_t connections = 2000;
-  std::size_t connections_per_address = 200;
+  std::size_t connections = 5000;
+  std::size_t connections_per_address = 1000;
   std::size_t header_bytes = 16 * 1024;
   std::size_t body_bytes = 64 * 1024;
 };
@@ -34,6 +34,7 @@ class HttpServer {
   /// Takes no further connections; those that exist go on.
   void stop_accepting();
   std::size_t connections() const { return open_; }
+  std::size_t websockets() const { return websockets_; }
 
  private:
   HttpServer(boost::asio::io_context& control, const HttpRoutes& routes, Counters<Drop>& drops);
@@ -41,6 +42,8 @@ class HttpServer {
   boost::asio::awaitable<void> serve(std::shared_ptr<AnyStream> stream);
   boost::asio::awaitable<void> serve_counted(boost::asio::ip::tcp::socket socket, std::string address);
   bool admit(const std::string& address);
+  boost::asio::awaitable<void> run_websocket(std::shared_ptr<WebSocketConnection> socket,
+                                             const HttpRoutes::WebSocketRoute& route, const HttpRequest& request);
   /// False: the connection is not to be used any further.
   boost::asio::awaitable<bool> respond(AnyStream& stream, const HttpRequest& request);
   boost::asio::awaitable<void> refuse(AnyStream& stream, boost::system::error_code why);
@@ -51,7 +54,7 @@ class HttpServer {
   const HttpRoutes& routes_;
   Counters<Drop>& drops_;
   const HttpLimits limits_;
-  std::size_t open_ = 0;
+  std::size_t open_ = 0, websockets_ = 0;
   std::unordered_map<std::string, std::size_t> open_by_address_;
 };
 

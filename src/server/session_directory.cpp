@@ -200,8 +200,10 @@ void SessionDirectory::remove_if_over(MediaSession& session) {
     if (session.empty) return;
     session.empty = std::make_unique<asio::steady_timer>(control_, kRecordingWithoutAnybody);
     session.empty->async_wait([this, id = session.id](boost::system::error_code error) {
-      const MediaSession* still = find(id);
-      if (!error && still && still->participants.empty()) hooks_.stop_recording(id);
+      MediaSession* still = find(id);
+      if (error || !still || !still->participants.empty()) return;
+      still->empty.reset();
+      hooks_.stop_recording(id);
     });
     return;
   }

@@ -1,0 +1,81 @@
+#include "server/recording_catalogue.h"
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+namespace amphi::server {
+namespace {
+
+using Json = nlohmann::json;
+namespace fs = std::filesystem;
+
+class RecordingCatalogueTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = (fs::temp_directory_path() / "amphi-catalogue-XXXXXX").string();
+    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
+    root_ = pattern;
+  }
+  void TearDown() override { fs::remove_all(root_); }
+  void put(const std::string& path, const std::string& content) {
+    fs::create_directories(fs::path(root_ + "/" + path).parent_path());
+    std::ofstream(root_ + "/" + path) << content;
+  }
+  void put_manifest(const std::string& id, const std::string& started, int duration_ms, const std::string& state) {
+    put("demo/" + id + "/manifest.json", Json{{"version", 1}, {"recordingId", id}, {"sessionId", "demo"}, {"requestedBy", "a"},
+                                              {"state", state}, {"startedAt", started}, {"stoppedAt", started},
+                                              {"durationMs", duration_ms}, {"tracks", Json::array()}}.dump());
+  }
+  std::string root_;
+  const SessionId demo_{"demo"};
+};
+
+TEST_F(RecordingCatalogueTest, a_session_that_was_never_recorded_begins_at_nothing) {
+  const RecordingCatalogue catalogue(root_);
+  EXPECT_EQ(catalogue.restore(demo_).total_ms, 0);
+  EXPECT_EQ(catalogue.restore(demo_).revision, 0u);
+  EXPECT_TRUE(Json::parse(catalogue.list_json(demo_))["recordings"].empty());
+}
+
+TEST_F(RecordingCatalogueTest, totals_count_every_recording_also_one_that_a_crash_interrupted) {
+  put_manifest("rec_1", "2026-01-01T10:00:00.000Z", 1500, "complete");
+  put_manifest("rec_3", "2026-01-03T10:00:00.000Z", 250, "recording");
+  put_manifest("rec_2", "2026-01-02T10:00:00.000Z", 1000, "failed");
+  put("demo/rec_4/manifest.json", "{ broken");
+  put("demo/rec_5/video.webm", "no manifest yet");
+  const RecordingCatalogue catalogue(root_);
+  const auto restored = catalogue.restore(demo_);
+  EXPECT_EQ(restored.total_ms, 2750);
+  EXPECT_EQ(restored.last_recording_id, "rec_3");
+  const Json list = Json::parse(catalogue.list_json(demo_));
+  ASSERT_EQ(list["recordings"].size(), 3u);
+  EXPECT_EQ(list["recordings"][0]["id"], "rec_3");
+  EXPECT_EQ(list["recordings"][2]["id"], "rec_1");
+}
+
+TEST_F(RecordingCatalogueTest, the_revision_goes_on_from_what_was_stored) {
+  fs::create_directories(root_ + "/demo");
+  ASSERT_TRUE(store_revision_ceiling(root_ + "/demo", 1234));
+  EXPECT_EQ(RecordingCatalogue(root_).restore(demo_).revision, 1234u);
+  put("demo/services.json", "{\"revision\":-4}");
+  EXPECT_EQ(RecordingCatalogue(root_).restore(demo_).revision, 0u);
+}
+
+TEST_F(RecordingCatalogueTest, only_plain_files_of_the_session_have_a_path) {
+  put("demo/rec_1/track.webm", "x");
+  put("secret.txt", "x");
+  fs::create_symlink(root_ + "/secret.txt", root_ + "/demo/rec_1/link.webm");
+  const RecordingCatalogue catalogue(root_);
+  EXPECT_TRUE(catalogue.file_path(demo_, "rec_1", "track.webm"));
+  for (const auto& [recording, file] : std::vector<std::pair<std::string, std::string>>{
+           {"rec_1", "none.webm"}, {"rec_1", "link.webm"}, {"rec_1", "../../secret.txt"}, {"..", "secret.txt"}, {"rec_1", ""},
+           {".", "rec_1"}, {"rec_1", ".."}})
+    EXPECT_FALSE(catalogue.file_path(demo_, recording, file)) << recording << " " << file;
+}
+
+}  // namespace
+}  // namespace amphi::server
