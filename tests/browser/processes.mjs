@@ -1,6 +1,6 @@
 // The processes that a browser test needs beside the browser: the real server, and a native participant on the SDK.
 import { spawn, execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -64,6 +64,8 @@ export class Server {
 
   async stop() {
     await stop(this.child, 'SIGTERM');
+    const evidence = process.env.AMPHI_EVIDENCE;
+    if (evidence !== undefined) cpSync(this.folder, join(evidence, 'server'), { recursive: true });
     rmSync(this.folder, { recursive: true, force: true });
   }
 }

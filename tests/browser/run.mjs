@@ -1,6 +1,6 @@
 // A real browser on the session page, against the real server and the native SDK. Run: node tests/browser/run.mjs
 //   AMPHI_SERVER   the server's binary          AMPHI_SAMPLES   the folder of the SDK's test peer
-//   AMPHI_WEB      the built page               AMPHI_EVIDENCE  where to put screenshots (none: nowhere)
+//   AMPHI_WEB      the built page               AMPHI_EVIDENCE  where to leave screenshots and recordings
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { SessionPage, interpose, launch } from './chromium.mjs';
