@@ -24,17 +24,17 @@ std::string encoder(const VideoEncodingComponent& encoding) {
   const std::string bits = std::to_string(encoding.bitrate);
   const std::string gap = std::to_string(kKeyframeEvery);
   if (encoding.codec == VideoCodec::vp8)
-    return "vp8enc name=enc deadline=1 cpu-used=8 threads=2 lag-in-frames=0 end-usage=cbr min-quantizer=4 max-quantizer=56 "
+    return "vp8enc name=enc qos=true deadline=1 cpu-used=8 threads=2 lag-in-frames=0 end-usage=cbr min-quantizer=4 max-quantizer=56 "
            "undershoot=95 buffer-size=600 buffer-initial-size=400 buffer-optimal-size=500 error-resilient=default "
            "min-force-key-unit-interval=200000000 keyframe-max-dist=" + gap + " target-bitrate=" + bits +
            " ! rtpvp8pay name=pay pt=96 picture-id-mode=15-bit mtu=" + kMtu;
   const std::string payloader =
       " ! h264parse ! rtph264pay name=pay pt=96 aggregate-mode=zero-latency config-interval=-1 mtu=" + std::string(kMtu);
   if (has_element("x264enc"))
-    return "x264enc name=enc tune=zerolatency speed-preset=superfast bframes=0 byte-stream=true min-force-key-unit-interval=200000000 "
+    return "x264enc name=enc qos=true tune=zerolatency speed-preset=superfast bframes=0 byte-stream=true min-force-key-unit-interval=200000000 "
            "key-int-max=" + gap + " bitrate=" + std::to_string(encoding.bitrate / 1000) +
            " ! video/x-h264,profile=constrained-baseline" + payloader;
-  return "openh264enc name=enc rate-control=bitrate complexity=low gop-size=" + gap + " bitrate=" + bits +
+  return "openh264enc name=enc qos=true rate-control=bitrate complexity=low gop-size=" + gap + " bitrate=" + bits +
          " ! video/x-h264,profile=constrained-baseline" + payloader;
 }
 
@@ -57,11 +57,11 @@ std::string quoted(const std::string& text) {
   return out + '"';
 }
 
-// A live source must never be held up by a slow encoder: the oldest picture goes. A file waits.
+// A live source must never be held up by a slow encoder: the oldest picture goes. A file waits, and leaves out what would be late (qos).
 constexpr const char* kLiveQueue = "queue max-size-buffers=3 max-size-bytes=0 max-size-time=0 leaky=downstream ! ";
 constexpr const char* kQueue = "queue max-size-buffers=8 max-size-bytes=0 max-size-time=0 ! ";
 constexpr const char* kLiveSink = " ! appsink name=packets sync=false async=false buffer-list=true enable-last-sample=false";
-constexpr const char* kFileSink = " ! appsink name=packets sync=true buffer-list=true enable-last-sample=false";
+constexpr const char* kFileSink = " ! appsink name=packets sync=true qos=true buffer-list=true enable-last-sample=false";
 
 }  // namespace
 
@@ -69,13 +69,13 @@ VideoPlan plan_video(const OutgoingVideoComponents& components) {
   const VideoEncodingComponent& e = components.encoding;
   const std::string size = "video/x-raw,format=I420,width=" + std::to_string(e.width) + ",height=" + std::to_string(e.height) +
                            ",framerate=" + std::to_string(e.framesPerSecond) + "/1";
-  const std::string scaled = "videoconvert ! videoscale ! videorate ! " + size + ",pixel-aspect-ratio=1/1 ! identity name=scaled ! ";
+  const std::string scaled = "videoconvert ! videoscale ! videorate ! " + size + ",pixel-aspect-ratio=1/1 ! ";
   VideoPlan plan;
   std::visit(Overloaded{
                  [&](const VideoInputComponentTestPattern& c) {
                    plan.description = std::string("videotestsrc name=source is-live=true motion=wavy pattern=") +
-                                      pattern_name(c.pattern) + " ! " + size + " ! identity name=scaled ! " + kQueue + encoder(e) +
-                                      kLiveSink;
+                                      pattern_name(c.pattern) + " ! " + size + " ! " + kLiveQueue + "identity name=scaled ! " +
+                                      encoder(e) + kLiveSink;
                  },
                  [&](const VideoInputComponentFile& c) {
                    plan.file = c.path;

@@ -9,7 +9,7 @@
 namespace amphi::sdk {
 
 struct VideoPlan {
-  std::string description;   // elements `source` (file, device, appsrc), `scaled`, `enc`, `pay` and the appsink `packets`
+  std::string description;   // elements `source` (file, device, appsrc), `scaled` (test pattern: what is encoded), `enc`, `pay` and the appsink `packets`
   std::string file;
   bool loop = false;
 };

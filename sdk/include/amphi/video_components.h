@@ -33,7 +33,7 @@ struct VideoFrame {
 struct VideoInputComponentTestPattern {
   enum class Pattern { smpte, ball, snow, black };
   Pattern pattern = Pattern::ball;
-  bool frameNumber = false;  ///< draw the frame counter, from 0, as a code that `amphi/frame_barcode.h` reads back
+  bool frameNumber = false;  ///< number the pictures that are encoded, from 0, by a code that `amphi/frame_barcode.h` reads back
 };
 
 /// The pictures of a file, in real time. The feed stops at the end of the file unless it loops.
