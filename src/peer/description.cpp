@@ -168,7 +168,7 @@ std::string write_offer(const LocalTransport& local, const std::vector<Negotiate
       media.track_id = line.track_id;
       media.cname = local.cname;
       if (line.ssrc) media.ssrcs.push_back(*line.ssrc);
-      if (line.rtx_ssrc) {
+      if (line.rtx_ssrc && line.kind == rtp::Kind::video) {  // browsers refuse an offer that names one for audio
         media.ssrcs.push_back(*line.rtx_ssrc);
         media.ssrc_groups.push_back({"FID", {*line.ssrc, *line.rtx_ssrc}});
       }

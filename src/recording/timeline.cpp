@@ -70,8 +70,10 @@ std::optional<Duration> FeedTimeline::by_reports(rtp::Timestamp timestamp) {
 Duration FeedTimeline::slewed(Duration expected, Duration wanted, Duration step) const {
   const Duration error = wanted - expected;
   if (error > kJump || error < -kJump) return wanted;
-  // Two per cent is not heard; a large error is mended faster, for it is a start or a fault.
-  const Duration most = error > 40ms || error < -40ms ? step / 10 : step / 50;
+  // Two per cent is not heard; a large error is mended faster, for it is a start or a fault (a sender that was far behind
+  // when the recording began, and works its backlog off).
+  const Duration size = error < 0ns ? -error : error;
+  const Duration most = size > 200ms ? step / 2 : size > 40ms ? step / 10 : step / 50;
   return expected + std::clamp(error, -most, most);
 }
 
@@ -103,8 +105,7 @@ Duration FeedTimeline::place(rtp::WireTimestamp wire, Time arrival) {
   Duration wanted = earliest_.value() + length(timestamp);
   if (const auto reported = by_reports(timestamp)) {
     const Duration error = *reported - arrived;
-    const Duration most = anew ? kJump : kMostReportError;
-    if (error < -most || error > kJump) {
+    if (error < -kMostReportError || error > kJump) {
       drops_.add(Drop::implausible_report);
       report_.reset();
     } else {
@@ -126,9 +127,10 @@ void FeedTimeline::handle_sender_report(rtp::NtpTime ntp, rtp::WireTimestamp tim
   Report report{ntp_duration(ntp), timestamp, std::nullopt, 0};
   if (!earliest_.empty()) {
     report.timestamp = rtp::extend(timestamp, last_timestamp_);
-    // Taken as sent when it arrived, it must put the newest frame near that frame's arrival.
+    // Taken as sent when it arrived, it must put the newest frame near that frame's arrival; earlier where the sender's
+    // encoder is behind, later never.
     const Duration error = now + length(last_timestamp_ - *report.timestamp) - last_arrival_;
-    if (error < -kJump || error > kJump) return drops_.add(Drop::implausible_report);
+    if (error < -kMostReportError || error > kJump) return drops_.add(Drop::implausible_report);
   }
   clock_.add_report(report.ntp, now);
   report.epoch = clock_.epoch();
