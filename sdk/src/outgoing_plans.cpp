@@ -57,8 +57,9 @@ std::string quoted(const std::string& text) {
   return out + '"';
 }
 
-// A live source must never be held up by a slow encoder: the oldest picture goes. A file waits, and leaves out what would be late (qos).
-constexpr const char* kLiveQueue = "queue max-size-buffers=3 max-size-bytes=0 max-size-time=0 leaky=downstream ! ";
+// A live source must never be held up by a slow encoder: past 400 ms the oldest picture goes. A file waits, and leaves out what would be
+// late (qos).
+constexpr const char* kLiveQueue = "queue max-size-buffers=0 max-size-bytes=0 max-size-time=400000000 leaky=downstream ! ";
 constexpr const char* kQueue = "queue max-size-buffers=8 max-size-bytes=0 max-size-time=0 ! ";
 constexpr const char* kLiveSink = " ! appsink name=packets sync=false async=false buffer-list=true enable-last-sample=false";
 constexpr const char* kFileSink = " ! appsink name=packets sync=true qos=true buffer-list=true enable-last-sample=false";
