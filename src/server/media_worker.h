@@ -90,7 +90,7 @@ auto MediaWorker::call(Task task) -> boost::asio::awaitable<std::invoke_result_t
     auto resume = std::make_shared<decltype(handler)>(std::move(handler));
     post([this, resume = std::move(resume), work = std::move(work)](MediaWorker& worker, Time now) mutable {
       auto value = std::make_shared<Value>(work(worker, now));
-      boost::asio::post(control_, [resume = std::move(resume), value] { std::move (*resume)(std::move(*value)); });
+      boost::asio::post(control_, [resume = std::move(resume), value = std::move(value)] { std::move (*resume)(std::move(*value)); });
     });
   };
   return boost::asio::async_initiate<const boost::asio::use_awaitable_t<>, void(Value)>(
