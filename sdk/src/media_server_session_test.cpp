@@ -116,6 +116,8 @@ TEST(Session, disconnecting_while_connecting_is_graceful_and_told_once) {
 TEST(Session, destruction_is_quick_in_every_order_and_from_any_thread) {
   SilentServer server;
   const std::string unreachable = refusing_url();
+  // GStreamer looks through its plug-ins once per process (and once per machine, for seconds).
+  MediaServerSession::create({unreachable, "", "test", ""})->setIncomingAudioFeed(AudioOutputComponentNull{});
   for (int order = 0; order < 12; ++order) {
     auto session = MediaServerSession::create({order % 2 == 0 ? server.url() : unreachable, "", "test", ""});
     auto video = session->addOutgoingVideoFeed("pattern", {VideoInputComponentTestPattern{}, {}});

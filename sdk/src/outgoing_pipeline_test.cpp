@@ -156,7 +156,9 @@ TEST(Pipelines, the_number_drawn_into_a_picture_is_read_back_after_coding_packet
     thread->post([&] { incoming.stop(); });
     thread->finish();
     dispatcher->stop();
-    for (std::size_t i = 1; i < numbers.size(); ++i) EXPECT_EQ(numbers[i], numbers[i - 1] + 1) << i;
+    // A machine that is too slow leaves pictures out; it never repeats, reorders or misreads one.
+    for (std::size_t i = 1; i < numbers.size(); ++i) EXPECT_GT(numbers[i], numbers[i - 1]) << i;
+    EXPECT_LT(numbers.back(), 10'000u);
   }
 }
 

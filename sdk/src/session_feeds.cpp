@@ -190,7 +190,9 @@ std::shared_ptr<FeedCore> SessionCore::set_incoming_audio(AudioOutputComponent o
     }
     incoming_audio_feed_ = feed;
     incoming_audio_ = pipeline;
-    pipelines_->post([pipeline, base = runtime::now()] { pipeline->start(base); });
+    pipelines_->post([feed, pipeline, base = runtime::now()] {
+      if (!feed->ended()) pipeline->start(base);
+    });
     std::vector<std::string> present;
     {
       std::lock_guard lock(mutex_);
@@ -270,7 +272,9 @@ void SessionCore::on_feed_removed(const std::string& feed_id) {
 void SessionCore::on_codec_known(const std::string& feed_id, rtp::CodecName codec) {
   if (const auto video = incoming_video_.find(feed_id); video != incoming_video_.end()) {
     if (codec == rtp::CodecName::opus) return video->second.feed->end(Errc::malformed);
-    pipelines_->post([pipeline = video->second.pipeline, codec, base = base_] { pipeline->start(codec, base); });
+    pipelines_->post([feed = video->second.feed, pipeline = video->second.pipeline, codec, base = base_] {
+      if (!feed->ended()) pipeline->start(codec, base);
+    });
   } else if (const auto audio = audio_inlets_.find(feed_id); audio != audio_inlets_.end() && incoming_audio_) {
     pipelines_->post([mix = incoming_audio_, feed_id, inlet = audio->second] { mix->add_feed(feed_id, inlet); });
   }
