@@ -8,6 +8,9 @@
 namespace amphi::fuzz {
 namespace {
 
+/// While one context lives, libsrtp's cipher library stays loaded: otherwise every input would load it anew.
+const auto kKeepLoaded = srtp::make_context(srtp::Profile::aead_aes_128_gcm, Bytes(28), Bytes(28));
+
 const Address kServer = Address::v4(10, 0, 0, 1, 443);
 const Address kClient = Address::v4(10, 0, 0, 2, 5000);
 const Address kElsewhere = Address::v4(10, 0, 0, 3, 6000);
