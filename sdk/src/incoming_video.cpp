@@ -25,7 +25,7 @@ void deliver(const std::function<void(const VideoFrame&)>& handler, const OwnedP
 }
 
 std::string decoder(rtp::CodecName codec) {
-  if (codec == rtp::CodecName::vp8) return "vp8dec name=dec max-errors=100";
+  if (codec == rtp::CodecName::vp8) return "vp8dec name=dec threads=1 max-errors=100";
   // Frame threads would each add a picture of delay.
   if (has_element("avdec_h264")) return "h264parse ! avdec_h264 name=dec max-threads=1 max-errors=100 output-corrupt=false";
   return "h264parse ! openh264dec name=dec max-errors=100";
