@@ -63,6 +63,7 @@ Line Peer::add_line(SendLine line) {
   LineState state;
   state.send = std::make_unique<SendStream>(impl_->random);
   state.negotiated.mid = line.mid.empty() ? std::to_string(impl_->lines.size()) : std::move(line.mid);
+  state.codec = line.codec;
   state.negotiated.kind = line.codec.kind();
   state.negotiated.format = offered_format(line.codec);
   state.negotiated.stream_id = std::move(line.stream_id);
@@ -90,7 +91,7 @@ std::string Peer::create_offer(Time) {
   for (const auto& state : impl_->lines) {
     offer.push_back(state.negotiated);
     offer.back().active = state.open;
-    offer.back().format = offered_format(state.negotiated.format->codec);
+    offer.back().format = offered_format(state.codec);
   }
   impl_->offered = offer;
   return write_offer(impl_->local_transport(), offer, impl_->config.end == End::client);
@@ -212,7 +213,7 @@ void Peer::handle_timeout(Time now) {
 }
 
 Time Peer::next_timeout() const noexcept {
-  if (!impl_->outputs.empty()) return Time::min();
+  if (!impl_->outputs.empty()) return Time{};
   if (impl_->ended) return Time::max();
   return std::min({impl_->ice.next_timeout(), impl_->dtls.next_timeout(), impl_->feedback_deadline()});
 }

@@ -18,6 +18,7 @@ namespace amphi::peer {
 
 struct LineState {
   NegotiatedLine negotiated;
+  rtp::Codec codec;                        // sender: what is offered, whatever was answered before
   bool open = true;                        // false: closed by the sender, stays inactive for good
   std::unique_ptr<SendStream> send;        // sender's end
   std::unique_ptr<ReceiveStream> receive;  // receiver's end

@@ -148,7 +148,8 @@ class Loop final : public MediaLoop {
     timespec timeout{};
     const timespec* limit = nullptr;
     if (deadline != Time::max()) {
-      const Duration left = std::max(deadline - now(), Duration::zero());
+      const Time at = now();
+      const Duration left = deadline > at ? deadline - at : Duration::zero();  // Time::min() - now would overflow
       timeout.tv_sec = std::chrono::duration_cast<seconds>(left).count();
       timeout.tv_nsec = (left % seconds(1)).count();
       limit = &timeout;

@@ -220,7 +220,7 @@ std::optional<Event> Session::poll_event() {
 }
 
 Time Session::next_timeout() const noexcept {
-  Time next = impl_->closing.empty() ? Time::max() : Time::min();
+  Time next = impl_->closing.empty() ? Time::max() : Time{};
   for (const auto& [peer, owner] : impl_->owners) next = std::min(next, peer->next_timeout());
   return next;
 }

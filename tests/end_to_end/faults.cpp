@@ -18,8 +18,8 @@ namespace asio = boost::asio;
 using asio::ip::tcp;
 
 UdpLoss::UdpLoss(int percent) {
-  const std::string rules = "table inet amphi_test { chain input { type filter hook input priority 0; meta l4proto udp numgen random mod 100 < " +
-                            std::to_string(percent) + " drop; }; }";
+  const std::string some = percent >= 100 ? "" : "numgen random mod 100 < " + std::to_string(percent);
+  const std::string rules = "table inet amphi_test { chain input { type filter hook input priority 0; meta l4proto udp " + some + " drop; }; }";
   const auto result = run_command({"nft", rules});
   if (result.status != 0) throw std::runtime_error("nft: " + result.out);
 }

@@ -38,6 +38,10 @@ TEST(NobodyGetsIn, without_a_valid_token_for_this_session) {
   ASSERT_TRUE(witness.probe.connect());
   const std::string good = server.token("theatre", "surgeon");
   const std::size_t dot = good.rfind('.');
+  // The shortest life that the tool gives; past its end by the time it is used (RFC 7519 4.1.4 counts whole seconds).
+  const std::string expired = server.token("theatre", "surgeon", "publish,subscribe,record", 1);
+  const auto until = std::chrono::steady_clock::now() + 2500ms;
+  witness.probe.wait([&] { return std::chrono::steady_clock::now() > until; });
   std::string falsified = good;
   falsified[dot + 5] = falsified[dot + 5] == 'A' ? 'B' : 'A';
   const std::string body = good.substr(good.find('.'), dot - good.find('.'));
@@ -47,7 +51,7 @@ TEST(NobodyGetsIn, without_a_valid_token_for_this_session) {
   };
   const Row rows[] = {
       {"no token", ""},
-      {"expired", server.token("theatre", "surgeon", "publish,subscribe,record", -10)},
+      {"expired", expired},
       {"another session's", server.token("other", "surgeon")},
       {"falsified signature", falsified},
       {"no signature", good.substr(0, dot + 1)},
@@ -69,7 +73,8 @@ TEST(NobodyGetsIn, without_a_valid_token_for_this_session) {
     services.send({{"type", "hello"}, {"version", 1}, {"token", row.token}, {"participantId", witness.probe->participantId()}});
     EXPECT_TRUE(services.receive_type("error"));
     EXPECT_TRUE(services.closed());
-    EXPECT_EQ(http(server.port(), "GET", "/v1/sessions/theatre/recordings", row.token.size() < 4000 ? row.token : "x").status, 401);
+    const int status = http(server.port(), "GET", "/v1/sessions/theatre/recordings", row.token.size() < 4000 ? row.token : "x").status;
+    EXPECT_TRUE(status == 401 || status == 403) << status;
   }
   witness.expect_no_trace();
 }
@@ -213,7 +218,7 @@ TEST(NobodyGetsIn, a_client_whose_fingerprint_is_false_is_thrown_out) {
   ASSERT_TRUE(answer);
   liar.answer(answer->at("sdp"));
   const auto error = signalling.receive_type("error");
-  ASSERT_TRUE(error);
+  ASSERT_TRUE(error) << server.log();
   EXPECT_EQ(error->at("code"), "fingerprint_mismatch");
   EXPECT_TRUE(error->at("fatal"));
   EXPECT_TRUE(signalling.closed());
@@ -257,7 +262,7 @@ TEST(NobodyGetsIn, over_http_to_files_or_folders_that_are_not_theirs) {
   const std::string token = server.token("theatre", "surgeon");
   EXPECT_EQ(http(server.port(), "GET", "/healthz").status, 200);
   EXPECT_EQ(http(server.port(), "GET", "/v1/sessions/theatre/recordings", token).status, 200);
-  EXPECT_EQ(http(server.port(), "GET", "/v1/sessions/other/recordings", token).status, 401);
+  EXPECT_EQ(http(server.port(), "GET", "/v1/sessions/other/recordings", token).status, 403);
   for (const char* path : {"/v1/sessions/theatre/recordings/../../../../etc/passwd", "/v1/sessions/theatre/recordings/..%2f..%2fetc/passwd",
                            "/v1/sessions/theatre/recordings/rec_x/%2e%2e/manifest.json", "/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd"}) {
     const auto answer = http(server.port(), "GET", path, token);
