@@ -6,7 +6,9 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <set>
+#include <sstream>
 #include <thread>
 
 #include "raw_client.h"
@@ -106,21 +108,36 @@ void expect_decoded(const ServerProcess& server, Participant& from, Participant&
   EXPECT_EQ(at.webrtc.error(), "");
 }
 
-void record(const ServerProcess& server, Participant& publisher, Participant& subscriber, std::string& recording) {
+void record(const ServerProcess& server, Participant& publisher, Participant& subscriber, std::filesystem::path& recording) {
   RawClient services(server.port(), "/v1/sessions/theatre/services");
   services.send({{"type", "hello"}, {"version", 1}, {"token", publisher.token}, {"participantId", publisher.id}});
   ASSERT_TRUE(services.receive_type("welcome"));
   std::vector<RawClient*> all{&services, &publisher.signalling, &subscriber.signalling};
   for (const bool on : {true, false}) {
     services.send({{"type", "recording.request"}, {"requestId", on ? "start" : "stop"}, {"on", on}});
-    const auto response = services.receive_type("recording.response");
-    ASSERT_TRUE(response);
-    ASSERT_TRUE(response->at("ok")) << *response;
+    for (std::optional<json> message; !message || message->at("type") != "recording.response";) {
+      message = services.receive();
+      ASSERT_TRUE(message);
+      if (message->at("type") == "recording.state" && message->at("on")) recording = server.recordings() / "theatre" / message->at("recordingId").get<std::string>();
+      if (message->at("type") == "recording.response") {
+        ASSERT_TRUE(message->at("ok")) << *message;
+      }
+    }
     if (on) wait(all, 4s, [] { return false; });
   }
-  const auto answer = end_to_end::http(server.port(), "GET", "/v1/sessions/theatre/recordings", publisher.token);
-  ASSERT_EQ(answer.status, 200);
-  for (const auto& folder : std::filesystem::directory_iterator(server.recordings() / "theatre")) recording = folder.path();
+  EXPECT_EQ(end_to_end::http(server.port(), "GET", "/v1/sessions/theatre/recordings", publisher.token).status, 200);
+}
+
+/// Frames that lie less than 10 ms after the one before: the sender's timestamps are 33 ms apart.
+int crowded_frames(const std::string& file) {
+  std::istringstream times(end_to_end::run_command({"ffprobe", "-v", "error", "-show_entries", "packet=pts_time", "-of", "csv=p=0", file}).out);
+  int crowded = 0;
+  double last = -1, at = 0;
+  for (std::string line; std::getline(times, line); last = at) {
+    at = std::atof(line.c_str());
+    crowded += last >= 0 && at - last < 0.010;
+  }
+  return crowded;
 }
 
 void expect_clean_files(const std::filesystem::path& folder, const std::string& codec) {
@@ -131,9 +148,13 @@ void expect_clean_files(const std::filesystem::path& folder, const std::string& 
   for (const auto& track : manifest.at("tracks")) {
     const std::string file = folder / track.at("path").get<std::string>();
     SCOPED_TRACE(track.dump(2));
-    const auto decoded = end_to_end::run_command({"ffmpeg", "-v", "warning", "-xerror", "-i", file, "-f", "null", "-"});
+    // In the file's own time base: at 1/30 s FFmpeg complains of frames that a slewed clock puts a little closer together.
+    const auto decoded = end_to_end::run_command({"ffmpeg", "-v", "warning", "-xerror", "-i", file, "-enc_time_base", "-1", "-f", "null", "-"});
     EXPECT_EQ(decoded.status, 0);
     EXPECT_EQ(decoded.out, "") << "FFmpeg complains";
+    if (track.at("kind") == "video") {
+      EXPECT_LE(crowded_frames(file), 2) << "frames of 30 a second keep their distance";
+    }
     const auto counted = end_to_end::run_command({"ffprobe", "-v", "error", "-count_frames", "-show_entries", "stream=codec_name,nb_read_frames", "-of", "csv=p=0", file});
     const auto comma = counted.out.find(',');
     codecs.insert(counted.out.substr(0, comma));
@@ -151,9 +172,9 @@ void publish_subscribe_record(const Codec& codec, const std::string& ffmpeg_name
   ASSERT_NO_FATAL_FAILURE(publisher.publish());
   while (subscriber.feeds < 2) ASSERT_NO_FATAL_FAILURE(subscriber.subscribe()) << server.log();
   expect_decoded(server, publisher, subscriber);
-  std::string recording;
+  std::filesystem::path recording;
   ASSERT_NO_FATAL_FAILURE(record(server, publisher, subscriber, recording)) << server.log();
-  expect_clean_files(recording, ffmpeg_name);
+  ASSERT_NO_FATAL_FAILURE(expect_clean_files(recording, ffmpeg_name)) << server.log();
   EXPECT_EQ(server.stop(), 0) << server.log();
 }
 
