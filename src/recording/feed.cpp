@@ -20,7 +20,7 @@ Feed::Feed(FeedInfo info, Time start, Time now, ParticipantClock& clock, std::de
       out_(out),
       files_(files),
       assembler_(info.codec.name, record_.drops),
-      timeline_(info.codec.clock_rate, start, clock, record_.drops),
+      timeline_(info.codec.clock_rate, start, offset_, clock, record_.drops),
       written_until_(offset_),
       keyframe_wanted_at_(now - kKeyframeThrottle),
       keyframe_at_(now) {

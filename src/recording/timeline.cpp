@@ -69,7 +69,8 @@ std::optional<Duration> FeedTimeline::by_reports(rtp::Timestamp timestamp) {
 
 Duration FeedTimeline::slewed(Duration expected, Duration wanted, Duration step) const {
   const Duration error = wanted - expected;
-  if (error > kJump || error < -kJump) return wanted;
+  // Forward a line may step. Backward it never does: what is written stands, and the frames behind it would collapse.
+  if (error > kJump) return wanted;
   // Two per cent is not heard; a large error is mended faster, for it is a start or a fault (a sender that was far behind
   // when the recording began, and works its backlog off).
   const Duration size = error < 0ns ? -error : error;
@@ -115,6 +116,7 @@ Duration FeedTimeline::place(rtp::WireTimestamp wire, Time arrival) {
     wanted = expected;  // its clock was set: hold the line until this feed reports by the new one
   }
   Duration place = anew ? wanted : slewed(expected, wanted, advance);
+  if (!placed_any_) place = std::max(place, floor_);
   if (placed_any_) place = std::max(place, last_ + kLeastStep);
   last_ = place;
   last_timestamp_ = timestamp;

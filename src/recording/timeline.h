@@ -2,8 +2,8 @@
 //
 // Until its sender has reported, a feed's line is that of its earliest arrivals. From then on it is its sender's NTP
 // clock (RFC 3550 6.4.1), which all feeds of a participant share, and which the earliest arrivals of reports tie to
-// ours. So a clock's drift is followed, delay and jitter are not. Corrections are slewed; only beyond kJump does a line
-// step. Durations are nanoseconds on whichever line. Thread: the recorder's.
+// ours. So a clock's drift is followed, delay and jitter are not. Corrections are slewed; only forward, and
+// beyond kJump, does a line step. Durations are nanoseconds on whichever line. Thread: the recorder's.
 #pragma once
 
 #include <cstdint>
@@ -52,8 +52,9 @@ Duration ntp_duration(rtp::NtpTime ntp);
 
 class FeedTimeline {
  public:
-  FeedTimeline(std::uint32_t clock_rate, Time start, ParticipantClock& clock, Drops& drops)
-      : clock_rate_(clock_rate == 0 ? 1 : clock_rate), start_(start), clock_(clock), drops_(drops) {}
+  /// `floor`: where the feed's file begins; nothing lies before it, though it may have been taken before.
+  FeedTimeline(std::uint32_t clock_rate, Time start, Duration floor, ParticipantClock& clock, Drops& drops)
+      : clock_rate_(clock_rate == 0 ? 1 : clock_rate), start_(start), floor_(floor), clock_(clock), drops_(drops) {}
 
   /// A packet arrived. Before the first frame is placed this tells where arrivals lie.
   void observe(rtp::WireTimestamp timestamp, Time arrival);
@@ -78,6 +79,7 @@ class FeedTimeline {
 
   std::uint32_t clock_rate_;
   Time start_;
+  Duration floor_;
   ParticipantClock& clock_;
   Drops& drops_;
 

@@ -51,7 +51,7 @@ struct Call {
   Duration jitter = 30ms;
 
   Track track(Sender sender, Duration interval) {
-    return {sender, interval, 5s, FeedTimeline(sender.rate, kStart, clock, drops), {}};
+    return {sender, interval, 5s, FeedTimeline(sender.rate, kStart, Duration{0}, clock, drops), {}};
   }
   Duration delay() {
     return 20ms + Duration(static_cast<std::int64_t>(random.unit() * static_cast<double>(jitter.count())));
@@ -72,6 +72,36 @@ double ms(Duration d) {
 }
 
 }  // namespace
+
+TEST(Timeline, a_sender_that_works_off_a_backlog_is_drawn_back_without_frames_collapsing) {
+  struct Row {
+    const char* what;
+    Duration behind;
+    Duration reported_at;
+  };
+  for (const Row& row : {Row{"two seconds behind, told at the first frame", 2s, 0s}, Row{"two seconds behind, told later", 2s, 1s},
+                         Row{"seven hundred milliseconds behind", 700ms, 500ms}}) {
+    SCOPED_TRACE(row.what);
+    Call call;
+    Track track = call.track({}, 33ms);
+    Duration last{-1};
+    for (int i = 0; i < 600; ++i) {
+      const Duration captured = 33ms * i - row.behind;  // the first were captured before the recording began
+      const Duration lag = std::max(row.behind - 10ms * i, Duration{0});
+      const Time arrival = std::max(kStart + captured + lag + 20ms, kStart);
+      if (33ms * i >= row.reported_at && i % 30 == 0)
+        track.line.handle_sender_report(track.sender.ntp(100s + captured + lag), track.sender.rtp(100s + captured + lag), arrival);
+      track.line.observe(track.sender.rtp(100s + captured), arrival);
+      const Duration at = track.line.place(track.sender.rtp(100s + captured), arrival);
+      EXPECT_GE(at, 0s);
+      if (i > 0) {
+        EXPECT_GE(at - last, 16ms) << "frame " << i;
+      }
+      last = at;
+    }
+    EXPECT_NEAR(static_cast<double>(to_ms(last)), static_cast<double>(to_ms(33ms * 599 - row.behind + 20ms)), 40);
+  }
+}
 
 TEST(Timeline, audio_and_video_of_one_participant_stay_within_20_ms_for_eight_hours_at_200_ppm) {
   for (const double skew : {-200.0, 0.0, 200.0}) {
