@@ -1,6 +1,7 @@
 #include "publishing.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "error_map.h"
 #include "runtime/clock.h"
@@ -118,8 +119,16 @@ void Publishing::send(const FeedCore* feed, const OutgoingPackets& packets, Send
     line->last_seq = seq;
     line->last_timestamp = packet->header.timestamp;
     line->last_captured = packets.captured;
-    line->history.insert(seq, packet->header, packet->payload, now);
-    if (peer_.send_rtp(line->number, seq, packet->header, packet->payload, out, now)) line->stream->feed->set_running();
+    // Without a path the numbers stand still but for one, which shows that something is missing: a longer jump than half of their 16 bits
+    // would part the two ends' SRTP packet indices for good (RFC 3711 3.3.1).
+    const rtp::Seq sent_as = seq - line->withheld;
+    if (peer_.send_rtp(line->number, sent_as, packet->header, packet->payload, out, now)) {
+      line->history.insert(sent_as, packet->header, packet->payload, now);
+      line->gap = false;
+      line->stream->feed->set_running();
+    } else if (std::exchange(line->gap, true)) {
+      ++line->withheld;
+    }
   }
   ++line->frames;
   if (line->next_report == Time::max()) {  // the first at once: without it there is no lip sync
@@ -161,15 +170,17 @@ void Publishing::share_bandwidth(std::uint64_t bits_per_second) {
 
 void Publishing::handle(const peer::Event& event, SendBatch& out, Time now) {
   if (std::holds_alternative<peer::Connected>(event)) {
-    restart_at_ = Time::max();
+    restarts_.connected();
+    was_connected_ = true;
     start_streams();
   } else if (std::holds_alternative<peer::Disconnected>(event)) {
-    restart_at_ = std::min(restart_at_, now + kRestartAfter);
+    restarts_.silent(now);
   } else if (const auto* failed = std::get_if<peer::Failed>(&event)) {
-    failed_ = true;
-    restart_at_ = Time::max();
-    if (failed->error.code == ErrorCode::fingerprint_mismatch) events_.falsified(failed->error);
-    for (auto& line : lines_) line->stream->feed->end(errc_of(failed->error.code));
+    if (may_revive(failed->error, peer_, was_connected_)) {
+      restarts_.consent_lost(now);
+    } else {
+      fail(failed->error);
+    }
   } else if (const auto* keyframe = std::get_if<peer::KeyframeRequested>(&event)) {
     if (const Line* line = find(keyframe->line)) line->stream->pipeline->request_keyframe();
   } else if (const auto* asked = std::get_if<peer::PacketsRequested>(&event)) {
@@ -177,6 +188,13 @@ void Publishing::handle(const peer::Event& event, SendBatch& out, Time now) {
   } else if (const auto* estimate = std::get_if<peer::BandwidthEstimated>(&event)) {
     share_bandwidth(estimate->bits_per_second);
   }
+}
+
+void Publishing::fail(const Error& error) {
+  failed_ = true;
+  restarts_.stop();
+  if (error.code == ErrorCode::fingerprint_mismatch) events_.falsified(error);
+  for (auto& line : lines_) line->stream->feed->end(errc_of(error.code));
 }
 
 bool Publishing::owns(const Address& local) const { return std::find(local_.begin(), local_.end(), local) != local_.end(); }
@@ -189,13 +207,10 @@ void Publishing::handle_timeout(Time now) {
       report(*line, now);
       line->next_report = now + 1s;
     }
-  if (now >= restart_at_) {
-    restart_at_ = now + kRestartAgain;
-    if (!outstanding_) {
-      peer_.restart_ice(now);
-      wanted_ = true;
-      offer_if_needed(now);
-    }
+  if (restarts_.take_due(now) && !outstanding_) {
+    peer_.restart_ice(now);
+    wanted_ = true;
+    offer_if_needed(now);
   }
   if (now >= statistics_at_) update_statistics(now);
 }
@@ -213,7 +228,7 @@ void Publishing::update_statistics(Time now) {
 }
 
 Time Publishing::next_timeout() const noexcept {
-  Time next = std::min({peer_.next_timeout(), restart_at_, statistics_at_});
+  Time next = std::min({peer_.next_timeout(), restarts_.next_timeout(), statistics_at_});
   for (const auto& line : lines_) next = std::min(next, line->next_report);
   return next;
 }
@@ -230,7 +245,8 @@ void Publishing::drain(SendBatch& out, Time now) {
 
 void Publishing::close(SendBatch& out, Time now) {
   failed_ = true;  // nothing begins any more
-  restart_at_ = statistics_at_ = Time::max();
+  restarts_.stop();
+  statistics_at_ = Time::max();
   lines_.clear();
   peer_.close(now);
   drain(out, now);

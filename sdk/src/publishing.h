@@ -10,6 +10,7 @@
 
 #include "amphi/video_components.h"
 #include "feed_core.h"
+#include "ice_restarts.h"
 #include "outgoing_pipeline.h"
 #include "peer/peer.h"
 #include "rtp/history.h"
@@ -33,8 +34,6 @@ class Publishing {
     std::function<void(std::shared_ptr<OutgoingStream>)> start;   // the pipeline may run now
     std::function<void(Error)> falsified;                         // the session cannot go on
   };
-  static constexpr Duration kRestartAfter = 2s;    // of a disconnected transport
-  static constexpr Duration kRestartAgain = 5s;
 
   Publishing(peer::Config config, Random& random, Events events);
 
@@ -42,6 +41,8 @@ class Publishing {
   void remove(const FeedCore* feed, Time now);
   void answered(const std::string& sdp, const std::vector<signalling::MidFeed>& feeds, Time now);
   void refused(const Error& error, Time now);
+  void signalling_interrupted() { restarts_.signalling_interrupted(); }
+  void signalling_resumed(Time now) { restarts_.signalling_resumed(now); }
   void send(const FeedCore* feed, const OutgoingPackets& packets, SendBatch& out, Time now);
 
   bool owns(const Address& local) const;
@@ -60,7 +61,9 @@ class Publishing {
     bool accepted = false;
     bool started = false;
     rtp::PacketHistory history;
-    std::optional<rtp::Seq> last_seq;
+    std::optional<rtp::Seq> last_seq;    // of the encoder
+    rtp::Seq withheld = 0;               // how far the numbers sent stay behind the encoder's
+    bool gap = false;                    // the last number was not sent
     rtp::WireTimestamp last_timestamp = 0;
     Time last_captured{};
     Time next_report = Time::max();
@@ -74,6 +77,7 @@ class Publishing {
   void offer_if_needed(Time now);
   void start_streams();
   void handle(const peer::Event& event, SendBatch& out, Time now);
+  void fail(const Error& error);
   void retransmit(const peer::PacketsRequested& asked, SendBatch& out, Time now);
   void report(Line& line, Time now);
   void share_bandwidth(std::uint64_t bits_per_second);
@@ -86,8 +90,10 @@ class Publishing {
   peer::Peer peer_;
   std::string stream_id_;
   std::vector<std::unique_ptr<Line>> lines_;
-  bool outstanding_ = false, wanted_ = false, failed_ = false;
-  Time restart_at_ = Time::max();
+  bool outstanding_ = false, wanted_ = false;
+  bool was_connected_ = false;
+  bool failed_ = false;      // for good
+  IceRestarts restarts_;
   Time statistics_at_ = Time::max();
 };
 

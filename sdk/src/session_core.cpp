@@ -137,6 +137,16 @@ void SessionCore::on_signalling(signalling::Output& output) {
     media([r = std::move(*refused)](Publishing& p, Subscribing&, SendBatch&, Time now) { p.refused(r.error, now); });
   } else if (auto* offer = std::get_if<signalling::SubscribeOffer>(&output)) {
     media([o = std::move(*offer)](Publishing&, Subscribing& s, SendBatch&, Time now) { s.offered(o, now); });
+  } else if (std::holds_alternative<signalling::Interrupted>(output)) {
+    media([](Publishing& p, Subscribing& s, SendBatch&, Time) {
+      p.signalling_interrupted();
+      s.signalling_interrupted();
+    });
+  } else if (std::holds_alternative<signalling::Resumed>(output)) {
+    media([](Publishing& p, Subscribing& s, SendBatch&, Time now) {
+      p.signalling_resumed(now);
+      s.signalling_resumed(now);
+    });
   } else if (auto* come = std::get_if<signalling::ParticipantJoined>(&output)) {
     const Session::Participant participant{come->participant.id, come->participant.identity};
     {

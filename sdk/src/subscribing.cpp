@@ -85,28 +85,34 @@ void Subscribing::handle_input(const Datagram& in, Time now) {
 
 void Subscribing::handle(const peer::Event& event, Time now) {
   if (std::holds_alternative<peer::Connected>(event)) {
-    restart_at_ = Time::max();
+    restarts_.connected();
+    was_connected_ = true;
     for (std::size_t i = 0; i < lines_.size(); ++i)
       if (lines_[i].sink != nullptr && lines_[i].codec != rtp::CodecName::opus) peer_.request_keyframe(i, now);
   } else if (std::holds_alternative<peer::Disconnected>(event)) {
-    restart_at_ = std::min(restart_at_, now + kRestartAfter);
+    restarts_.silent(now);
   } else if (const auto* failed = std::get_if<peer::Failed>(&event)) {
-    failed_ = true;
-    restart_at_ = Time::max();
-    if (failed->error.code == ErrorCode::fingerprint_mismatch) events_.falsified(failed->error);
-    for (auto& [id, sink] : sinks_)
-      if (sink.feed != nullptr) sink.feed->end(errc_of(failed->error.code));
+    if (may_revive(failed->error, peer_, was_connected_)) {
+      restarts_.consent_lost(now);
+    } else {
+      fail(failed->error);
+    }
   } else if (const auto* report = std::get_if<peer::SenderReported>(&event)) {
     if (report->line < lines_.size()) lip_sync_.on_sender_report(lines_[report->line].feed_id, report->ntp, report->rtp_timestamp);
   }
 }
 
+void Subscribing::fail(const Error& error) {
+  failed_ = true;
+  restarts_.stop();
+  if (error.code == ErrorCode::fingerprint_mismatch) events_.falsified(error);
+  for (auto& [id, sink] : sinks_)
+    if (sink.feed != nullptr) sink.feed->end(errc_of(error.code));
+}
+
 void Subscribing::handle_timeout(Time now) {
   peer_.handle_timeout(now);
-  if (now >= restart_at_) {
-    restart_at_ = now + kRestartAgain;
-    events_.restart();
-  }
+  if (restarts_.take_due(now)) events_.restart();
   if (now < statistics_at_) return;
   update_statistics(now);
   for (const LipSync::Hold& hold : lip_sync_.poll(now))
@@ -124,7 +130,7 @@ void Subscribing::update_statistics(Time now) {
   }
 }
 
-Time Subscribing::next_timeout() const noexcept { return std::min({peer_.next_timeout(), restart_at_, statistics_at_}); }
+Time Subscribing::next_timeout() const noexcept { return std::min({peer_.next_timeout(), restarts_.next_timeout(), statistics_at_}); }
 
 void Subscribing::drain(SendBatch& out, Time now) {
   while (auto output = peer_.poll_output()) {
@@ -138,7 +144,8 @@ void Subscribing::drain(SendBatch& out, Time now) {
 
 void Subscribing::close(SendBatch& out, Time now) {
   failed_ = true;
-  restart_at_ = statistics_at_ = Time::max();
+  restarts_.stop();
+  statistics_at_ = Time::max();
   for (Line& line : lines_) line.sink = nullptr;
   sinks_.clear();
   peer_.close(now);

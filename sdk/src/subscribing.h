@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "feed_core.h"
+#include "ice_restarts.h"
 #include "lip_sync.h"
 #include "peer/peer.h"
 #include "rtp_inlet.h"
@@ -26,8 +27,6 @@ class Subscribing {
     std::function<void(const std::string& feed_id, rtp::CodecName codec)> codec_known;
     std::function<void(Error)> falsified;
   };
-  static constexpr Duration kRestartAfter = 2s;
-  static constexpr Duration kRestartAgain = 5s;
 
   Subscribing(peer::Config config, Random& random, Events events);
 
@@ -37,6 +36,9 @@ class Subscribing {
   void attach(const std::string& feed_id, const std::string& participant, std::shared_ptr<RtpInlet> inlet, std::shared_ptr<FeedCore> feed);
   void detach(const std::string& feed_id, const RtpInlet* inlet);
   void request_keyframe(const std::string& feed_id, Time now);
+
+  void signalling_interrupted() { restarts_.signalling_interrupted(); }
+  void signalling_resumed(Time now) { restarts_.signalling_resumed(now); }
 
   bool owns(const Address& local) const;
   void handle_input(const Datagram& in, Time now);
@@ -62,6 +64,7 @@ class Subscribing {
   void connect_lines();
   void follow(const std::string& feed_id, Sink& sink);
   void handle(const peer::Event& event, Time now);
+  void fail(const Error& error);
   void update_statistics(Time now);
 
   const Events events_;
@@ -71,8 +74,9 @@ class Subscribing {
   std::vector<Line> lines_;                  // by peer::Line
   std::map<std::string, Sink> sinks_;        // by feed id
   LipSync lip_sync_;
-  bool failed_ = false;
-  Time restart_at_ = Time::max();
+  bool was_connected_ = false;
+  bool failed_ = false;                      // for good
+  IceRestarts restarts_;
   Time statistics_at_ = Time::max();
 };
 

@@ -1,0 +1,66 @@
+// When a transport that lost its path asks for an ICE restart (RFC 8445 9): soon after the first silence, at once when consent is lost
+// (RFC 7675), then again and again with growing pauses until media flows. Restarts travel by signalling and wait while it is interrupted.
+// No I/O; time is an argument. Thread: its owner's.
+#pragma once
+
+#include <algorithm>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "peer/peer.h"
+
+namespace amphi::sdk {
+
+/// Consent that is lost can be given again; a transport that the other end closed (told by the same code) or that DTLS gave up cannot.
+inline bool may_revive(const Error& failed, const peer::Peer& peer, bool was_connected) {
+  return failed.code == ErrorCode::disconnected && (peer.connected() || !was_connected);
+}
+
+class IceRestarts {
+ public:
+  static constexpr Duration kFirstPause = 2s;
+  static constexpr Duration kLongestPause = 10s;
+
+  /// No sign of life for a while; it may pass by itself.
+  void silent(Time now) {
+    if (due_ != Time::max()) return;
+    pause_ = kFirstPause;
+    due_ = now + kFirstPause;
+  }
+  /// Only a restart can help.
+  void consent_lost(Time now) {
+    silent(now);
+    if (!restarted_) due_ = now;
+  }
+  /// Media flows (again).
+  void connected() {
+    due_ = Time::max();
+    restarted_ = false;
+  }
+  void signalling_interrupted() { signalling_ = false; }
+  /// Whatever was asked for before may be lost, and the network is likely another one now.
+  void signalling_resumed(Time now) {
+    signalling_ = true;
+    if (due_ == Time::max()) return;
+    pause_ = kFirstPause;
+    due_ = now;
+  }
+  /// True: restart now.
+  bool take_due(Time now) {
+    if (now < next_timeout()) return false;
+    due_ = now + pause_;
+    pause_ = std::min(pause_ * 2, kLongestPause);
+    return restarted_ = true;
+  }
+  Time next_timeout() const noexcept { return signalling_ ? due_ : Time::max(); }
+  /// For good: nothing is restarted any more.
+  void stop() { connected(); }
+
+ private:
+  bool signalling_ = true;
+  bool restarted_ = false;          // since the path was lost
+  Duration pause_ = kFirstPause;    // after the next restart
+  Time due_ = Time::max();          // max: nothing is lost
+};
+
+}  // namespace amphi::sdk
