@@ -67,10 +67,12 @@ CommandResult run_command(const std::vector<std::string>& arguments) {
   return result;
 }
 
-ServerProcess::ServerProcess() {
+ServerProcess::ServerProcess(const std::vector<std::string>& extra) {
   const auto ready = folder_.path() / "ready.json";
   const int log = open((folder_.path() / "server.log").c_str(), O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
-  pid_ = spawn({AMPHI_SERVER_BINARY, "serve", "--dev", "--port", "0", "--ready-file", ready.string(), "--recordings", recordings().string()}, log);
+  std::vector<std::string> arguments{AMPHI_SERVER_BINARY, "serve", "--dev", "--port", "0", "--ready-file", ready.string(), "--recordings", recordings().string()};
+  arguments.insert(arguments.end(), extra.begin(), extra.end());
+  pid_ = spawn(arguments, log);
   close(log);
   for (int i = 0; i < 1000 && !std::filesystem::exists(ready); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
   if (!std::filesystem::exists(ready)) throw std::runtime_error("the server did not start:\n" + this->log());

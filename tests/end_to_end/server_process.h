@@ -29,7 +29,8 @@ CommandResult run_command(const std::vector<std::string>& arguments);
 
 class ServerProcess {
  public:
-  ServerProcess();
+  /// `extra`: further flags for `amphi-server serve`.
+  explicit ServerProcess(const std::vector<std::string>& extra = {});
   ~ServerProcess();  // SIGTERM, then SIGKILL after 15 s
   /// SIGTERM and the exit status; what it printed is in `log()`.
   int stop();

@@ -4,10 +4,11 @@
 
 namespace amphi::end_to_end {
 
-SessionProbe::SessionProbe(std::string url, std::string token) {
+SessionProbe::SessionProbe(std::string url, std::string token, std::string ca_certificate_file) {
   MediaServerSession::Configuration configuration;
   configuration.url = std::move(url);
   configuration.accessToken = std::move(token);
+  configuration.caCertificateFile = std::move(ca_certificate_file);
   session = MediaServerSession::create(configuration);
   auto s = shared_;
   session->onConnected([s](const auto&) { s->note([](Happened& h) { ++h.connected; }); });

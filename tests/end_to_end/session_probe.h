@@ -17,7 +17,7 @@ using namespace std::chrono_literals;
 
 class SessionProbe {
  public:
-  SessionProbe(std::string url, std::string token);
+  SessionProbe(std::string url, std::string token, std::string ca_certificate_file = "");
   ~SessionProbe();
 
   bool connect(std::chrono::milliseconds limit = 10s);  // and its services
