@@ -9,6 +9,8 @@ constexpr std::string_view kMidUri = "urn:ietf:params:rtp-hdrext:sdes:mid";
 constexpr std::string_view kTransportSeqUri =
     "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 constexpr std::string_view kAudioLevelUri = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
+constexpr std::string_view kRidUri = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id";
+constexpr std::string_view kRepairedRidUri = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id";
 constexpr std::uint8_t kMidId = 1, kTransportSeqId = 2;
 
 sdp::MediaKind media_kind(rtp::Kind kind) {
@@ -18,6 +20,8 @@ sdp::MediaKind media_kind(rtp::Kind kind) {
 std::uint8_t* id_of(rtp::ExtensionIds& ids, std::string_view uri) {
   if (uri == kMidUri) return &ids.mid;
   if (uri == kTransportSeqUri) return &ids.transport_seq;
+  if (uri == kRidUri) return &ids.rid;
+  if (uri == kRepairedRidUri) return &ids.repaired_rid;
   if (uri == kAudioLevelUri) return &ids.audio_level;
   return nullptr;
 }

@@ -233,6 +233,22 @@ TEST(Peer, a_bottleneck_is_found_by_its_feedback) {
   EXPECT_LT(estimate->bits_per_second, 600'000u);
 }
 
+TEST(Peer, a_browsers_header_extensions_are_kept_under_its_own_ids_and_unknown_ones_declined) {
+  Call call(13);
+  call.client.peer.add_line({"", testing::vp8_codec(), "s", "t"});
+  std::string offer = call.client.peer.create_offer(call.world.now());
+  const std::string line = "a=extmap:1 urn:ietf:params:rtp-hdrext:sdes:mid";
+  offer.replace(offer.find(line), line.size(),
+                "a=extmap:9 urn:ietf:params:rtp-hdrext:sdes:mid\r\na=extmap:10 urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id\r\n"
+                "a=extmap:11 urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id\r\na=extmap:12 urn:3gpp:video-orientation");
+  const auto answer = call.server.peer.accept_offer(offer, call.world.now());
+  ASSERT_TRUE(answer);
+  for (const char* kept : {"a=extmap:9 urn:ietf:params:rtp-hdrext:sdes:mid", "a=extmap:10 urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id",
+                           "a=extmap:11 urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id"})
+    EXPECT_NE(answer->find(kept), std::string::npos) << kept;
+  EXPECT_EQ(answer->find("video-orientation"), std::string::npos);
+}
+
 TEST(Peer, hostile_descriptions_are_refused_and_change_nothing) {
   Call call(10);
   call.client.peer.add_line({"", testing::vp8_codec(), "s", "t"});
