@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cmath>
+#include <set>
 #include <thread>
 
 #include "server_process.h"
@@ -69,7 +70,9 @@ TEST(Components, what_an_application_pushes_arrives_under_its_number) {
   producer.join();
   receiver->disconnect();
   const std::lock_guard lock(mutex);
-  for (std::size_t i = 1; i < numbers.size(); ++i) EXPECT_GT(numbers[i], numbers[i - 1]) << i;
+  // The feed keeps its rate: where the application is late, a picture stands twice. None comes back, and few are left out.
+  for (std::size_t i = 1; i < numbers.size(); ++i) EXPECT_GE(numbers[i], numbers[i - 1]) << i;
+  EXPECT_GT(std::set<std::uint32_t>(numbers.begin(), numbers.end()).size(), numbers.size() * 8 / 10);
 }
 
 TEST(Components, everybody_hears_the_others_and_nobody_their_own_voice) {
