@@ -77,6 +77,22 @@ TEST(Independence, services_stay_when_the_media_is_cut_and_the_media_comes_back)
   EXPECT_EQ(theatre.publisher.happened().disconnected, 0);
 }
 
+TEST(Independence, media_comes_back_after_a_cut_that_outlasts_consent) {
+  Theatre theatre;
+  theatre.start();
+  ASSERT_FALSE(::testing::Test::HasFatalFailure());
+  {
+    const UdpLoss cut(100);
+    const auto until = std::chrono::steady_clock::now() + 40s;  // RFC 7675 5.1: consent lasts 30 s
+    theatre.viewer.wait([&] { return std::chrono::steady_clock::now() > until; }, 60s);
+    EXPECT_TRUE(theatre.publisher->areSessionServicesConnected());
+  }
+  EXPECT_TRUE(theatre.viewer.wait([&, before = theatre.incoming->statistics().frames] { return theatre.incoming->statistics().frames > before + 20; }, 30s))
+      << theatre.server.log();
+  EXPECT_EQ(theatre.publisher.happened().disconnected, 0);
+  EXPECT_EQ(theatre.viewer.happened().disconnected, 0);
+}
+
 TEST(Independence, a_lost_signalling_connection_does_not_stop_media_and_is_resumed) {
   Theatre theatre;
   theatre.start();
