@@ -23,17 +23,20 @@ void Session::Impl::forward(Feed& feed, const peer::ReceivedRtp& packet, SendBat
   ++stats.packets_in;
   stats.bytes_in += packet.payload.size();
   feed.history.insert(packet.seq, packet.header, packet.payload, now);
+  const bool video = feed.info.codec.kind() == rtp::Kind::video;
   bool keyframe_known = false, keyframe = false;
   for (Subscription& subscription : feed.subscriptions) {
-    if (!subscription.participant->subscribing->connected()) continue;
+    if (!subscription.participant->subscribing->connected() || !subscription.participant->subscribing->pair()) continue;
+    const rtp::Seq seq = subscription.renumbered(packet.seq, video);
     if (!subscription.started) {
       if (!keyframe_known) keyframe = rtp::starts_keyframe(packet.codec, packet.payload);
       keyframe_known = true;
       if (!keyframe) continue;
     }
-    if (!subscription.participant->subscribing->send_rtp(subscription.line, packet.seq, packet.header, packet.payload, batch, now))
+    if (!subscription.participant->subscribing->send_rtp(subscription.line, seq, packet.header, packet.payload, batch, now))
       continue;  // not negotiated yet: a video still waits for its keyframe
     subscription.started = true;
+    subscription.last = std::max(subscription.last.value_or(seq), seq);
     ++stats.packets_out;
     stats.bytes_out += packet.payload.size();
   }
@@ -92,8 +95,11 @@ void Session::Impl::on_event(PeerOwner owner, peer::Peer& peer, const peer::Even
   } else if (const auto* requested = std::get_if<peer::PacketsRequested>(&event)) {
     Feed* feed = subscribed_feed(requested->line);
     if (!feed) return;
+    rtp::Seq offset = 0;
+    for (const auto& subscription : feed->subscriptions)
+      if (subscription.participant == &participant) offset = subscription.offset;
     for (const rtp::Seq seq : requested->lost) {
-      const auto entry = feed->history.find(seq);
+      const auto entry = feed->history.find(seq - offset);
       if (entry && peer.retransmit(requested->line, seq, entry->header, entry->payload, batch, now)) ++stats.retransmitted;
       else ++stats.nack_misses;
     }

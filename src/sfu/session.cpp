@@ -142,7 +142,10 @@ void Session::Impl::subscribe(Participant& subscriber, Feed& feed) {
   const peer::Line line = subscriber.subscribing->add_line({"", feed.info.codec, feed.info.participant.value, feed.info.id.value});
   subscriber.subscribed.resize(line + 1);
   subscriber.subscribed[line].feed = &feed;
-  feed.subscriptions.push_back({&subscriber, line, feed.info.codec.kind() == rtp::Kind::audio});
+  Subscription& subscription = feed.subscriptions.emplace_back();
+  subscription.participant = &subscriber;
+  subscription.line = line;
+  subscription.started = feed.info.codec.kind() == rtp::Kind::audio;
   subscriber.offer_needed = true;
 }
 

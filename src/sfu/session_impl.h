@@ -3,6 +3,7 @@
 
 #include <deque>
 #include <memory>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -18,6 +19,19 @@ struct Subscription {
   Participant* participant = nullptr;
   peer::Line line = 0;
   bool started = false;   // video starts at a keyframe: nothing before it could be decoded
+  rtp::Seq offset = 0;    // its own numbers minus the feed's: see renumbered()
+  std::optional<rtp::Seq> last;  // the newest of its own numbers
+
+  /// The number under which this subscriber gets a packet. After a long absence the numbers close up: SRTP's index (RFC 3711
+  /// 3.3.1) does not survive a step of 2^15.
+  rtp::Seq renumbered(rtp::Seq seq, bool video) {
+    constexpr rtp::Seq kAway = 3000;
+    if (last && seq + offset > *last + kAway) {
+      offset = *last + 2 - seq;  // one is missing: the gap shows
+      if (video) started = false;
+    }
+    return seq + offset;
+  }
 };
 
 struct Feed {

@@ -195,6 +195,31 @@ TEST(Session, what_a_subscriber_lost_comes_from_the_history) {
   EXPECT_EQ(a.publishing.peer.line_stats(line).nacked, 0u) << "the publisher's link is clean and is left alone";
 }
 
+TEST(Session, a_subscriber_that_was_away_for_forty_thousand_packets_gets_pictures_again) {
+  Room room;
+  auto& a = room.join("a");
+  auto& b = room.join("b", false);
+  const auto line = room.publish(a, testing::vp8_codec(), "camera");
+  room.run(1s);
+  room.stream(a, line, 1, 50);
+  room.network.partition(b.subscribing.address, true);
+  room.run(40s);
+  for (rtp::Seq seq = 51; seq <= 40'050; ++seq) {
+    a.publishing.send(line, seq, static_cast<rtp::WireTimestamp>(seq * 1800), Room::vp8(false, 1), room.world.now());
+    a.publishing.drain(room.network, room.world.now());
+    if (seq % 100 == 0) room.run(20ms);
+  }
+  room.network.partition(b.subscribing.address, false);
+  ASSERT_TRUE(room.server.session->restart_subscribe(b.id, true, room.world.now()));
+  room.run(5s);
+  const std::size_t before = b.subscribing.received.size();
+  room.stream(a, line, 40'051, 60);
+  room.run(1s);
+  EXPECT_GE(b.subscribing.received.size(), before + 55);
+  const auto& first = b.subscribing.received[before];
+  EXPECT_EQ(first.payload[1], std::byte{0x10}) << "it goes on with a keyframe";
+}
+
 TEST(Session, feeds_of_one_who_leaves_are_gone_for_all) {
   Room room;
   auto& a = room.join("a");
