@@ -95,11 +95,11 @@ void Session::Impl::on_event(PeerOwner owner, peer::Peer& peer, const peer::Even
   } else if (const auto* requested = std::get_if<peer::PacketsRequested>(&event)) {
     Feed* feed = subscribed_feed(requested->line);
     if (!feed) return;
-    rtp::Seq offset = 0;
-    for (const auto& subscription : feed->subscriptions)
-      if (subscription.participant == &participant) offset = subscription.offset;
+    const auto subscription = std::find_if(feed->subscriptions.begin(), feed->subscriptions.end(),
+                                           [&](const Subscription& s) { return s.participant == &participant; });
+    if (subscription == feed->subscriptions.end()) return;
     for (const rtp::Seq seq : requested->lost) {
-      const auto entry = feed->history.find(seq - offset);
+      const auto entry = seq < subscription->since ? std::nullopt : feed->history.find(seq - subscription->offset);
       if (entry && peer.retransmit(requested->line, seq, entry->header, entry->payload, batch, now)) ++stats.retransmitted;
       else ++stats.nack_misses;
     }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <deque>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <unordered_map>
@@ -21,6 +22,7 @@ struct Subscription {
   bool started = false;   // video starts at a keyframe: nothing before it could be decoded
   rtp::Seq offset = 0;    // its own numbers minus the feed's: see renumbered()
   std::optional<rtp::Seq> last;  // the newest of its own numbers
+  rtp::Seq since = std::numeric_limits<rtp::Seq>::min();  // from here on `offset` holds: older numbers stood for other packets
 
   /// The number under which this subscriber gets a packet. After a long absence the numbers close up: SRTP's index (RFC 3711
   /// 3.3.1) does not survive a step of 2^15.
@@ -28,6 +30,7 @@ struct Subscription {
     constexpr rtp::Seq kAway = 3000;
     if (last && seq + offset > *last + kAway) {
       offset = *last + 2 - seq;  // one is missing: the gap shows
+      since = *last + 2;
       if (video) started = false;
     }
     return seq + offset;

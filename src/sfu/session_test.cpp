@@ -203,9 +203,11 @@ TEST(Session, a_subscriber_that_was_away_for_forty_thousand_packets_gets_picture
   room.run(1s);
   room.stream(a, line, 1, 50);
   room.network.partition(b.subscribing.address, true);
+  room.stream(a, line, 51, 20);  // sent into the void while consent lasts: b will ask for these numbers
   room.run(40s);
-  for (rtp::Seq seq = 51; seq <= 40'050; ++seq) {
-    a.publishing.send(line, seq, static_cast<rtp::WireTimestamp>(seq * 1800), Room::vp8(false, 1), room.world.now());
+  constexpr std::uint8_t kWhileAway = 0xee;
+  for (rtp::Seq seq = 71; seq <= 40'050; ++seq) {
+    a.publishing.send(line, seq, static_cast<rtp::WireTimestamp>(seq * 1800), Room::vp8(false, kWhileAway), room.world.now());
     a.publishing.drain(room.network, room.world.now());
     if (seq % 100 == 0) room.run(20ms);
   }
@@ -218,6 +220,9 @@ TEST(Session, a_subscriber_that_was_away_for_forty_thousand_packets_gets_picture
   EXPECT_GE(b.subscribing.received.size(), before + 55);
   const auto& first = b.subscribing.received[before];
   EXPECT_EQ(first.payload[1], std::byte{0x10}) << "it goes on with a keyframe";
+  EXPECT_GT(room.server.session->stats().nack_misses, 0u);
+  for (std::size_t i = before; i < b.subscribing.received.size(); ++i)
+    EXPECT_NE(b.subscribing.received[i].payload.back(), std::byte{kWhileAway}) << "another packet's payload under an old number";
 }
 
 TEST(Session, feeds_of_one_who_leaves_are_gone_for_all) {
