@@ -22,6 +22,7 @@ enum class Drop : std::uint8_t {
   timestamp_jump,      // RTP timestamps that left the line of arrivals by more than a second
   implausible_report,  // a sender report that puts its media more than a second from its arrival
   unlisted_gap,        // gaps beyond what a manifest lists
+  unlisted_marker,     // markers beyond the most
   count_,
 };
 
@@ -53,6 +54,8 @@ constexpr std::string_view counter_name(Drop drop) {
       return "implausible_report";
     case Drop::unlisted_gap:
       return "unlisted_gap";
+    case Drop::unlisted_marker:
+      return "unlisted_marker";
     case Drop::count_:
       break;
   }

@@ -154,6 +154,8 @@ Bytes write_manifest(const ManifestContent& content) {
   json["startedAt"] = iso8601(content.info.started_at);
   if (content.stopped_at) json["stoppedAt"] = iso8601(*content.stopped_at);
   json["durationMs"] = content.duration_ms;
+  json["preRollMs"] = to_ms(content.info.pre_roll);
+  if (!content.info.continues.value.empty()) json["continues"] = content.info.continues.value;
   if (content.error) json["error"] = {{"code", wire_name(content.error->code)}, {"message", content.error->message}};
   json["tracks"] = Json::array();
   for (const TrackRecord* track : content.tracks) json["tracks"].push_back(track_json(*track));
@@ -163,6 +165,9 @@ Bytes write_manifest(const ManifestContent& content) {
     put_feed(entry, *feed);
     json["feedsWithoutMedia"].push_back(std::move(entry));
   }
+  json["markers"] = Json::array();
+  for (const Marker& marker : content.markers)
+    json["markers"].push_back({{"atMs", marker.at_ms}, {"label", marker.label}, {"by", marker.by}});
   json["dropped"] = drops_json(content.drops);
   // A label is a stranger's text: what is no UTF-8 in it must not cost the manifest.
   return to_bytes(as_bytes(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"));

@@ -40,6 +40,7 @@ struct ManifestContent {
   std::vector<const TrackRecord*> tracks;
   std::vector<const FeedInfo*> feeds_without_media;
   Drops drops;  // of no track
+  std::vector<Marker> markers;
 };
 
 Bytes write_manifest(const ManifestContent& content);

@@ -33,6 +33,7 @@ struct Recorder::Impl {
   FileNumber files = 0;
   std::size_t hashes_awaited = 0;
   Drops drops;
+  std::vector<Marker> markers;
 
   std::size_t replaces_outstanding = 0;
   bool started = false;
@@ -47,7 +48,7 @@ struct Recorder::Impl {
   }
 
   void put_manifest(std::string_view state_name, Duration so_far) {
-    ManifestContent content{info, state_name, stopped_at, to_ms(so_far), error, {}, {}, drops};
+    ManifestContent content{info, state_name, stopped_at, to_ms(so_far), error, {}, {}, drops, markers};
     for (const auto& feed : feeds) {
       if (feed->file())
         content.tracks.push_back(&feed->record());
@@ -134,6 +135,14 @@ void Recorder::handle_sender_report(const FeedId& feed, rtp::NtpTime ntp, rtp::W
 void Recorder::handle_overflow(const FeedId& feed, std::uint64_t packets, Time) {
   if (impl_->state != Impl::State::running) return;
   if (Feed* found = impl_->find(feed)) found->handle_overflow(packets);
+}
+
+void Recorder::add_marker(std::string label, std::string by, Time at) {
+  Impl& me = *impl_;
+  if (me.state != Impl::State::running) return;
+  if (me.markers.size() >= kMaxMarkers) return me.drops.add(Drop::unlisted_marker);
+  me.markers.push_back({std::max<std::int64_t>(to_ms(at - me.start), 0), std::move(label), std::move(by)});
+  me.refresh_manifest(at);
 }
 
 void Recorder::stop(Time now, WallTime stopped_at) {

@@ -30,6 +30,15 @@ struct RecordingInfo {
   SessionId session;
   std::string requested_by;  // identity of who asked
   WallTime started_at;       // for people; never used to measure
+  Duration pre_roll{};       // how far before the request it begins
+  RecordingId continues{};   // the recording that a restart of the server cut off, if this one goes on from there
+};
+
+/// A moment that somebody pointed out.
+struct Marker {
+  std::int64_t at_ms = 0;  // on the recording's time line
+  std::string label;
+  std::string by;  // identity
 };
 
 struct FeedInfo {
@@ -70,6 +79,11 @@ using FileOp = std::variant<OpenFile, WriteFile, SyncFile, CloseFile, HashFile, 
 struct KeyframeWanted {
   FeedId feed;
 };
+/// True: media reaches the disk (what was written is synced). False: none did for a while; the recording waits for some.
+/// A recording begins waiting.
+struct MediaChanged {
+  bool writing;
+};
 struct Started {};  // the folder and its manifest are durable: the recording is on
 struct TrackSummary {
   std::string path;  // relative to the folder
@@ -85,10 +99,12 @@ struct Finished {  // every file is complete and the manifest is final
   std::vector<TrackSummary> tracks;
   std::optional<Error> error;  // storage failed: what was written before is kept
 };
-using Output = std::variant<FileOp, KeyframeWanted, Started, Finished>;
+using Output = std::variant<FileOp, KeyframeWanted, MediaChanged, Started, Finished>;
 
 class Recorder {
  public:
+  static constexpr std::size_t kMaxMarkers = 10'000;
+
   Recorder(RecordingInfo info, Time start);
   ~Recorder();
 
@@ -100,6 +116,8 @@ class Recorder {
   void handle_sender_report(const FeedId& feed, rtp::NtpTime ntp, rtp::WireTimestamp rtp_timestamp, Time now);
   /// Packets that a bounded queue before the recorder had to drop: a counted gap in the manifest.
   void handle_overflow(const FeedId& feed, std::uint64_t packets, Time now);
+  /// Marks `at` on the time line; what lies outside the recording is moved to its nearer end. Beyond kMaxMarkers: counted.
+  void add_marker(std::string label, std::string by, Time at);
   /// Ends at `now`: flushes, completes every file, asks for the hashes, then gives Finished. Repeated: ignored.
   void stop(Time now, WallTime stopped_at);
 

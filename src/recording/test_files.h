@@ -95,6 +95,8 @@ class Studio {
         if (std::holds_alternative<ReplaceFile>(*op)) recorder.handle_replaced(now);
       } else if (auto* wanted = std::get_if<KeyframeWanted>(&*output)) {
         keyframes_wanted.emplace_back(wanted->feed.value, now - start_);
+      } else if (auto* changed = std::get_if<MediaChanged>(&*output)) {
+        media.push_back(changed->writing);
       } else if (std::holds_alternative<Started>(*output)) {
         ++started;
       } else {
@@ -141,6 +143,7 @@ class Studio {
   MemoryFiles files;
   bool answer = true;
   int started = 0;
+  std::vector<bool> media;  // each change
   std::size_t ops = 0;
   std::vector<std::pair<std::string, Duration>> keyframes_wanted;
   std::optional<Finished> finished;

@@ -97,6 +97,7 @@ void RecordingJob::run_outputs(Time now) {
     std::visit(Overloaded{
                    [&](recording::FileOp& op) { carry_out(op, now); },
                    [&](recording::KeyframeWanted& wanted) { events_.keyframe_wanted(wanted.feed); },
+                   [&](recording::MediaChanged& changed) { if (events_.media_changed) events_.media_changed(changed.writing); },
                    [&](recording::Started&) { events_.started(plan_.start); },
                    [&](recording::Finished& finished) { finish(finished.duration, std::move(finished.error)); },
                },

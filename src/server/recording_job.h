@@ -18,6 +18,7 @@ struct RecordingEvents {
   std::function<void(Time started_at)> started;
   std::function<void(Duration duration, std::optional<Error> error)> finished;  // the last call
   std::function<void(const FeedId& feed)> keyframe_wanted;
+  std::function<void(bool writing)> media_changed;  // empty: nobody asks
 };
 
 struct RecordingPlan {
