@@ -26,6 +26,8 @@ inline std::string_view as_text(ByteView bytes) {
 inline Bytes to_bytes(ByteView view) { return {view.begin(), view.end()}; }
 
 std::string to_hex(ByteView bytes);
+/// Exactly `out.size()` bytes in hexadecimal digits of either case; false, and `out` of no use, for anything else.
+bool from_hex(std::string_view text, MutableBytes out);
 
 class ByteReader {
  public:

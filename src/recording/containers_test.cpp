@@ -30,8 +30,11 @@ struct Writing {
   MemoryFiles files;
   std::unique_ptr<TrackFile> track;
 
-  FileAppender appender() { return {1, out}; }
+  Journal journal{out};
+
+  TrackOutput output() { return {1, out, journal, nullptr}; }
   const Bytes& data() {
+    if (!files.files.contains(kJournalFile)) files.apply(OpenFile{kJournalFile, "journal.jsonl"});
     for (; !out.empty(); out.pop_front())
       std::visit([this](const auto& op) { files.apply(op); }, std::get<FileOp>(out.front()));
     return files.files.at(1).data;
@@ -65,7 +68,7 @@ std::vector<Block> blocks(const Node& segment) {
 
 TEST(WebmFile, while_it_grows_it_is_a_live_file_of_whole_synced_clusters) {
   Writing w;
-  w.track = std::make_unique<WebmFile>(w.appender(), "a.webm", vp8_codec(), frame(true, 100, 0));
+  w.track = std::make_unique<WebmFile>(w.output(), "a.webm", vp8_codec(), frame(true, 100, 0));
   w.write(60);
   const Bytes grown = w.data();
   const Node file = tree(parse_ebml(grown));
@@ -93,7 +96,7 @@ TEST(WebmFile, while_it_grows_it_is_a_live_file_of_whole_synced_clusters) {
 
 TEST(WebmFile, when_it_is_finished_every_place_that_it_points_to_holds_what_it_says) {
   Writing w;
-  w.track = std::make_unique<WebmFile>(w.appender(), "a.webm", vp8_codec(), frame(true, 100, 0));
+  w.track = std::make_unique<WebmFile>(w.output(), "a.webm", vp8_codec(), frame(true, 100, 0));
   w.write(60);
   w.track->finish(2500ms);
   const Node file = tree(parse_ebml(w.data()));
@@ -128,7 +131,7 @@ TEST(WebmFile, when_it_is_finished_every_place_that_it_points_to_holds_what_it_s
 
 TEST(WebmFile, opus_says_how_it_is_to_be_decoded) {
   Writing w;
-  w.track = std::make_unique<WebmFile>(w.appender(), "a.webm", opus_codec(), frame(true, 3, 0));
+  w.track = std::make_unique<WebmFile>(w.output(), "a.webm", opus_codec(), frame(true, 3, 0));
   for (int i = 0; i < 100; ++i) w.track->add(frame(true, 3, 0xfc), i * 20ms, Time(i * 20ms));
   w.track->finish(2s);
   const Node file = tree(parse_ebml(w.data()));
@@ -144,7 +147,7 @@ TEST(WebmFile, opus_says_how_it_is_to_be_decoded) {
 
 TEST(WebmFile, a_cluster_is_written_when_its_time_is_up_though_nothing_follows) {
   Writing w;
-  w.track = std::make_unique<WebmFile>(w.appender(), "a.webm", vp8_codec(), frame(true, 100, 0));
+  w.track = std::make_unique<WebmFile>(w.output(), "a.webm", vp8_codec(), frame(true, 100, 0));
   EXPECT_EQ(w.track->next_timeout(), Time::max());
   w.track->add(frame(true, 100, 1), 0ms, Time(5s));
   EXPECT_EQ(w.track->next_timeout(), Time(5s) + TrackFile::kSpan);
@@ -159,9 +162,9 @@ TEST(TrackFile, times_grow_whatever_comes_in) {
   for (const bool mp4 : {false, true}) {
     Writing w;
     if (mp4)
-      w.track = std::make_unique<Mp4File>(w.appender(), "a", frame(true, 9, 0));
+      w.track = std::make_unique<Mp4File>(w.output(), "a", frame(true, 9, 0));
     else
-      w.track = std::make_unique<WebmFile>(w.appender(), "a", vp8_codec(), frame(true, 9, 0));
+      w.track = std::make_unique<WebmFile>(w.output(), "a", vp8_codec(), frame(true, 9, 0));
     for (const Duration time :
          {Duration(-5s), Duration(0s), Duration(0s), Duration(3s), Duration(2s), Duration(50h), Duration(1s)}) {
       w.track->add(frame(true, 9, 0), time, Time(1s));
@@ -185,7 +188,7 @@ TEST(TrackFile, times_grow_whatever_comes_in) {
 
 TEST(Mp4File, while_it_grows_it_is_a_header_and_whole_synced_fragments) {
   Writing w;
-  w.track = std::make_unique<Mp4File>(w.appender(), "a.mp4", frame(true, 100, 0));
+  w.track = std::make_unique<Mp4File>(w.output(), "a.mp4", frame(true, 100, 0));
   w.write(60);
   const Bytes grown = w.data();
   const Node file = tree(parse_boxes(grown));
@@ -229,7 +232,7 @@ TEST(Mp4File, while_it_grows_it_is_a_header_and_whole_synced_fragments) {
 TEST(Mp4File, when_it_is_finished_it_has_durations_and_two_indexes_that_agree_with_it) {
   for (const std::size_t capacity : {std::size_t{100}, std::size_t{2}}) {
     Writing w;
-    w.track = std::make_unique<Mp4File>(w.appender(), "a.mp4", frame(true, 100, 0), capacity);
+    w.track = std::make_unique<Mp4File>(w.output(), "a.mp4", frame(true, 100, 0), capacity);
     w.write(130);
     w.track->finish(6s);
     const Bytes& data = w.data();
@@ -271,7 +274,7 @@ TEST(Mp4File, when_it_is_finished_it_has_durations_and_two_indexes_that_agree_wi
 
 TEST(Mp4File, the_newest_frame_is_written_though_nothing_follows) {
   Writing w;
-  w.track = std::make_unique<Mp4File>(w.appender(), "a.mp4", frame(true, 100, 0));
+  w.track = std::make_unique<Mp4File>(w.output(), "a.mp4", frame(true, 100, 0));
   w.track->add(frame(true, 100, 1), 0ms, Time(0s));
   EXPECT_EQ(w.track->next_timeout(), Time(TrackFile::kSpan));
   w.track->handle_timeout(Time(TrackFile::kSpan));
@@ -282,6 +285,17 @@ TEST(Mp4File, the_newest_frame_is_written_though_nothing_follows) {
   ASSERT_EQ(file.all("moof").size(), 2u);
   EXPECT_EQ(file.all("moof")[1]->get("traf").get("tfdt").number(4, 8), 900'000u) << "where it belongs";
   EXPECT_EQ(file.all("moof")[1]->get("traf").get("trun").number(12, 4), 900'000u) << "stands until the end";
+}
+
+TEST(Mp4File, after_a_fragment_that_its_time_wrote_the_next_ones_are_as_long_as_ever) {
+  Writing w;
+  w.track = std::make_unique<Mp4File>(w.output(), "a.mp4", frame(true, 100, 0));
+  w.track->add(frame(true, 100, 0), 0ms, Time(0ms));
+  for (Duration t = 40ms; t <= 4s; t += 40ms) {
+    for (Time due = w.track->next_timeout(); due <= Time(t); due = w.track->next_timeout()) w.track->handle_timeout(due);
+    w.track->add(frame(false, 100, 1), t, Time(t));
+  }
+  EXPECT_LE(tree(parse_boxes(w.data())).all("moof").size(), 8u);
 }
 
 }  // namespace amphi::recording::test

@@ -14,11 +14,11 @@ std::int64_t rounded_ms(Duration time) {
 
 }  // namespace
 
-Feed::Feed(FeedInfo info, Time start, Time now, ParticipantClock& clock, std::deque<Output>& out, FileNumber& files)
+Feed::Feed(FeedInfo info, Time start, Time now, ParticipantClock& clock, std::deque<Output>& out, Desk desk)
     : start_(start),
       offset_(now - start <= kFirstInstant ? Duration{0} : now - start),
       out_(out),
-      files_(files),
+      desk_(desk),
       assembler_(info.codec.name, record_.drops),
       timeline_(info.codec.clock_rate, start, offset_, clock, record_.drops),
       written_until_(offset_),
@@ -120,7 +120,7 @@ void Feed::take_frame(Frame frame, Time now) {
 }
 
 void Feed::open_file(const Frame& first) {
-  file_number_ = ++files_;
+  file_number_ = ++desk_.files;
   char number[16];
   std::snprintf(number, sizeof number, "-%02u-", *file_number_);
   const rtp::Codec& codec = record_.feed.codec;
@@ -128,8 +128,8 @@ void Feed::open_file(const Frame& first) {
   record_.summary.path += file_extension(codec.name);
   record_.summary.width = first.width;
   record_.summary.height = first.height;
-  track_ = make_track_file(FileAppender(*file_number_, out_), record_.summary.path, codec, first);
-  opened_ = true;
+  track_ = make_track_file(TrackOutput(*file_number_, out_, desk_.journal, desk_.sealer), record_.summary.path, codec, first);
+  desk_.journal.track(*file_number_, record_, first, track_->head());
 }
 
 void Feed::begin_gap(std::string_view reason, std::uint64_t packets) {
@@ -142,10 +142,9 @@ void Feed::end_gap(Duration to) {
   if (!gap_) return;
   const Gap gap{rounded_ms(gap_->from), std::max(rounded_ms(to), rounded_ms(gap_->from)), gap_->reason, gap_->packets};
   gap_.reset();
-  if (record_.gaps.size() < kMaxGaps)
-    record_.gaps.push_back(gap);
-  else
-    record_.drops.add(Drop::unlisted_gap);
+  if (record_.gaps.size() >= kMaxGaps) return record_.drops.add(Drop::unlisted_gap);
+  record_.gaps.push_back(gap);
+  desk_.journal.gap(*file_number_, gap);
 }
 
 void Feed::want_keyframe(Time now) {
@@ -167,9 +166,9 @@ void Feed::finish(Time now) {
   if (overflowed_) begin_gap("overflow", 0);
   const Duration until = now - start_;
   end_gap(until);
-  track_->finish(until - offset_);
+  const TrackEnd end = track_->finish(until - offset_);
   update_record();
-  FileAppender(*file_number_, out_).close_and_hash();
+  desk_.journal.track_end(*file_number_, record_, end);
   track_.reset();
 }
 

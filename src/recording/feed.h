@@ -15,6 +15,13 @@
 
 namespace amphi::recording {
 
+/// What the feeds of a recording share.
+struct Desk {
+  Journal& journal;
+  FileNumber& files;  // the number of the newest
+  const Sealer* sealer;
+};
+
 class Feed {
  public:
   static constexpr Duration kKeyframeThrottle = 500ms;
@@ -22,7 +29,7 @@ class Feed {
   static constexpr std::size_t kMaxGaps = 10'000;
 
   /// `start`: of the recording; `now`: the track's zero.
-  Feed(FeedInfo info, Time start, Time now, ParticipantClock& clock, std::deque<Output>& out, FileNumber& files);
+  Feed(FeedInfo info, Time start, Time now, ParticipantClock& clock, std::deque<Output>& out, Desk desk);
 
   void handle_packet(rtp::Seq seq, const rtp::RtpHeader& header, ByteView payload, Time now);
   void handle_sender_report(rtp::NtpTime ntp, rtp::WireTimestamp timestamp, Time now) {
@@ -41,7 +48,6 @@ class Feed {
   const TrackRecord& record() const { return record_; }
   std::optional<FileNumber> file() const { return file_number_; }
   bool finished() const { return finished_; }
-  bool take_opened() { return std::exchange(opened_, false); }
 
  private:
   struct OpenGap {
@@ -64,7 +70,7 @@ class Feed {
   Time start_;
   Duration offset_;
   std::deque<Output>& out_;
-  FileNumber& files_;
+  Desk desk_;
 
   ReorderBuffer reorder_;
   FrameAssembler assembler_;
@@ -74,7 +80,6 @@ class Feed {
   std::optional<std::uint32_t> ssrc_;
   bool overflowed_ = false;
   bool finished_ = false;
-  bool opened_ = false;
 
   std::optional<OpenGap> gap_;
   Duration written_until_{};  // on the recording's line: the end of the last frame, as far as it is known

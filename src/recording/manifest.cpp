@@ -1,32 +1,14 @@
 #include "recording/manifest.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <nlohmann/json.hpp>
+
+#include "recording/journal.h"
+#include "recording/json_fields.h"
 
 namespace amphi::recording {
 namespace {
-
-using Json = nlohmann::ordered_json;
-
-Json drops_json(const Drops& drops) {
-  Json json = Json::object();
-  drops.for_each([&](std::string_view name, std::uint64_t value) {
-    if (value != 0) json[std::string(name)] = value;
-  });
-  return json;
-}
-
-void put_feed(Json& json, const FeedInfo& feed) {
-  json["feedId"] = feed.id.value;
-  json["participantId"] = feed.participant.value;
-  json["participantIdentity"] = feed.participant_identity;
-  json["label"] = feed.label;
-  json["kind"] = rtp::text(feed.codec.kind());
-  json["codec"] = rtp::text(feed.codec.name);
-  json["clockRate"] = feed.codec.clock_rate;
-  if (feed.codec.channels != 0) json["channels"] = feed.codec.channels;
-}
 
 Json track_json(const TrackRecord& track) {
   Json json;
@@ -51,31 +33,14 @@ Json track_json(const TrackRecord& track) {
   return json;
 }
 
-/// Reads the fields of one object; a field that is missing or of another type is an error, remembered.
-class Fields {
- public:
-  explicit Fields(const Json& json) : json_(json) {}
-  bool ok() const { return ok_; }
-
-  const Json* find(const char* name, Json::value_t type) {
-    const auto at = json_.is_object() ? json_.find(name) : json_.end();
-    if (at != json_.end() && at->type() == type) return &*at;
-    ok_ = false;
-    return nullptr;
-  }
-  std::string text(const char* name) {
-    const Json* value = find(name, Json::value_t::string);
-    return value != nullptr ? value->get<std::string>() : std::string();
-  }
-  std::uint64_t count(const char* name) {
-    const Json* value = find(name, Json::value_t::number_unsigned);
-    return value != nullptr ? value->get<std::uint64_t>() : 0;
-  }
-
- private:
-  const Json& json_;
-  bool ok_ = true;
-};
+Json evidence_json(const RecordingId& id, const Evidence& evidence) {
+  Json json{{"journal", kJournalName}, {"lines", evidence.lines}, {"head", to_hex(evidence.head)}};
+  if (evidence.signing)
+    json["signature"] = {{"algorithm", "Ed25519"},
+                         {"publicKey", to_hex(evidence.signing->public_key())},
+                         {"value", to_hex(evidence.signing->sign(signed_text(id, evidence.head)))}};
+  return json;
+}
 
 bool read_track(const Json& json, TrackSummary& track) {
   Fields fields(json);
@@ -144,6 +109,18 @@ std::optional<WallTime> parse_iso8601(std::string_view text) {
   return WallTime{at.time_since_epoch().count()};
 }
 
+void ManifestContent::list_if_without_media(const FeedInfo& feed) {
+  const auto is_track_of = [&](const TrackRecord* track) { return track->feed.id == feed.id; };
+  const auto is_same = [&](const FeedInfo* other) { return other->id == feed.id; };
+  if (std::none_of(tracks.begin(), tracks.end(), is_track_of) &&
+      std::none_of(feeds_without_media.begin(), feeds_without_media.end(), is_same))
+    feeds_without_media.push_back(&feed);
+}
+
+Bytes signed_text(const RecordingId& id, const Sha256Digest& head) {
+  return to_bytes(as_bytes("amphi recording, version 1\n" + id.value + "\n" + to_hex(head) + "\n"));
+}
+
 Bytes write_manifest(const ManifestContent& content) {
   Json json;
   json["version"] = 1;
@@ -157,6 +134,9 @@ Bytes write_manifest(const ManifestContent& content) {
   json["preRollMs"] = to_ms(content.info.pre_roll);
   if (!content.info.continues.value.empty()) json["continues"] = content.info.continues.value;
   if (content.error) json["error"] = {{"code", wire_name(content.error->code)}, {"message", content.error->message}};
+  if (content.repaired)
+    json["repaired"] = {{"at", iso8601(content.repaired->at)}, {"times", content.repaired->times}, {"note", content.repaired->note}};
+  if (content.encrypted) json["encrypted"] = true;
   json["tracks"] = Json::array();
   for (const TrackRecord* track : content.tracks) json["tracks"].push_back(track_json(*track));
   json["feedsWithoutMedia"] = Json::array();
@@ -169,8 +149,8 @@ Bytes write_manifest(const ManifestContent& content) {
   for (const Marker& marker : content.markers)
     json["markers"].push_back({{"atMs", marker.at_ms}, {"label", marker.label}, {"by", marker.by}});
   json["dropped"] = drops_json(content.drops);
-  // A label is a stranger's text: what is no UTF-8 in it must not cost the manifest.
-  return to_bytes(as_bytes(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"));
+  if (content.evidence) json["evidence"] = evidence_json(content.info.id, *content.evidence);
+  return to_bytes(as_bytes(text_of(json, 2) + "\n"));
 }
 
 Result<Manifest> parse_manifest(std::string_view text) {

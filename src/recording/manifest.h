@@ -31,6 +31,19 @@ struct TrackRecord {
   Drops drops;
 };
 
+/// What a finished recording is checked against.
+struct Evidence {
+  std::uint64_t lines = 0;  // of the journal
+  Sha256Digest head{};      // of its chain
+  std::shared_ptr<const SigningKey> signing;
+};
+
+struct Repaired {
+  WallTime at;
+  std::uint64_t times = 1;
+  std::string note;
+};
+
 struct ManifestContent {
   RecordingInfo info;
   std::string_view state;
@@ -41,9 +54,18 @@ struct ManifestContent {
   std::vector<const FeedInfo*> feeds_without_media;
   Drops drops;  // of no track
   std::vector<Marker> markers;
+  bool encrypted = false;
+  std::optional<Evidence> evidence;
+  std::optional<Repaired> repaired;
+
+  /// After the tracks are there: once, if none of them is the feed's.
+  void list_if_without_media(const FeedInfo& feed);
 };
 
 Bytes write_manifest(const ManifestContent& content);
+
+/// What a signature is over: the chain's head, bound to the recording.
+Bytes signed_text(const RecordingId& id, const Sha256Digest& head);
 
 /// "2026-11-22T08:30:00.250Z", in UTC.
 std::string iso8601(WallTime time);

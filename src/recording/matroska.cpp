@@ -69,15 +69,32 @@ Bytes opus_head(std::uint8_t channels) {  // RFC 7845 5.1
 
 }  // namespace
 
-WebmFile::WebmFile(FileAppender file, std::string name, const rtp::Codec& codec, const Frame& first)
-    : TrackFile(std::move(file)), video_(codec.kind() == rtp::Kind::video) {
-  file_.open(std::move(name));
-  write_header(codec, first);
+WebmFile::WebmFile(TrackOutput output, std::string name, const rtp::Codec& codec, const Frame& first)
+    : TrackFile(std::move(output)),
+      codec_(codec),
+      width_(first.width),
+      height_(first.height),
+      video_(codec.kind() == rtp::Kind::video) {
+  output_.open(std::move(name), head(std::nullopt));
 }
 
-void WebmFile::write_header(const rtp::Codec& codec, const Frame& first) {
+WebmFile::WebmFile(TrackOutput output, const JournalTrack& track)
+    : TrackFile(std::move(output)),
+      codec_(track.record.feed.codec),
+      width_(track.first.width),
+      height_(track.first.height),
+      video_(codec_.kind() == rtp::Kind::video) {
+  head(std::nullopt);  // for where things lie
+  for (const Piece& piece : track.pieces) {
+    add_cue(piece.from, piece.keyframe, piece.extent.at);
+    end_ms_ = piece.to;
+  }
+  output_.reopen(track.record.summary.path, track.record.bytes);
+}
+
+Bytes WebmFile::head(const std::optional<Ending>& ending) {
   EbmlWriter out;
-  const auto head = out.begin(kEbml);
+  const auto ebml = out.begin(kEbml);
   out.unsigned_integer(kEbmlVersion, 1);
   out.unsigned_integer(kEbmlReadVersion, 1);
   out.unsigned_integer(kEbmlMaxIdLength, 4);
@@ -85,31 +102,47 @@ void WebmFile::write_header(const rtp::Codec& codec, const Frame& first) {
   out.text(kDocType, "webm");
   out.unsigned_integer(kDocTypeVersion, 4);
   out.unsigned_integer(kDocTypeReadVersion, 2);
-  out.end(head);
+  out.end(ebml);
 
   out.id(kSegment);
-  out.length(EbmlWriter::kUnknownSize, 8);
+  out.length(ending ? ending->size : EbmlWriter::kUnknownSize, 8);
   segment_data_ = out.size();
-  seek_head_ = out.size();
-  out.padding(kSeekHeadBytes);
 
-  info_ = out.size();
-  const auto info = out.begin(kInfo);
-  out.unsigned_integer(kTimestampScale, 1'000'000);
-  out.text(kMuxingApp, "amphi");
-  out.text(kWritingApp, "amphi");
-  duration_ = out.size();
-  out.padding(kDurationBytes);
-  out.end(info);
+  EbmlWriter info;  // its place has to be known before it is written
+  const auto info_at = info.begin(kInfo);
+  info.unsigned_integer(kTimestampScale, 1'000'000);
+  info.text(kMuxingApp, "amphi");
+  info.text(kWritingApp, "amphi");
+  if (ending)
+    info.floating(kDurationId, static_cast<double>(ending->end_ms));
+  else
+    info.padding(kDurationBytes);
+  info.end(info_at);
 
-  tracks_ = out.size();
+  if (ending) {
+    const std::pair<std::uint32_t, std::uint64_t> places[] = {
+        {kInfo, kSeekHeadBytes}, {kTracks, kSeekHeadBytes + info.size()}, {kCues, ending->cues}};
+    const auto seek_head = out.begin(kSeekHead);
+    for (const auto& [element, position] : places) {
+      const auto seek = out.begin(kSeek);
+      EbmlWriter id;
+      id.id(element);
+      out.binary(kSeekId, id.take());
+      out.unsigned_integer(kSeekPosition, position);
+      out.end(seek);
+    }
+    out.end(seek_head);
+  }
+  out.padding(segment_data_ + kSeekHeadBytes - out.size());
+  out.bytes(info.take());
+
   const auto tracks = out.begin(kTracks);
-  write_track_entry(out, codec, first);
+  write_track_entry(out);
   out.end(tracks);
-  file_.append(out.take());
+  return out.take();
 }
 
-void WebmFile::write_track_entry(EbmlWriter& out, const rtp::Codec& codec, const Frame& first) {
+void WebmFile::write_track_entry(EbmlWriter& out) const {
   const auto entry = out.begin(kTrackEntry);
   out.unsigned_integer(kTrackNumber, 1);
   out.unsigned_integer(kTrackUid, 1);
@@ -118,11 +151,11 @@ void WebmFile::write_track_entry(EbmlWriter& out, const rtp::Codec& codec, const
   if (video_) {
     out.text(kCodecId, "V_VP8");
     const auto video = out.begin(kVideo);
-    out.unsigned_integer(kPixelWidth, first.width);
-    out.unsigned_integer(kPixelHeight, first.height);
+    out.unsigned_integer(kPixelWidth, width_);
+    out.unsigned_integer(kPixelHeight, height_);
     out.end(video);
   } else {
-    const std::uint8_t channels = codec.channels == 1 ? 1 : 2;
+    const std::uint8_t channels = codec_.channels == 1 ? 1 : 2;
     out.text(kCodecId, "A_OPUS");
     out.binary(kCodecPrivate, opus_head(channels));
     out.unsigned_integer(kCodecDelay, std::uint64_t{kOpusPreSkip} * 1'000'000'000 / 48'000);
@@ -143,6 +176,7 @@ void WebmFile::add(Frame frame, Duration time, Time now) {
     write_cluster();
   }
   if (!cluster_) open_cluster(time_ms, frame.keyframe, now);
+  ++cluster_->frames;
   EbmlWriter& out = cluster_->writer;
   out.id(kSimpleBlock);
   out.length(frame.data.size() + 4, 4);
@@ -155,20 +189,21 @@ void WebmFile::add(Frame frame, Duration time, Time now) {
 }
 
 void WebmFile::open_cluster(std::int64_t time_ms, bool keyframe, Time now) {
-  cluster_.emplace(Cluster{{}, 0, time_ms, now});
+  cluster_.emplace(Cluster{{}, 0, time_ms, keyframe, 0, now});
   cluster_->master = cluster_->writer.begin(kCluster);
   cluster_->writer.unsigned_integer(kTimestamp, static_cast<std::uint64_t>(time_ms));
+}
+
+void WebmFile::add_cue(std::int64_t time_ms, bool keyframe, std::uint64_t at) {
   const std::int64_t apart = video_ ? 1'000 : 5'000;  // an hour's cues stay small
-  if (keyframe && (cues_.empty() || time_ms - cues_.back().time_ms >= apart)) {
-    cues_.push_back({time_ms, file_.size() - segment_data_});
-  }
+  if (keyframe && (cues_.empty() || time_ms - cues_.back().time_ms >= apart)) cues_.push_back({time_ms, at - segment_data_});
 }
 
 void WebmFile::write_cluster() {
   if (!cluster_) return;
+  add_cue(cluster_->time_ms, cluster_->keyframe, output_.size());
   cluster_->writer.end(cluster_->master);
-  file_.append(cluster_->writer.take());
-  file_.sync();
+  output_.piece(cluster_->writer.take(), {{}, cluster_->time_ms, end_ms_, cluster_->frames, cluster_->keyframe});
   cluster_.reset();
 }
 
@@ -176,8 +211,7 @@ void WebmFile::handle_timeout(Time now) {
   if (now >= next_timeout()) write_cluster();
 }
 
-std::uint64_t WebmFile::write_cues() {
-  const std::uint64_t position = file_.size() - segment_data_;
+Bytes WebmFile::cues() const {
   EbmlWriter out;
   const auto cues = out.begin(kCues);
   for (const Cue& cue : cues_) {
@@ -190,39 +224,16 @@ std::uint64_t WebmFile::write_cues() {
     out.end(point);
   }
   out.end(cues);
-  file_.append(out.take());
-  return position;
+  return out.take();
 }
 
-void WebmFile::finish(Duration duration) {
+TrackEnd WebmFile::finish(Duration duration) {
   write_cluster();
   end_ms_ = std::max(end_ms_, rounded_ms(duration));
-  const std::uint64_t cues = write_cues();
-  file_.sync();  // what the head is about to point to
-
-  EbmlWriter head;
-  const auto seek_head = head.begin(kSeekHead);
-  const std::pair<std::uint32_t, std::uint64_t> places[] = {
-      {kInfo, info_ - segment_data_}, {kTracks, tracks_ - segment_data_}, {kCues, cues}};
-  for (const auto& [element, position] : places) {
-    const auto seek = head.begin(kSeek);
-    EbmlWriter id;
-    id.id(element);
-    head.binary(kSeekId, id.take());
-    head.unsigned_integer(kSeekPosition, position);
-    head.end(seek);
-  }
-  head.end(seek_head);
-  head.padding(kSeekHeadBytes - head.size());
-  file_.patch(seek_head_, head.take());
-
-  EbmlWriter length;
-  length.floating(kDurationId, static_cast<double>(end_ms_));
-  file_.patch(duration_, length.take());
-  EbmlWriter size;
-  size.length(file_.size() - segment_data_, 8);
-  file_.patch(segment_data_ - 8, size.take());
-  file_.sync();
+  Bytes tail = cues();
+  const std::uint64_t position = output_.size() - segment_data_;
+  Bytes anew = head(Ending{end_ms_, position, position + tail.size()});
+  return output_.finish(std::move(tail), std::move(anew));
 }
 
 }  // namespace amphi::recording

@@ -21,33 +21,49 @@ std::uint32_t in_movie_scale(std::int64_t media_ticks) {
   return static_cast<std::uint32_t>(std::min(media_ticks * kMp4MovieScale / kMp4MediaScale, kMost32));
 }
 
-}  // namespace
+/// And a free box behind it.
+std::size_t place_for(std::size_t index_entries) { return 40 + 12 * std::max<std::size_t>(index_entries, 1) + 8; }
 
-Mp4File::Mp4File(FileAppender file, std::string name, const Frame& first, std::size_t index_entries)
-    : TrackFile(std::move(file)) {
-  file_.open(std::move(name));
-  write_header(first, index_entries);
+Frame without_data(Frame frame) {
+  frame.data.clear();
+  return frame;
 }
 
-void Mp4File::write_header(const Frame& first, std::size_t index_entries) {
+}  // namespace
+
+Mp4File::Mp4File(TrackOutput output, std::string name, const Frame& first, std::size_t index_entries)
+    : TrackFile(std::move(output)), first_(without_data(first)), index_bytes_(place_for(index_entries)) {
+  output_.open(std::move(name), head(std::nullopt));
+}
+
+Mp4File::Mp4File(TrackOutput output, const JournalTrack& track)
+    : TrackFile(std::move(output)), first_(track.first), index_bytes_(place_for(kIndexEntries)) {
+  for (const Piece& piece : track.pieces) {
+    add_piece(piece);
+    ++fragments_;
+    end_ = piece.to;
+  }
+  output_.reopen(track.record.summary.path, track.record.bytes);
+}
+
+Bytes Mp4File::head(std::optional<std::int64_t> end) const {
   BoxWriter out;
-  const Mp4Places places = write_mp4_header(out, first);
-  movie_duration_ = places.movie_duration;
-  track_duration_ = places.track_duration;
-  media_duration_ = places.media_duration;
-  extends_ = places.extends;
-  index_ = out.size();
-  index_bytes_ = 40 + 12 * std::max<std::size_t>(index_entries, 1) + 8;  // and a free box behind it
-  const auto reserve = out.begin("free");
-  out.zeros(index_bytes_ - 8);
-  out.end(reserve);
-  file_.append(out.take());
+  std::optional<Mp4Durations> durations;
+  if (end) durations = Mp4Durations{in_movie_scale(*end), static_cast<std::uint32_t>(std::min(*end, kMost32))};
+  write_mp4_header(out, first_, durations);
+  const std::size_t full = out.size() + index_bytes_;
+  if (end) out.bytes(index());
+  const auto rest = out.begin("free");
+  out.zeros(full - out.size());
+  out.end(rest);
+  return out.take();
 }
 
 void Mp4File::settle(std::int64_t next_time) {
   if (!newest_) return;
   newest_->duration = std::clamp<std::int64_t>(next_time - newest_->time, 1, kMost32);
   end_ = newest_->time + newest_->duration;
+  if (samples_.empty()) opened_ = newest_->added;
   samples_.push_back(std::move(*newest_));
   newest_.reset();
 }
@@ -58,7 +74,6 @@ void Mp4File::add(Frame frame, Duration time, Time now) {
   settle(at);
   const std::int64_t begun = samples_.empty() ? at : samples_.front().time;
   if (frame.keyframe || at - begun >= ticks(kSpan) || bytes_ + frame.data.size() > kMaxPieceBytes) write_fragment();
-  if (samples_.empty()) opened_ = now;
   bytes_ += frame.data.size();
   newest_.emplace(Sample{at, 0, frame.keyframe, std::move(frame.data), now});
 }
@@ -109,26 +124,29 @@ void Mp4File::write_fragment() {
     out.bytes(sample.data);
   }
   out.end(mdat);
-  add_piece({samples_.front().time, file_.size(), out.size(), samples_.front().keyframe});
+  const Piece piece{{output_.size(), out.size(), {}, std::nullopt}, samples_.front().time, end_, samples_.size(),
+                    samples_.front().keyframe};
   samples_.clear();
-  file_.append(out.take());
-  file_.sync();
+  add_piece(piece);
+  output_.piece(out.take(), piece);
 }
 
 void Mp4File::add_piece(const Piece& piece) {
   // One entry per keyframe, and for those a second apart: what one can seek to, and no more than memory should hold.
-  const bool entry = pieces_.empty() || (piece.keyframe && piece.time - pieces_.back().time >= kMp4MediaScale);
+  const bool entry = entries_.empty() || (piece.keyframe && piece.from - entries_.back().time >= kMp4MediaScale);
   if (entry)
-    pieces_.push_back(piece);
+    entries_.push_back({piece.from, piece.extent.at, piece.extent.size, piece.keyframe});
   else
-    pieces_.back().size += piece.size;
+    entries_.back().size += piece.extent.size;
 }
 
-void Mp4File::write_sidx() {
+/// Empty where it cannot say what it has to: better no index than a false one.
+Bytes Mp4File::index() const {
   const std::size_t capacity = (index_bytes_ - 48) / 12;
-  std::vector<Piece> entries = pieces_;
+  std::vector<Entry> entries = entries_;
+  if (entries.empty()) return {};
   while (entries.size() > capacity) {
-    std::vector<Piece> merged;
+    std::vector<Entry> merged;
     for (std::size_t i = 0; i < entries.size(); ++i) {
       if (i % 2 == 0)
         merged.push_back(entries[i]);
@@ -148,30 +166,27 @@ void Mp4File::write_sidx() {
   for (std::size_t i = 0; i < entries.size(); ++i) {
     const std::int64_t until = i + 1 < entries.size() ? entries[i + 1].time : end_;
     const std::int64_t duration = until - entries[i].time;
-    if (entries[i].size > 0x7fff'ffff || duration > kMost32) return;  // beyond what an entry can say: better no index
+    if (entries[i].size > 0x7fff'ffff || duration > kMost32) return {};
     out.u32(entries[i].size);
     out.u32(static_cast<std::uint64_t>(duration));
     out.u32(entries[i].keyframe ? 0x90000000 : 0);
   }
   out.end(sidx);
-  const auto rest = out.begin("free");
-  out.zeros(index_bytes_ - out.size());
-  out.end(rest);
-  file_.patch(index_, out.take());
+  return out.take();
 }
 
-void Mp4File::write_mfra() {
+Bytes Mp4File::mfra() const {
   BoxWriter out;
   const auto mfra = out.begin("mfra");
   const auto tfra = out.begin_full("tfra", 1, 0);
   out.u32(1);
   out.u32(0);  // numbers of traf, trun and sample take a byte each
-  const auto keyframes = std::count_if(pieces_.begin(), pieces_.end(), [](const Piece& p) { return p.keyframe; });
+  const auto keyframes = std::count_if(entries_.begin(), entries_.end(), [](const Entry& e) { return e.keyframe; });
   out.u32(static_cast<std::uint64_t>(keyframes));
-  for (const Piece& piece : pieces_) {
-    if (!piece.keyframe) continue;
-    out.u64(static_cast<std::uint64_t>(piece.time));
-    out.u64(piece.position);
+  for (const Entry& entry : entries_) {
+    if (!entry.keyframe) continue;
+    out.u64(static_cast<std::uint64_t>(entry.time));
+    out.u64(entry.position);
     for (int i = 0; i < 3; ++i) out.u8(1);
   }
   out.end(tfra);
@@ -179,34 +194,14 @@ void Mp4File::write_mfra() {
   out.u32(out.size() + 4 - mfra);
   out.end(mfro);
   out.end(mfra);
-  file_.append(out.take());
+  return out.take();
 }
 
-void Mp4File::patch_durations() {
-  const auto patch = [this](std::uint64_t at, std::uint32_t value) {
-    BoxWriter out;
-    out.u32(value);
-    file_.patch(at, out.take());
-  };
-  patch(movie_duration_, in_movie_scale(end_));
-  patch(track_duration_, in_movie_scale(end_));
-  patch(media_duration_, static_cast<std::uint32_t>(std::min(end_, kMost32)));
-  BoxWriter out;
-  const auto mehd = out.begin_full("mehd", 0, 0);
-  out.u32(in_movie_scale(end_));
-  out.end(mehd);
-  file_.patch(extends_, out.take());
-}
-
-void Mp4File::finish(Duration duration) {
+TrackEnd Mp4File::finish(Duration duration) {
   settle(ticks(duration));
   write_fragment();
   end_ = std::max(end_, ticks(duration));
-  write_mfra();
-  file_.sync();  // what the front is about to point to
-  write_sidx();
-  patch_durations();
-  file_.sync();
+  return output_.finish(mfra(), head(end_));
 }
 
 Duration Mp4File::end() const {

@@ -63,13 +63,12 @@ void write_sample_tables(BoxWriter& out, const Frame& first) {
   out.end(stbl);
 }
 
-void write_media(BoxWriter& out, const Frame& first, Mp4Places& places) {
+void write_media(BoxWriter& out, const Frame& first, const Mp4Durations& durations) {
   const auto mdia = out.begin("mdia");
   const auto mdhd = out.begin_full("mdhd", 0, 0);
   out.zeros(8);
   out.u32(kMp4MediaScale);
-  places.media_duration = out.size();
-  out.u32(0);
+  out.u32(durations.media);
   out.u16(0x55c4);  // language: undetermined
   out.u16(0);
   out.end(mdhd);
@@ -94,27 +93,26 @@ void write_media(BoxWriter& out, const Frame& first, Mp4Places& places) {
   out.end(mdia);
 }
 
-void write_track(BoxWriter& out, const Frame& first, Mp4Places& places) {
+void write_track(BoxWriter& out, const Frame& first, const Mp4Durations& durations) {
   const auto trak = out.begin("trak");
   const auto tkhd = out.begin_full("tkhd", 0, 3);  // enabled, in the movie
   out.zeros(8);
   out.u32(1);
   out.u32(0);
-  places.track_duration = out.size();
-  out.u32(0);
+  out.u32(durations.movie);
   out.zeros(16);
   out.unity_matrix();
   out.u32(first.width << 16);
   out.u32(first.height << 16);
   out.end(tkhd);
-  write_media(out, first, places);
+  write_media(out, first, durations);
   out.end(trak);
 }
 
 }  // namespace
 
-Mp4Places write_mp4_header(BoxWriter& out, const Frame& first) {
-  Mp4Places places;
+void write_mp4_header(BoxWriter& out, const Frame& first, const std::optional<Mp4Durations>& known) {
+  const Mp4Durations durations = known.value_or(Mp4Durations{});
   const auto ftyp = out.begin("ftyp");
   out.text("iso5");
   out.u32(0x200);
@@ -125,8 +123,7 @@ Mp4Places write_mp4_header(BoxWriter& out, const Frame& first) {
   const auto mvhd = out.begin_full("mvhd", 0, 0);
   out.zeros(8);
   out.u32(kMp4MovieScale);
-  places.movie_duration = out.size();
-  out.u32(0);
+  out.u32(durations.movie);
   out.u32(0x10000);  // rate 1
   out.u16(0x100);    // volume 1
   out.zeros(10);
@@ -134,13 +131,13 @@ Mp4Places write_mp4_header(BoxWriter& out, const Frame& first) {
   out.zeros(24);
   out.u32(2);  // the next track's number
   out.end(mvhd);
-  write_track(out, first, places);
+  write_track(out, first, durations);
 
   const auto mvex = out.begin("mvex");
-  places.extends = out.size();
-  const auto reserve = out.begin("free");
-  out.zeros(kMp4ExtendsBytes - 8);
-  out.end(reserve);
+  const auto extends = known ? out.begin_full("mehd", 0, 0) : out.begin("free");  // of 16 bytes, either
+  if (!known) out.u32(0);
+  out.u32(durations.movie);
+  out.end(extends);
   const auto trex = out.begin_full("trex", 0, 0);
   out.u32(1);
   out.u32(1);
@@ -148,7 +145,6 @@ Mp4Places write_mp4_header(BoxWriter& out, const Frame& first) {
   out.end(trex);
   out.end(mvex);
   out.end(moov);
-  return places;
 }
 
 }  // namespace amphi::recording

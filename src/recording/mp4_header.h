@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "recording/box.h"
 #include "recording/frame.h"
@@ -11,14 +12,13 @@ namespace amphi::recording {
 constexpr std::uint32_t kMp4MediaScale = 90'000;
 constexpr std::uint32_t kMp4MovieScale = 1'000;
 
-/// Where the durations lie that are only known at the end, as offsets in the writer's bytes. The box at `extends` is a
-/// free box of kMp4ExtendsBytes until mehd replaces it.
-struct Mp4Places {
-  std::size_t movie_duration = 0, track_duration = 0, media_duration = 0;  // 32 bits each
-  std::size_t extends = 0;
+/// Known at the end only.
+struct Mp4Durations {
+  std::uint32_t movie = 0;  // in the movie's scale
+  std::uint32_t media = 0;  // in the media's
 };
-constexpr std::size_t kMp4ExtendsBytes = 16;
 
-Mp4Places write_mp4_header(BoxWriter& out, const Frame& first);
+/// Of the same length with durations and without.
+void write_mp4_header(BoxWriter& out, const Frame& first, const std::optional<Mp4Durations>& durations);
 
 }  // namespace amphi::recording

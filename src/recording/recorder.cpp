@@ -17,16 +17,18 @@ constexpr std::size_t kMaxFeedId = 160;  // leaves room for a file name around i
 }  // namespace
 
 struct Recorder::Impl {
-  enum class State { running, stopping, storing_manifest, failed, finished };
+  enum class State { running, hashing_first, storing_manifest, hashing_last, storing_hashes, failed, closed };
 
   RecordingInfo info;
   Time start;
+  Safekeeping safekeeping;
   State state = State::running;
   Duration duration{};  // once stopped or failed
   std::optional<WallTime> stopped_at;
   std::optional<Error> error;
 
   std::deque<Output> out;
+  Journal journal{out};
   std::vector<std::unique_ptr<Feed>> feeds;  // all that ever were, in their order
   std::unordered_map<FeedId, Feed*> active;
   std::map<ParticipantId, ParticipantClock> clocks;  // a node each: feeds hold references
@@ -39,6 +41,10 @@ struct Recorder::Impl {
   bool started = false;
   bool manifest_stale = false;  // changed while one was on its way
   bool failed_manifest_given = false;
+  std::uint64_t tracks_seen = 0;
+  std::uint64_t pieces_seen = 0;
+  bool writing = false;
+  Time piece_at;  // of the newest
 
   Feed* find(const FeedId& id) {
     const auto at = active.find(id);
@@ -46,15 +52,20 @@ struct Recorder::Impl {
     drops.add(Drop::unknown_feed);
     return nullptr;
   }
+  const Sealer* sealer() const { return safekeeping.sealer ? &*safekeeping.sealer : nullptr; }
+
+  /// Whether the recorder still takes anything; what is journaled from here on happens at `now`.
+  bool running_at(Time now) {
+    if (state == State::running) journal.set_time(std::max(now - start, Duration{0}));
+    return state == State::running;
+  }
 
   void put_manifest(std::string_view state_name, Duration so_far) {
-    ManifestContent content{info, state_name, stopped_at, to_ms(so_far), error, {}, {}, drops, markers};
-    for (const auto& feed : feeds) {
-      if (feed->file())
-        content.tracks.push_back(&feed->record());
-      else
-        content.feeds_without_media.push_back(&feed->info());
-    }
+    ManifestContent content{info, state_name, stopped_at, to_ms(so_far), error, {}, {}, drops, markers, sealer() != nullptr, {}, {}};
+    for (const auto& feed : feeds)
+      if (feed->file()) content.tracks.push_back(&feed->record());
+    for (const auto& feed : feeds) content.list_if_without_media(feed->info());
+    if (state_name == "complete") content.evidence = Evidence{journal.lines(), journal.head(), safekeeping.signing};
     out.emplace_back(FileOp(ReplaceFile{std::string(kManifestName), write_manifest(content)}));
     ++replaces_outstanding;
   }
@@ -64,102 +75,142 @@ struct Recorder::Impl {
     if (!manifest_stale) put_manifest("recording", now - start);
   }
 
-  void finish_feed(Feed& feed, Time now) {
-    if (feed.finished()) return;
-    feed.finish(now);
-    if (feed.file()) ++hashes_awaited;
-  }
-
+  /// What follows from the newest packets: a file that was opened, media on the disk.
   void advance(Time now) {
-    bool opened = false;
-    for (const auto& [id, feed] : active) opened = feed->take_opened() || opened;
-    if (opened && state == State::running) refresh_manifest(now);
+    if (state != State::running) return;
+    if (std::exchange(tracks_seen, journal.tracks()) != journal.tracks()) refresh_manifest(now);
+    if (journal.pieces() != pieces_seen) {
+      pieces_seen = journal.pieces();
+      piece_at = now;
+      if (!std::exchange(writing, true)) out.emplace_back(MediaChanged{true});
+    } else if (writing && now - piece_at >= kSilence) {
+      writing = false;
+      out.emplace_back(MediaChanged{false});
+    }
   }
 
-  void complete_if_hashed() {
-    if (state != State::stopping || hashes_awaited > 0) return;
+  Time alive_at() const { return start + milliseconds(journal.last_ms()) + kAliveEvery; }
+
+  void ask_for_hashes() {
+    for (const auto& feed : feeds) {
+      if (!feed->file()) continue;
+      out.emplace_back(FileOp(HashFile{*feed->file()}));
+      ++hashes_awaited;
+    }
+  }
+
+  void complete() {
+    std::uint64_t bytes = 0;
+    for (const auto& feed : feeds) bytes += feed->record().bytes;
     state = State::storing_manifest;
-    put_manifest("complete", duration);
+    if (bytes <= kHashedAtOnce) {
+      ask_for_hashes();
+      if (hashes_awaited > 0) state = State::hashing_first;
+    }
+    if (state == State::storing_manifest) put_manifest("complete", duration);
   }
 
   void give_finished() {
-    state = State::finished;
     Finished finished{duration, {}, error};
+    bool hashed = true;
     for (const auto& feed : feeds) {
-      if (feed->file()) finished.tracks.push_back(feed->record().summary);
+      if (!feed->file()) continue;
+      finished.tracks.push_back(feed->record().summary);
+      hashed = hashed && !feed->record().summary.sha256.empty();
     }
     out.emplace_back(std::move(finished));
+    if (hashed || error) return close();
+    state = State::hashing_last;
+    ask_for_hashes();
+  }
+
+  void close() {
+    state = State::closed;
+    out.emplace_back(Closed{});
   }
 };
 
-Recorder::Recorder(RecordingInfo info, Time start) : impl_(std::make_unique<Impl>()) {
-  impl_->info = std::move(info);
-  impl_->start = start;
-  impl_->put_manifest("recording", Duration{0});
+Recorder::Recorder(RecordingInfo info, Time start, Safekeeping safekeeping) : impl_(std::make_unique<Impl>()) {
+  Impl& me = *impl_;
+  me.info = std::move(info);
+  me.start = start;
+  me.safekeeping = std::move(safekeeping);
+  me.out.emplace_back(FileOp(OpenFile{kJournalFile, std::string(kJournalName)}));
+  me.journal.begin(me.info, me.sealer() != nullptr ? &me.sealer()->wrapped() : nullptr);
+  me.put_manifest("recording", Duration{0});
 }
 
 Recorder::~Recorder() = default;
 
 void Recorder::add_feed(const FeedInfo& feed, Time now) {
-  if (impl_->state != Impl::State::running || impl_->active.contains(feed.id)) return;
-  if (!is_safe_path_name(feed.id.value) || feed.id.value.size() > kMaxFeedId)
-    return impl_->drops.add(Drop::unsafe_feed_id);
-  ParticipantClock& clock = impl_->clocks[feed.participant];
-  impl_->feeds.push_back(std::make_unique<Feed>(feed, impl_->start, now, clock, impl_->out, impl_->files));
-  impl_->active.emplace(feed.id, impl_->feeds.back().get());
+  Impl& me = *impl_;
+  if (!me.running_at(now) || me.active.contains(feed.id)) return;
+  if (!is_safe_path_name(feed.id.value) || feed.id.value.size() > kMaxFeedId) return me.drops.add(Drop::unsafe_feed_id);
+  ParticipantClock& clock = me.clocks[feed.participant];
+  me.feeds.push_back(std::make_unique<Feed>(feed, me.start, now, clock, me.out, Desk{me.journal, me.files, me.sealer()}));
+  me.active.emplace(feed.id, me.feeds.back().get());
+  me.journal.feed(feed, me.feeds.back()->record().summary.offset_ms);
 }
 
 void Recorder::remove_feed(const FeedId& feed, Time now) {
-  if (impl_->state != Impl::State::running) return;
-  if (Feed* found = impl_->find(feed)) {
-    impl_->finish_feed(*found, now);
-    impl_->active.erase(feed);
-    impl_->refresh_manifest(now);
+  Impl& me = *impl_;
+  if (!me.running_at(now)) return;
+  if (Feed* found = me.find(feed)) {
+    found->finish(now);
+    me.active.erase(feed);
+    me.refresh_manifest(now);
+    me.advance(now);
   }
 }
 
 void Recorder::handle_packet(const FeedId& feed, rtp::Seq seq, const rtp::RtpHeader& header, ByteView payload,
                              Time now) {
-  if (impl_->state != Impl::State::running) return;
-  if (Feed* found = impl_->find(feed)) {
+  Impl& me = *impl_;
+  if (!me.running_at(now)) return;
+  if (Feed* found = me.find(feed)) {
     found->handle_packet(seq, header, payload, now);
-    if (found->take_opened()) impl_->refresh_manifest(now);
+    me.advance(now);
   }
 }
 
 void Recorder::handle_sender_report(const FeedId& feed, rtp::NtpTime ntp, rtp::WireTimestamp rtp_timestamp, Time now) {
-  if (impl_->state != Impl::State::running) return;
+  if (!impl_->running_at(now)) return;
   if (Feed* found = impl_->find(feed)) found->handle_sender_report(ntp, rtp_timestamp, now);
 }
 
-void Recorder::handle_overflow(const FeedId& feed, std::uint64_t packets, Time) {
-  if (impl_->state != Impl::State::running) return;
+void Recorder::handle_overflow(const FeedId& feed, std::uint64_t packets, Time now) {
+  if (!impl_->running_at(now)) return;
   if (Feed* found = impl_->find(feed)) found->handle_overflow(packets);
 }
 
 void Recorder::add_marker(std::string label, std::string by, Time at) {
   Impl& me = *impl_;
-  if (me.state != Impl::State::running) return;
+  if (!me.running_at(std::max(at, me.start + milliseconds(me.journal.last_ms())))) return;
   if (me.markers.size() >= kMaxMarkers) return me.drops.add(Drop::unlisted_marker);
   me.markers.push_back({std::max<std::int64_t>(to_ms(at - me.start), 0), std::move(label), std::move(by)});
+  me.journal.marker(me.markers.back());
   me.refresh_manifest(at);
 }
 
 void Recorder::stop(Time now, WallTime stopped_at) {
-  if (impl_->state != Impl::State::running) return;
-  impl_->state = Impl::State::stopping;
-  impl_->duration = now - impl_->start;
-  impl_->stopped_at = stopped_at;
-  impl_->manifest_stale = false;
-  for (const auto& feed : impl_->feeds) impl_->finish_feed(*feed, now);
-  impl_->active.clear();
-  impl_->complete_if_hashed();
+  Impl& me = *impl_;
+  if (!me.running_at(now)) return;
+  me.duration = now - me.start;
+  me.stopped_at = stopped_at;
+  me.manifest_stale = false;
+  for (const auto& feed : me.feeds) feed->finish(now);
+  me.active.clear();
+  me.journal.end(to_ms(me.duration), stopped_at, "complete", std::nullopt, me.drops);
+  me.out.emplace_back(FileOp(CloseFile{kJournalFile}));
+  me.complete();
 }
 
 void Recorder::handle_timeout(Time now) {
-  if (impl_->state != Impl::State::running) return;
-  for (const auto& [id, feed] : impl_->active) feed->handle_timeout(now);
-  impl_->advance(now);
+  Impl& me = *impl_;
+  if (!me.running_at(now)) return;
+  for (const auto& [id, feed] : me.active) feed->handle_timeout(now);
+  if (now >= me.alive_at()) me.journal.alive();
+  me.advance(now);
 }
 
 std::optional<Output> Recorder::poll_output() {
@@ -172,47 +223,58 @@ std::optional<Output> Recorder::poll_output() {
 }
 
 Time Recorder::next_timeout() const noexcept {
-  Time next = Time::max();
-  if (impl_->state != Impl::State::running) return next;
-  for (const auto& [id, feed] : impl_->active) next = std::min(next, feed->next_timeout());
+  const Impl& me = *impl_;
+  if (me.state != Impl::State::running) return Time::max();
+  Time next = me.alive_at();
+  if (me.writing) next = std::min(next, me.piece_at + kSilence);
+  for (const auto& [id, feed] : me.active) next = std::min(next, feed->next_timeout());
   return next;
 }
 
 void Recorder::handle_hash(FileNumber file, const Sha256Digest& digest, Time) {
-  for (const auto& feed : impl_->feeds) {
-    if (feed->file() != file || !feed->finished() || !feed->record().summary.sha256.empty()) continue;
+  Impl& me = *impl_;
+  if (me.hashes_awaited == 0) return;
+  for (const auto& feed : me.feeds) {
+    if (feed->file() != file || !feed->record().summary.sha256.empty()) continue;
     feed->set_hash(digest);
-    if (impl_->hashes_awaited > 0) --impl_->hashes_awaited;
+    --me.hashes_awaited;
   }
-  impl_->complete_if_hashed();
+  if (me.hashes_awaited > 0) return;
+  me.state = me.state == Impl::State::hashing_first ? Impl::State::storing_manifest : Impl::State::storing_hashes;
+  me.put_manifest("complete", me.duration);
 }
 
 void Recorder::handle_replaced(Time now) {
-  if (impl_->state == Impl::State::finished) return;
-  if (impl_->state == Impl::State::failed) {
-    if (impl_->failed_manifest_given) impl_->give_finished();
+  using State = Impl::State;
+  Impl& me = *impl_;
+  if (me.state == State::failed) {
+    if (me.failed_manifest_given) me.give_finished();
     return;
   }
-  if (impl_->replaces_outstanding == 0) return;
-  --impl_->replaces_outstanding;
-  if (!std::exchange(impl_->started, true)) impl_->out.emplace_back(Started{});
-  if (impl_->state == Impl::State::storing_manifest && impl_->replaces_outstanding == 0) impl_->give_finished();
-  if (impl_->state == Impl::State::running && impl_->manifest_stale) impl_->refresh_manifest(now);
+  if (me.replaces_outstanding == 0) return;
+  --me.replaces_outstanding;
+  if (!std::exchange(me.started, true)) me.out.emplace_back(Started{});
+  if (me.state == State::storing_manifest && me.replaces_outstanding == 0) return me.give_finished();
+  if (me.state == State::storing_hashes && me.replaces_outstanding == 0) return me.close();
+  if (me.state == State::running && me.manifest_stale) me.refresh_manifest(now);
 }
 
 void Recorder::handle_storage_error(Error error, Time now) {
-  if (impl_->state == Impl::State::finished) return;
-  if (impl_->state == Impl::State::failed) {
-    if (impl_->failed_manifest_given) impl_->give_finished();
+  using State = Impl::State;
+  Impl& me = *impl_;
+  if (me.state == State::closed) return;
+  if (me.state == State::hashing_last || me.state == State::storing_hashes) return me.close();  // complete, and said to be
+  if (me.state == State::failed) {
+    if (me.failed_manifest_given) me.give_finished();
     return;
   }
-  if (impl_->state == Impl::State::running) impl_->duration = now - impl_->start;
-  impl_->state = Impl::State::failed;
-  impl_->error = std::move(error);
-  for (const auto& feed : impl_->feeds) feed->abandon();
-  impl_->active.clear();
-  std::erase_if(impl_->out, [](const Output& output) { return !std::holds_alternative<Started>(output); });
-  impl_->put_manifest("failed", impl_->duration);
+  if (me.state == State::running) me.duration = now - me.start;
+  me.state = State::failed;
+  me.error = std::move(error);
+  for (const auto& feed : me.feeds) feed->abandon();
+  me.active.clear();
+  std::erase_if(me.out, [](const Output& output) { return !std::holds_alternative<Started>(output); });
+  me.put_manifest("failed", me.duration);
 }
 
 Duration Recorder::running_duration(Time now) const {

@@ -17,8 +17,10 @@
 #include "base/digest.h"
 #include "base/ids.h"
 #include "base/result.h"
+#include "base/signature.h"
 #include "base/time.h"
 #include "recording/drops.h"
+#include "recording/seal.h"
 #include "rtp/codec.h"
 #include "rtp/packet.h"
 #include "rtp/rtcp.h"
@@ -56,11 +58,16 @@ struct OpenFile {
   FileNumber file;
   std::string name;
 };  // create, fail if it exists
+struct ReopenFile {
+  FileNumber file;
+  std::string name;
+  std::uint64_t size;
+};  // one that exists, at least that long; what lies behind `size` goes
 struct WriteFile {
   FileNumber file;
   std::uint64_t offset;
   Bytes data;
-};  // appends and the few back-patches alike
+};  // appends, and heads that are written anew
 struct SyncFile {
   FileNumber file;
 };  // fdatasync: what was written before survives a power cut
@@ -74,7 +81,10 @@ struct ReplaceFile {
   std::string name;
   Bytes data;
 };  // temporary, fsync, rename, fsync folder (manifest.json)
-using FileOp = std::variant<OpenFile, WriteFile, SyncFile, CloseFile, HashFile, ReplaceFile>;
+struct RemoveFile {
+  std::string name;
+};
+using FileOp = std::variant<OpenFile, ReopenFile, WriteFile, SyncFile, CloseFile, HashFile, ReplaceFile, RemoveFile>;
 
 struct KeyframeWanted {
   FeedId feed;
@@ -94,18 +104,28 @@ struct TrackSummary {
   std::uint64_t frames = 0;
   std::string sha256;  // lower-case hex
 };
-struct Finished {  // every file is complete and the manifest is final
+struct Finished {  // every file is complete, and the manifest says so; of much media the hashes follow
   Duration duration;
   std::vector<TrackSummary> tracks;
   std::optional<Error> error;  // storage failed: what was written before is kept
 };
-using Output = std::variant<FileOp, KeyframeWanted, MediaChanged, Started, Finished>;
+struct Closed {};  // after Finished: nothing follows
+using Output = std::variant<FileOp, KeyframeWanted, MediaChanged, Started, Finished, Closed>;
+
+/// What makes a recording evidence beyond its hash chain, and what keeps it from others' eyes. Both are optional.
+struct Safekeeping {
+  std::shared_ptr<const SigningKey> signing;
+  std::optional<Sealer> sealer;
+};
 
 class Recorder {
  public:
   static constexpr std::size_t kMaxMarkers = 10'000;
+  static constexpr Duration kAliveEvery = 1s;       // a line of the journal at least, so that a crash costs no more
+  static constexpr Duration kSilence = 5s;          // without a piece of media: it waits for some
+  static constexpr std::uint64_t kHashedAtOnce = 64'000'000;  // bytes; more than that is hashed after Finished
 
-  Recorder(RecordingInfo info, Time start);
+  Recorder(RecordingInfo info, Time start, Safekeeping safekeeping = {});
   ~Recorder();
 
   /// The feed is in the session from now on (or was when the recording began). Repeated: ignored.
@@ -118,7 +138,7 @@ class Recorder {
   void handle_overflow(const FeedId& feed, std::uint64_t packets, Time now);
   /// Marks `at` on the time line; what lies outside the recording is moved to its nearer end. Beyond kMaxMarkers: counted.
   void add_marker(std::string label, std::string by, Time at);
-  /// Ends at `now`: flushes, completes every file, asks for the hashes, then gives Finished. Repeated: ignored.
+  /// Ends at `now`: flushes, completes every file and the journal, then gives Finished. Repeated: ignored.
   void stop(Time now, WallTime stopped_at);
 
   void handle_timeout(Time now);
@@ -147,7 +167,7 @@ struct Manifest {
   RecordingId id;
   SessionId session;
   std::string requested_by;
-  std::string state;  // "recording", "complete", "failed", (later) "repaired"
+  std::string state;  // "recording", "complete", "failed", "repaired"
   WallTime started_at, stopped_at;
   std::int64_t duration_ms = 0;
   std::vector<TrackSummary> tracks;

@@ -29,6 +29,17 @@ class MemoryFiles {
     for (const auto& [number, file] : files) EXPECT_NE(file.name, op.name) << "a name is used once";
     EXPECT_TRUE(files.emplace(op.file, MemoryFile{op.name, {}, true, false, {}}).second);
   }
+  void apply(const ReopenFile& op) {
+    MemoryFile& file = at(op.file);
+    EXPECT_EQ(file.name, op.name);
+    EXPECT_FALSE(file.open);
+    EXPECT_LE(op.size, file.data.size());
+    file.data.resize(static_cast<std::size_t>(op.size));
+    file.open = true;
+  }
+  void apply(const RemoveFile& op) {
+    std::erase_if(files, [&](const auto& each) { return each.second.name == op.name; });
+  }
   void apply(const WriteFile& op) {
     MemoryFile& file = at(op.file);
     EXPECT_TRUE(file.open);
@@ -97,6 +108,9 @@ class Studio {
         keyframes_wanted.emplace_back(wanted->feed.value, now - start_);
       } else if (auto* changed = std::get_if<MediaChanged>(&*output)) {
         media.push_back(changed->writing);
+      } else if (std::holds_alternative<Closed>(*output)) {
+        EXPECT_TRUE(finished) << "the last word";
+        ++closed;
       } else if (std::holds_alternative<Started>(*output)) {
         ++started;
       } else {
@@ -143,6 +157,7 @@ class Studio {
   MemoryFiles files;
   bool answer = true;
   int started = 0;
+  int closed = 0;
   std::vector<bool> media;  // each change
   std::size_t ops = 0;
   std::vector<std::pair<std::string, Duration>> keyframes_wanted;

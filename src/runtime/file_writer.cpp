@@ -117,6 +117,28 @@ Result<void> FileWriter::open(Number file, const std::string& name) {
   return {};
 }
 
+Result<void> FileWriter::reopen(Number file, const std::string& name, std::uint64_t size) {
+  const std::string path = folder_ + "/" + name;
+  if (name.empty() || name.find('/') != std::string::npos || name.front() == '.')
+    return fail(ErrorCode::invalid_argument, "not a plain file name: " + name);
+  if (files_.count(file)) return fail(ErrorCode::invalid_argument, "file number used twice: " + name);
+  Descriptor opened(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
+  struct stat found {};
+  if (opened.fd < 0 || ::fstat(opened.fd, &found) != 0) return storage_error("open", path, errno);
+  if (static_cast<std::uint64_t>(found.st_size) < size) return fail(ErrorCode::storage, path + " is shorter than it was");
+  if (::ftruncate(opened.fd, static_cast<off_t>(size)) != 0) return storage_error("truncate", path, errno);
+  files_[file] = File{path, std::exchange(opened.fd, -1), false};
+  return {};
+}
+
+Result<void> FileWriter::remove(const std::string& name) {
+  const std::string path = folder_ + "/" + name;
+  if (name.empty() || name.find('/') != std::string::npos || name.front() == '.')
+    return fail(ErrorCode::invalid_argument, "not a plain file name: " + name);
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT) return storage_error("remove", path, errno);
+  return sync_folder(folder_);
+}
+
 Result<FileWriter::File*> FileWriter::find_open(Number file, const char* what) {
   const auto found = files_.find(file);
   if (found == files_.end() || found->second.fd < 0)

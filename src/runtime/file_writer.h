@@ -32,6 +32,8 @@ class FileWriter {
 
   /// Fails where the file exists already: nothing recorded is ever overwritten.
   Result<void> open(Number file, const std::string& name);
+  /// One that exists, at least `size` bytes long; what lies behind them goes.
+  Result<void> reopen(Number file, const std::string& name, std::uint64_t size);
   Result<void> write(Number file, std::uint64_t offset, ByteView data);
   /// fdatasync; the first one of a file makes its name durable too.
   Result<void> sync(Number file);
@@ -39,6 +41,8 @@ class FileWriter {
   /// SHA-256 of the whole file as it is now, open or closed.
   Result<Sha256Digest> hash(Number file) const;
   Result<void> replace(const std::string& name, ByteView data);
+  /// Durably; one that is not there is fine.
+  Result<void> remove(const std::string& name);
 
  private:
   struct File {

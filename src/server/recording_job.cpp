@@ -25,7 +25,10 @@ void RecordingJob::begin() {
   const std::string folder = plan_.session_folder + "/" + plan_.info.id.value;
   auto ready = runtime::create_folders(folder);
   if (ready) ready = store_revision_ceiling(plan_.session_folder, plan_.revision_ceiling);
-  if (!ready) return finish(Duration::zero(), ready.error());
+  if (!ready) {
+    done_ = true;
+    return events_.finished(Duration::zero(), ready.error());
+  }
   files_.emplace(folder);
   recorder_.emplace(plan_.info, plan_.start);
   run_outputs(plan_.start);
@@ -99,7 +102,8 @@ void RecordingJob::run_outputs(Time now) {
                    [&](recording::KeyframeWanted& wanted) { events_.keyframe_wanted(wanted.feed); },
                    [&](recording::MediaChanged& changed) { if (events_.media_changed) events_.media_changed(changed.writing); },
                    [&](recording::Started&) { events_.started(plan_.start); },
-                   [&](recording::Finished& finished) { finish(finished.duration, std::move(finished.error)); },
+                   [&](recording::Finished& finished) { events_.finished(finished.duration, std::move(finished.error)); },
+                   [&](recording::Closed&) { close(); },
                },
                *output);
   }
@@ -109,6 +113,7 @@ void RecordingJob::carry_out(recording::FileOp& op, Time now) {
   const Result<void> done = std::visit(
       Overloaded{
           [&](const recording::OpenFile& o) { return files_->open(o.file, o.name); },
+          [&](const recording::ReopenFile& o) { return files_->reopen(o.file, o.name, o.size); },
           [&](const recording::WriteFile& o) { return files_->write(o.file, o.offset, o.data); },
           [&](const recording::SyncFile& o) { return files_->sync(o.file); },
           [&](const recording::CloseFile& o) { return files_->close(o.file); },
@@ -129,10 +134,9 @@ void RecordingJob::carry_out(recording::FileOp& op, Time now) {
   if (!done) recorder_->handle_storage_error(done.error(), now);
 }
 
-void RecordingJob::finish(Duration duration, std::optional<Error> error) {
+void RecordingJob::close() {
   done_ = true;
   files_.reset();
-  events_.finished(duration, std::move(error));
 }
 
 }  // namespace amphi::server

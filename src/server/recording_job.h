@@ -16,7 +16,7 @@ namespace amphi::server {
 /// Called on the writer thread; each posts to where it belongs.
 struct RecordingEvents {
   std::function<void(Time started_at)> started;
-  std::function<void(Duration duration, std::optional<Error> error)> finished;  // the last call
+  std::function<void(Duration duration, std::optional<Error> error)> finished;  // once; what follows is bookkeeping
   std::function<void(const FeedId& feed)> keyframe_wanted;
   std::function<void(bool writing)> media_changed;  // empty: nobody asks
 };
@@ -46,7 +46,7 @@ class RecordingJob {
   void take(RecordingSink::Item& item);
   void run_outputs(Time now);
   void carry_out(recording::FileOp& op, Time now);
-  void finish(Duration duration, std::optional<Error> error);
+  void close();
   const FeedId* feed_of(RecordingSink::FeedNumber number) const;
 
   RecordingPlan plan_;

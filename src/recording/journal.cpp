@@ -1,0 +1,172 @@
+// Writing; journal_reader.cpp reads it back.
+#include "recording/journal.h"
+
+#include "recording/json_fields.h"
+
+namespace amphi::recording {
+namespace {
+
+void put_seal(Json& json, const Seal& seal) {
+  json["nonce"] = to_hex(seal.nonce);
+  json["tag"] = to_hex(seal.tag);
+}
+
+Json extent_json(const Extent& extent) {
+  Json json{{"at", extent.at}, {"size", extent.size}, {"sha256", to_hex(extent.sha256)}};
+  if (extent.seal) put_seal(json, *extent.seal);
+  return json;
+}
+
+Json sets_json(const std::vector<Bytes>& sets) {
+  Json json = Json::array();
+  for (const Bytes& set : sets) json.push_back(to_hex(set));
+  return json;
+}
+
+}  // namespace
+
+struct Journal::Line {
+  Json json;
+  Line(const Journal& journal, std::string_view event) {
+    json["prev"] = to_hex(journal.head_);
+    json["event"] = event;
+    json["ms"] = journal.now_ms_;
+  }
+};
+
+void Journal::append(Line& line) {
+  std::string text = text_of(line.json);
+  head_ = sha256(as_bytes(text));
+  text += '\n';
+  const std::uint64_t at = size_;
+  size_ += text.size();
+  ++lines_;
+  last_ms_ = now_ms_;
+  out_.emplace_back(FileOp(WriteFile{kJournalFile, at, to_bytes(as_bytes(text))}));
+  out_.emplace_back(FileOp(SyncFile{kJournalFile}));
+}
+
+void Journal::resume(std::uint64_t size, std::uint64_t lines, const Sha256Digest& head) {
+  size_ = size;
+  lines_ = lines;
+  head_ = head;
+}
+
+void Journal::begin(const RecordingInfo& info, const WrappedKey* key) {
+  Line line(*this, "begin");
+  line.json["version"] = 1;
+  line.json["recordingId"] = info.id.value;
+  line.json["sessionId"] = info.session.value;
+  line.json["requestedBy"] = info.requested_by;
+  line.json["startedAt"] = iso8601(info.started_at);
+  line.json["preRollMs"] = to_ms(info.pre_roll);
+  line.json["continues"] = info.continues.value;
+  if (key != nullptr) {
+    Json& json = line.json["encryption"];
+    json["algorithm"] = "AES-256-GCM";
+    json["keyId"] = key->key_id;
+    json["wrappedKey"] = to_hex(key->key);
+    put_seal(json, key->seal);
+  }
+  append(line);
+}
+
+void Journal::feed(const FeedInfo& feed, std::int64_t offset_ms) {
+  Line line(*this, "feed");
+  put_feed(line.json, feed);
+  line.json["offsetMs"] = offset_ms;
+  append(line);
+}
+
+void Journal::track(FileNumber file, const TrackRecord& track, const Frame& first, const Extent& head) {
+  ++tracks_;
+  Line line(*this, "track");
+  line.json["file"] = file;
+  line.json["path"] = track.summary.path;
+  put_feed(line.json, track.feed);
+  line.json["width"] = first.width;
+  line.json["height"] = first.height;
+  line.json["offsetMs"] = track.summary.offset_ms;
+  if (track.feed.codec.name == rtp::CodecName::h264) {
+    line.json["sps"] = sets_json(first.sps);
+    line.json["pps"] = sets_json(first.pps);
+  }
+  line.json["head"] = extent_json(head);
+  append(line);
+}
+
+void Journal::piece(FileNumber file, const Piece& piece) {
+  ++pieces_;
+  Line line(*this, "piece");
+  line.json["file"] = file;
+  line.json.update(extent_json(piece.extent));
+  line.json["from"] = piece.from;
+  line.json["to"] = piece.to;
+  line.json["frames"] = piece.frames;
+  line.json["keyframe"] = piece.keyframe;
+  append(line);
+}
+
+void Journal::gap(FileNumber file, const Gap& gap) {
+  Line line(*this, "gap");
+  line.json["file"] = file;
+  line.json["fromMs"] = gap.from_ms;
+  line.json["toMs"] = gap.to_ms;
+  line.json["reason"] = gap.reason;
+  line.json["packets"] = gap.packets;
+  append(line);
+}
+
+void Journal::marker(const Marker& marker) {
+  Line line(*this, "marker");
+  line.json["atMs"] = marker.at_ms;
+  line.json["label"] = marker.label;
+  line.json["by"] = marker.by;
+  append(line);
+}
+
+void Journal::alive() {
+  Line line(*this, "alive");
+  append(line);
+}
+
+void Journal::track_end(FileNumber file, const TrackRecord& track, const TrackEnd& end) {
+  Line line(*this, "trackEnd");
+  line.json["file"] = file;
+  line.json["durationMs"] = track.summary.duration_ms;
+  line.json["frames"] = track.summary.frames;
+  line.json["packets"] = track.packets;
+  line.json["lostPackets"] = track.lost_packets;
+  line.json["overflowPackets"] = track.overflow_packets;
+  line.json["dropped"] = drops_json(track.drops);
+  line.json["head"] = extent_json(end.head);
+  line.json["tail"] = extent_json(end.tail);
+  append(line);
+}
+
+void Journal::repair(WallTime at, std::uint64_t bytes_removed) {
+  Line line(*this, "repair");
+  line.json["at"] = iso8601(at);
+  line.json["journalBytesRemoved"] = bytes_removed;
+  append(line);
+}
+
+void Journal::cut(FileNumber file, std::uint64_t size) {
+  Line line(*this, "cut");
+  line.json["file"] = file;
+  line.json["size"] = size;
+  append(line);
+}
+
+void Journal::end(std::int64_t duration_ms, WallTime stopped_at, std::string_view state, const std::optional<Error>& error,
+                  const Drops& drops) {
+  Line line(*this, "end");
+  line.json["durationMs"] = duration_ms;
+  line.json["stoppedAt"] = iso8601(stopped_at);
+  line.json["state"] = state;
+  line.json["dropped"] = drops_json(drops);
+  if (error) line.json["error"] = {{"code", wire_name(error->code)}, {"message", error->message}};
+  append(line);
+}
+
+}  // namespace amphi::recording

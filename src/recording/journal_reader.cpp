@@ -1,0 +1,282 @@
+// Reads a journal back. Every line is checked against the one before it; the first that is torn, out of place or makes no sense
+// ends what is believed.
+#include "recording/journal.h"
+#include "recording/json_fields.h"
+
+namespace amphi::recording {
+namespace {
+
+constexpr std::string_view kReasons[] = {"loss", "overflow", "damaged", "restart"};
+
+std::string_view known_reason(const std::string& text) {
+  for (const std::string_view reason : kReasons)
+    if (text == reason) return reason;
+  return "other";
+}
+
+Seal read_seal(Fields& fields) {
+  Seal seal;
+  fields.hex("nonce", seal.nonce);
+  fields.hex("tag", seal.tag);
+  return seal;
+}
+
+Extent read_extent(Fields& fields) {
+  Extent extent;
+  extent.at = static_cast<std::uint64_t>(fields.signed_count("at"));
+  extent.size = static_cast<std::uint64_t>(fields.signed_count("size"));
+  fields.hex("sha256", extent.sha256);
+  if (fields.has("nonce")) extent.seal = read_seal(fields);
+  return extent;
+}
+
+Extent read_extent(Fields& fields, const char* name) {
+  const Json* json = fields.find(name, Json::value_t::object);
+  if (json == nullptr) return {};
+  Fields inner(*json);
+  const Extent extent = read_extent(inner);
+  if (!inner.ok()) fields.refuse();
+  return extent;
+}
+
+std::vector<Bytes> read_sets(Fields& fields, const char* name) {
+  std::vector<Bytes> sets;
+  const Json* json = fields.find(name, Json::value_t::array);
+  if (json == nullptr) return sets;
+  for (const Json& entry : *json) {
+    const std::string text = entry.is_string() ? entry.get<std::string>() : std::string();
+    Bytes set(text.size() / 2);
+    if (set.size() < 4 && std::string_view(name) == "sps") fields.refuse();  // what a header is made from
+    if (set.empty() || !from_hex(text, set)) fields.refuse();
+    sets.push_back(std::move(set));
+  }
+  if (sets.empty()) fields.refuse();
+  return sets;
+}
+
+/// What the pieces tell.
+void account(JournalTrack& track) {
+  TrackRecord& record = track.record;
+  const Piece& last = track.pieces.back();
+  record.bytes += last.extent.size;
+  record.summary.frames += last.frames;
+  record.summary.duration_ms = last.to * 1'000 / ticks_per_second(record.feed.codec.name);
+}
+
+class Reader {
+ public:
+  explicit Reader(JournalContent& out) : out_(out) {}
+
+  /// False: the line does not belong here.
+  bool read(const Json& json) {
+    Fields fields(json);
+    const std::string event = fields.text("event");
+    const std::int64_t ms = fields.signed_count("ms");
+    if (out_.lines == 0 && event != "begin") return false;
+    if (event == "begin") begin(fields);
+    else if (event == "feed") feed(fields, ms);
+    else if (event == "track") track(fields);
+    else if (event == "piece") piece(fields);
+    else if (event == "gap") gap(fields);
+    else if (event == "marker") marker(fields);
+    else if (event == "alive") out_.last_alive_ms = std::max(out_.last_alive_ms, ms);
+    else if (event == "trackEnd") track_end(fields);
+    else if (event == "cut") cut(fields);
+    else if (event == "repair") repair(fields);
+    else if (event == "end") end(fields);
+    out_.last_ms = std::max(out_.last_ms, ms);
+    return fields.ok();  // an event of a later version is passed over
+  }
+
+ private:
+  void begin(Fields& fields) {
+    if (out_.lines != 0 || fields.count("version") != 1) return fields.refuse();
+    out_.info.id = RecordingId(fields.text("recordingId"));
+    out_.info.session = SessionId(fields.text("sessionId"));
+    out_.info.requested_by = fields.text("requestedBy");
+    const auto started = parse_iso8601(fields.text("startedAt"));
+    if (!started) return fields.refuse();
+    out_.info.started_at = *started;
+    out_.info.pre_roll = milliseconds(fields.signed_count("preRollMs"));
+    out_.info.continues = RecordingId(fields.text("continues"));
+    if (!fields.has("encryption")) return;
+    const Json* json = fields.find("encryption", Json::value_t::object);
+    if (json == nullptr) return;
+    Fields inner(*json);
+    WrappedKey key;
+    if (inner.text("algorithm") != "AES-256-GCM") inner.refuse();
+    key.key_id = inner.text("keyId");
+    inner.hex("wrappedKey", key.key);
+    key.seal = read_seal(inner);
+    if (!inner.ok()) return fields.refuse();
+    out_.key = std::move(key);
+  }
+
+  void feed(Fields& fields, std::int64_t ms) {
+    FeedInfo feed = read_feed(fields);
+    if (!fields.ok()) return;
+    out_.feeds.push_back(std::move(feed));
+    out_.last_alive_ms = std::max(out_.last_alive_ms, ms);
+  }
+
+  void track(Fields& fields) {
+    JournalTrack track;
+    track.file = static_cast<FileNumber>(fields.count("file"));
+    track.record.feed = read_feed(fields);
+    TrackSummary& summary = track.record.summary;
+    summary.path = fields.text("path");
+    summary.feed = track.record.feed.id;
+    summary.codec = track.record.feed.codec;
+    summary.width = track.first.width = static_cast<std::uint32_t>(fields.count("width"));
+    summary.height = track.first.height = static_cast<std::uint32_t>(fields.count("height"));
+    summary.offset_ms = fields.signed_count("offsetMs");
+    track.first.keyframe = true;
+    if (summary.codec.name == rtp::CodecName::h264) {
+      track.first.sps = read_sets(fields, "sps");
+      track.first.pps = read_sets(fields, "pps");
+    }
+    track.head = read_extent(fields, "head");
+    track.record.bytes = track.head.size;
+    const bool is_next = track.file == out_.tracks.size() + 1;
+    if (!is_safe_path_name(summary.path) || !is_next) fields.refuse();
+    if (!fields.ok()) return;
+    out_.tracks.push_back(std::move(track));
+  }
+
+  JournalTrack* open_track(Fields& fields) {
+    const std::uint64_t file = fields.count("file");
+    if (file >= 1 && file <= out_.tracks.size() && !out_.tracks[file - 1].end) return &out_.tracks[file - 1];
+    fields.refuse();
+    return nullptr;
+  }
+
+  void piece(Fields& fields) {
+    JournalTrack* track = open_track(fields);
+    if (track == nullptr) return;
+    Piece piece;
+    piece.extent = read_extent(fields);
+    piece.from = fields.signed_count("from");
+    piece.to = fields.signed_count("to");
+    piece.frames = fields.count("frames");
+    piece.keyframe = fields.flag("keyframe");
+    const bool follows = piece.extent.at == track->record.bytes && piece.from <= piece.to;
+    if (!fields.ok() || !follows) return fields.refuse();
+    track->pieces.push_back(piece);
+    account(*track);
+  }
+
+  void gap(Fields& fields) {
+    JournalTrack* track = open_track(fields);
+    if (track == nullptr) return;
+    Gap gap{fields.signed_count("fromMs"), fields.signed_count("toMs"), known_reason(fields.text("reason")), fields.count("packets")};
+    if (!fields.ok()) return;
+    track->record.lost_packets += gap.packets;
+    track->record.gaps.push_back(gap);
+  }
+
+  void marker(Fields& fields) {
+    Marker marker{fields.signed_count("atMs"), fields.text("label"), fields.text("by")};
+    if (fields.ok()) out_.markers.push_back(std::move(marker));
+  }
+
+  void track_end(Fields& fields) {
+    JournalTrack* track = open_track(fields);
+    if (track == nullptr) return;
+    TrackEnd end{read_extent(fields, "head"), read_extent(fields, "tail")};
+    TrackRecord& record = track->record;
+    record.summary.duration_ms = fields.signed_count("durationMs");
+    record.summary.frames = fields.count("frames");
+    record.packets = fields.count("packets");
+    record.lost_packets = fields.count("lostPackets");
+    record.overflow_packets = fields.count("overflowPackets");
+    if (const Json* dropped = fields.find("dropped", Json::value_t::object)) record.drops = read_drops(*dropped);
+    record.bytes += end.tail.size;
+    if (fields.ok()) track->end = std::move(end);
+  }
+
+  void cut(Fields& fields) {
+    JournalTrack* track = open_track(fields);
+    if (track == nullptr) return;
+    cut_track(*track, fields.count("size"));
+  }
+
+  void repair(Fields& fields) {
+    out_.repaired_at = parse_iso8601(fields.text("at"));
+    if (!out_.repaired_at) fields.refuse();
+    ++out_.repairs;
+  }
+
+  void end(Fields& fields) {
+    JournalContent::End end;
+    end.duration_ms = fields.signed_count("durationMs");
+    const auto stopped = parse_iso8601(fields.text("stoppedAt"));
+    if (!stopped) return fields.refuse();
+    end.stopped_at = *stopped;
+    end.state = fields.text("state");
+    if (const Json* dropped = fields.find("dropped", Json::value_t::object)) end.drops = read_drops(*dropped);
+    if (fields.has("error")) {
+      const Json* json = fields.find("error", Json::value_t::object);
+      if (json == nullptr) return;
+      Fields inner(*json);
+      end.error = Error{error_code_from_wire(inner.text("code")), inner.text("message")};
+    }
+    if (fields.ok()) out_.end = std::move(end);
+  }
+
+  JournalContent& out_;
+};
+
+}  // namespace
+
+std::int64_t ticks_per_second(rtp::CodecName codec) { return codec == rtp::CodecName::h264 ? 90'000 : 1'000; }
+
+void cut_track(JournalTrack& track, std::uint64_t size) {
+  std::vector<Piece> pieces = std::move(track.pieces);
+  track.pieces.clear();
+  track.record.bytes = track.head.size;
+  track.record.summary.frames = 0;
+  track.record.summary.duration_ms = 0;
+  for (const Piece& piece : pieces) {
+    if (piece.extent.at + piece.extent.size > size) break;
+    track.pieces.push_back(piece);
+    account(track);
+  }
+}
+
+Result<JournalContent> parse_journal(std::string_view text) {
+  JournalContent content;
+  Reader reader(content);
+  while (content.valid_bytes < text.size()) {
+    const std::string_view rest = text.substr(content.valid_bytes);
+    const std::size_t size = rest.find('\n');
+    if (size == std::string_view::npos) {
+      content.invalid_why = "the last line is torn";
+      break;
+    }
+    const std::string_view line = rest.substr(0, size);
+    const Json json = Json::parse(line, nullptr, false);
+    Fields fields(json);
+    Sha256Digest previous{};
+    fields.hex("prev", previous);
+    if (json.is_discarded() || !fields.ok()) {
+      content.invalid_why = "line " + std::to_string(content.lines + 1) + " is no line of a journal";
+      break;
+    }
+    if (previous != content.head) {
+      content.invalid_why = "line " + std::to_string(content.lines + 1) + " does not follow the line before it: one of the two was changed";
+      break;
+    }
+    if (!reader.read(json)) {
+      content.invalid_why = "line " + std::to_string(content.lines + 1) + " makes no sense where it stands";
+      break;
+    }
+    content.head = sha256(as_bytes(line));
+    content.valid_bytes += size + 1;
+    ++content.lines;
+  }
+  content.invalid_bytes = text.size() - content.valid_bytes;
+  if (content.lines == 0) return fail(ErrorCode::malformed, "the journal does not begin like one" + (content.invalid_why.empty() ? "" : ": " + content.invalid_why));
+  return content;
+}
+
+}  // namespace amphi::recording

@@ -1,0 +1,155 @@
+#include "recording/repair.h"
+
+#include <algorithm>
+
+#include "recording/json_fields.h"
+#include "recording/track.h"
+
+namespace amphi::recording {
+namespace {
+
+std::int64_t end_ms(const JournalTrack& track) { return track.record.summary.offset_ms + track.record.summary.duration_ms; }
+
+}  // namespace
+
+bool needs_repair(std::string_view manifest) {
+  const auto parsed = parse_manifest(manifest);
+  if (!parsed || (parsed->state != "complete" && parsed->state != "repaired")) return true;
+  return std::any_of(parsed->tracks.begin(), parsed->tracks.end(), [](const TrackSummary& t) { return t.sha256.empty(); });
+}
+
+Repair::Repair(JournalContent journal, const FolderReader& folder, std::optional<Error> failed, WallTime now,
+               Safekeeping safekeeping)
+    : content_(std::move(journal)), safekeeping_(std::move(safekeeping)), failed_(std::move(failed)) {
+  if (content_.key && !safekeeping_.sealer) {
+    handle_storage_error({ErrorCode::unauthorized, "the recording is encrypted, and its key is not here"}, {});
+    return;
+  }
+  journal_.resume(content_.valid_bytes, content_.lines, content_.head);
+  for (const JournalTrack& track : content_.tracks) {
+    const std::string& path = track.record.summary.path;
+    if (!track.end || !folder.size(path)) continue;
+    out_.emplace_back(FileOp(ReopenFile{track.file, path, track.record.bytes}));
+    out_.emplace_back(FileOp(CloseFile{track.file}));
+  }
+  if (!content_.end) complete_journal(folder, now);
+  for (const JournalTrack& track : content_.tracks) {
+    if (!track.end || !folder.size(track.record.summary.path)) continue;
+    out_.emplace_back(FileOp(HashFile{track.file}));
+    ++hashes_awaited_;
+  }
+  if (hashes_awaited_ == 0) close();
+}
+
+/// A piece is journaled when it is durable, so this finds something only where a disk has lied.
+void Repair::drop_lost_pieces(JournalTrack& track, const FolderReader& folder) {
+  const std::string& path = track.record.summary.path;
+  const std::uint64_t size = folder.size(path).value_or(0);
+  std::uint64_t good = track.record.bytes;
+  for (auto piece = track.pieces.rbegin(); piece != track.pieces.rend(); ++piece) {
+    const Extent& extent = piece->extent;
+    if (extent.at + extent.size <= size) {
+      const auto data = folder.read(path, extent.at, extent.size);
+      if (data && sha256(*data) == extent.sha256) break;
+    }
+    good = extent.at;
+  }
+  if (good == track.record.bytes) return;
+  note_ += path + ": " + std::to_string(track.record.bytes - good) + " bytes that had been synced are gone; ";
+  cut_track(track, good);
+  journal_.cut(track.file, good);
+}
+
+void Repair::finish_track(JournalTrack& track, std::int64_t duration_ms) {
+  TrackRecord& record = track.record;
+  TrackOutput output(track.file, out_, journal_, safekeeping_.sealer ? &*safekeeping_.sealer : nullptr);
+  const auto file = resume_track_file(std::move(output), track);
+  track.end = file->finish(milliseconds(duration_ms - record.summary.offset_ms));
+  record.summary.duration_ms = to_ms(file->end());
+  record.bytes = file->size();
+  journal_.track_end(track.file, record, *track.end);
+}
+
+void Repair::complete_journal(const FolderReader& folder, WallTime now) {
+  out_.emplace_back(FileOp(ReopenFile{kJournalFile, std::string(kJournalName), content_.valid_bytes}));
+  journal_.set_time(milliseconds(content_.last_ms));
+  journal_.repair(now, content_.invalid_bytes);
+  std::int64_t duration_ms = content_.last_alive_ms;
+  for (JournalTrack& track : content_.tracks) {
+    if (!track.end) drop_lost_pieces(track, folder);
+    duration_ms = std::max(duration_ms, end_ms(track));
+  }
+  for (JournalTrack& track : content_.tracks) {
+    const std::string& path = track.record.summary.path;
+    if (!track.end && !track.pieces.empty()) {
+      finish_track(track, duration_ms);
+    } else if (!track.end) {
+      out_.emplace_back(FileOp(RemoveFile{path}));  // a head without media
+    }
+  }
+  content_.repaired_at = now;
+  ++content_.repairs;
+  content_.end = JournalContent::End{duration_ms, {content_.info.started_at.unix_ms + duration_ms}, "repaired", failed_, {}};
+  journal_.end(duration_ms, content_.end->stopped_at, "repaired", failed_, {});
+  out_.emplace_back(FileOp(CloseFile{kJournalFile}));
+}
+
+std::optional<Output> Repair::poll_output() {
+  if (out_.empty()) return std::nullopt;
+  Output output = std::move(out_.front());
+  out_.pop_front();
+  return output;
+}
+
+void Repair::handle_hash(FileNumber file, const Sha256Digest& digest, Time) {
+  if (hashes_awaited_ == 0 || file == 0 || file > content_.tracks.size()) return;
+  content_.tracks[file - 1].record.summary.sha256 = to_hex(digest);
+  if (--hashes_awaited_ == 0) close();
+}
+
+void Repair::close() {
+  const JournalManifest manifest(content_);
+  ManifestContent content = manifest.content;
+  content.evidence = Evidence{journal_.lines(), journal_.head(), safekeeping_.signing};
+  if (content.repaired && !note_.empty()) content.repaired->note += " " + note_;
+  out_.emplace_back(FileOp(ReplaceFile{"manifest.json", write_manifest(content)}));
+  replacing_ = true;
+}
+
+void Repair::handle_replaced(Time) {
+  if (!std::exchange(replacing_, false)) return;
+  Finished finished{milliseconds(content_.end->duration_ms), {}, content_.end->error};
+  for (const JournalTrack& track : content_.tracks)
+    if (track.end) finished.tracks.push_back(track.record.summary);
+  out_.emplace_back(std::move(finished));
+  out_.emplace_back(Closed{});
+  closed_ = true;
+}
+
+void Repair::handle_storage_error(Error error, Time) {
+  if (std::exchange(closed_, true)) return;
+  out_.clear();
+  out_.emplace_back(Finished{Duration::zero(), {}, std::move(error)});
+  out_.emplace_back(Closed{});
+}
+
+JournalManifest::JournalManifest(const JournalContent& journal) {
+  content.info = journal.info;
+  content.state = journal.end ? std::string_view(journal.end->state) : "recording";
+  if (journal.end) {
+    content.stopped_at = journal.end->stopped_at;
+    content.duration_ms = journal.end->duration_ms;
+    content.error = journal.end->error;
+    content.drops = journal.end->drops;
+  }
+  for (const JournalTrack& track : journal.tracks)
+    if (track.end) content.tracks.push_back(&track.record);
+  for (const FeedInfo& feed : journal.feeds) content.list_if_without_media(feed);
+  content.markers = journal.markers;
+  content.encrypted = journal.key.has_value();
+  content.evidence = Evidence{journal.lines, journal.head, nullptr};
+  if (journal.repaired_at)
+    content.repaired = Repaired{*journal.repaired_at, journal.repairs, "Cut off, and completed from its journal up to the last piece that was durable."};
+}
+
+}  // namespace amphi::recording

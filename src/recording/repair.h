@@ -1,0 +1,55 @@
+// Completes a recording that was cut off (a killed server, a power cut, a disk that failed), from its journal: each file is cut
+// behind its last journaled piece and finished as a stop would have, the journal is ended, the manifest says what was done.
+// Giving up anywhere costs nothing: the next repair begins anew. One that is complete but for its hashes gets those.
+//
+// The same shape as Recorder: FileOps out, told how they went, Finished and Closed at the end. Thread: its caller's.
+#pragma once
+
+#include <deque>
+#include <map>
+
+#include "base/folder.h"
+#include "recording/journal.h"
+#include "recording/recorder.h"
+
+namespace amphi::recording {
+
+/// Whether repair has something to do; `manifest` empty: there is none.
+bool needs_repair(std::string_view manifest);
+
+class Repair {
+ public:
+  /// `folder` is read in the constructor only. `failed`: what the manifest says had gone wrong. An encrypted recording needs its
+  /// sealer in `safekeeping`.
+  Repair(JournalContent journal, const FolderReader& folder, std::optional<Error> failed, WallTime now, Safekeeping safekeeping);
+
+  std::optional<Output> poll_output();
+  void handle_hash(FileNumber file, const Sha256Digest& digest, Time now);
+  void handle_replaced(Time now);
+  /// Ends it: nothing is given but Finished with the error, and Closed.
+  void handle_storage_error(Error error, Time now);
+
+ private:
+  void complete_journal(const FolderReader& folder, WallTime now);
+  void drop_lost_pieces(JournalTrack& track, const FolderReader& folder);
+  void finish_track(JournalTrack& track, std::int64_t duration_ms);
+  void close();
+
+  JournalContent content_;
+  Safekeeping safekeeping_;
+  std::deque<Output> out_;
+  Journal journal_{out_};
+  std::optional<Error> failed_;
+  std::string note_;
+  std::size_t hashes_awaited_ = 0;
+  bool replacing_ = false;
+  bool closed_ = false;
+};
+
+/// What the manifest of a recording with this journal says; hashes of whole files apart, for a journal has none.
+struct JournalManifest {
+  explicit JournalManifest(const JournalContent& journal);
+  ManifestContent content;  // points into the journal
+};
+
+}  // namespace amphi::recording

@@ -1,0 +1,182 @@
+// The power goes, or the process is killed, at every single operation that a recording asks of its disk, and again while it is being
+// repaired: what was recorded up to a second before is there, whole, playable, and the manifest tells the truth about it.
+#include <cstdio>
+#include <cstdlib>
+
+#include "recording_rig.h"
+
+namespace amphi::recording::test {
+namespace {
+
+using testing::EmulatedDisk;
+
+constexpr Time kStart = Time(1000s);
+constexpr Duration kLength = 6s;
+const RecordingInfo kInfo{RecordingId("rec_1"), SessionId("room"), "surgeon", WallTime{1'700'000'000'000}, 0ns, RecordingId()};
+
+const auto ignore = [](const Output&) {};
+
+/// A recording of four feeds that is given `most` operations of the disk, and then no more.
+struct Cut {
+  EmulatedDisk disk;
+  Time at = kStart;  // when it happened
+  bool started = false, finished = false;
+
+  explicit Cut(std::size_t most, Safekeeping safekeeping = {}) {
+    Recorder recorder(kInfo, kStart, std::move(safekeeping));
+    const auto drain = [&](Time now) {
+      at = now;
+      testing::serve(recorder, disk, now, [&](const Output& output) {
+        started = started || std::holds_alternative<Started>(output);
+        finished = finished || std::holds_alternative<Finished>(output);
+      }, most);
+      return disk.operations() < most;
+    };
+    Studio4 studio(recorder, kStart);
+    if (!drain(kStart)) return;
+    studio.run_until(kStart + kLength, drain);
+    if (disk.operations() >= most) return;
+    recorder.stop(kStart + kLength, WallTime{kInfo.started_at.unix_ms + to_ms(kLength)});
+    drain(kStart + kLength);
+  }
+};
+
+/// What a server does at its start; at most `most` operations of it.
+void repair(EmulatedDisk& disk, std::size_t most = static_cast<std::size_t>(-1), Safekeeping safekeeping = {}) {
+  const Bytes manifest = disk.content("manifest.json");
+  if (!needs_repair(as_text(manifest))) return;
+  const Bytes text = disk.content("journal.jsonl");
+  auto journal = parse_journal(as_text(text));
+  if (!journal) return;
+  Repair machine(std::move(*journal), disk, std::nullopt, WallTime{1'700'000'100'000}, std::move(safekeeping));
+  const std::size_t before = disk.operations();
+  testing::serve(machine, disk, Time(2000s), [](const Output& output) {
+    const auto* end = std::get_if<Finished>(&output);
+    EXPECT_FALSE(end != nullptr && end->error);
+  }, most > static_cast<std::size_t>(-1) - before ? most : before + most);
+}
+
+void expect_true(const EmulatedDisk& disk, const Cut& cut) {
+  const Bytes text = disk.content("manifest.json");
+  const auto parsed = parse_manifest(as_text(text));
+  if (!parsed) {
+    EXPECT_FALSE(cut.started) << "a recording that was on has a manifest";
+    return;
+  }
+  EXPECT_TRUE(parsed->state == "repaired" || parsed->state == "complete") << parsed->state;
+  EXPECT_TRUE(!cut.finished || parsed->state == "complete");
+  const Studio4 times = [] { Recorder none(kInfo, kStart); return Studio4(none, kStart); }();
+  const std::int64_t cut_ms = to_ms(cut.at - kStart);
+  EXPECT_GE(parsed->duration_ms, cut_ms - 1000);
+  EXPECT_LE(parsed->duration_ms, cut_ms + 40) << as_text(disk.content("journal.jsonl"));
+  std::set<std::string> recorded;
+  for (const TrackSummary& track : parsed->tracks) {
+    SCOPED_TRACE(track.path);
+    recorded.insert(track.feed.value);
+    const Bytes data = disk.content(track.path);
+    const FileFacts facts = facts_of(track.path, data);
+    EXPECT_EQ(facts.frames.size(), track.frames);
+    for (std::size_t i = 0; i < facts.frames.size(); ++i) ASSERT_EQ(facts.frames[i], i) << "every frame, each once";
+    EXPECT_GE(times.sent_at(track.feed.value, static_cast<std::uint32_t>(facts.frames.size())), cut.at - 1s) << "at most the last second is missing";
+    EXPECT_EQ(facts.duration_ms, track.duration_ms);
+    EXPECT_NEAR(static_cast<double>(facts.duration_ms + track.offset_ms), static_cast<double>(parsed->duration_ms), 45);
+    EXPECT_GE(facts.cues, 1u);
+    EXPECT_EQ(track.sha256, to_hex(sha256(data)));
+  }
+  EXPECT_TRUE(cut.at < kStart + 1s || recorded.size() == 4u);
+  const auto journal = parse_journal(as_text(disk.content("journal.jsonl")));
+  ASSERT_TRUE(journal);
+  EXPECT_EQ(journal->invalid_bytes, 0u) << journal->invalid_why;
+  EXPECT_TRUE(journal->end);
+}
+
+std::size_t all_operations() {
+  static const std::size_t count = Cut(static_cast<std::size_t>(-1)).disk.operations();
+  return count;
+}
+
+std::uint64_t first_seed() {
+  const char* given = std::getenv("AMPHI_SEED");
+  return given != nullptr ? std::strtoull(given, nullptr, 10) : 1;
+}
+
+}  // namespace
+
+TEST(PowerCut, at_any_operation_costs_at_most_the_last_second) {
+  int cuts = 0;
+  for (std::size_t most = 0; most <= all_operations(); ++most) {
+    const Cut cut(most);
+    for (std::uint64_t seed = first_seed(); seed < first_seed() + 3; ++seed, ++cuts) {
+      SCOPED_TRACE("cut after " + std::to_string(most) + " operations, AMPHI_SEED=" + std::to_string(seed));
+      SeededRandom random(seed * 7919 + most);
+      EmulatedDisk disk = cut.disk;
+      disk.cut_power(random);
+      repair(disk);
+      expect_true(disk, cut);
+      if (::testing::Test::HasFailure()) return;
+    }
+  }
+  std::printf("%d power cuts at %zu operations\n", cuts, all_operations());
+}
+
+TEST(PowerCut, that_comes_again_while_it_is_repaired_costs_no_more) {
+  SeededRandom random(first_seed());
+  for (std::size_t most = 5; most <= all_operations(); most += 7) {
+    const Cut cut(most);
+    for (std::size_t step = 0; step < 40; ++step) {
+      SCOPED_TRACE("cut after " + std::to_string(most) + " operations, and the repair after " + std::to_string(step) +
+                   ", AMPHI_SEED=" + std::to_string(first_seed()));
+      EmulatedDisk disk = cut.disk;
+      disk.cut_power(random);
+      for (int again = 0; again < 3; ++again) {
+        repair(disk, step + static_cast<std::size_t>(again));
+        disk.cut_power(random);
+      }
+      repair(disk);
+      expect_true(disk, cut);
+      if (::testing::Test::HasFailure()) return;
+    }
+  }
+}
+
+TEST(Kill, at_any_operation_costs_at_most_the_last_second) {
+  for (std::size_t most = 0; most <= all_operations(); ++most) {
+    SCOPED_TRACE("killed after " + std::to_string(most) + " operations");
+    Cut cut(most);
+    cut.disk.kill();
+    repair(cut.disk);
+    expect_true(cut.disk, cut);
+    if (::testing::Test::HasFailure()) return;
+  }
+}
+
+TEST(Repair, leaves_alone_what_is_complete) {
+  Cut cut(static_cast<std::size_t>(-1));
+  ASSERT_TRUE(cut.finished);
+  cut.disk.kill();
+  const std::size_t before = cut.disk.operations();
+  repair(cut.disk);
+  EXPECT_EQ(cut.disk.operations(), before);
+  expect_true(cut.disk, cut);
+}
+
+TEST(Repair, drops_pieces_that_the_disk_had_promised_and_lost) {
+  Cut cut(all_operations() - 40);
+  cut.disk.kill();
+  const auto journal = parse_journal(as_text(cut.disk.content("journal.jsonl")));
+  ASSERT_TRUE(journal);
+  const JournalTrack* open = nullptr;
+  for (const JournalTrack& track : journal->tracks)
+    if (!track.end && track.pieces.size() > 2) open = &track;
+  ASSERT_NE(open, nullptr);
+  const Piece& last = open->pieces.back();
+  cut.disk.flip_bit(open->record.summary.path, last.extent.at + last.extent.size / 2, 3);
+  repair(cut.disk);
+  const auto manifest = nlohmann::json::parse(as_text(cut.disk.content("manifest.json")));
+  EXPECT_EQ(manifest["state"], "repaired");
+  EXPECT_NE(manifest["repaired"]["note"].get<std::string>().find(open->record.summary.path), std::string::npos);
+  const FileFacts facts = facts_of(open->record.summary.path, cut.disk.content(open->record.summary.path));
+  EXPECT_EQ(facts.frames.size() + last.frames, open->record.summary.frames);
+}
+
+}  // namespace amphi::recording::test
