@@ -129,6 +129,7 @@ void Repair::handle_replaced(Time) {
 void Repair::handle_storage_error(Error error, Time) {
   if (std::exchange(closed_, true)) return;
   out_.clear();
+  failure_ = error;
   out_.emplace_back(Finished{Duration::zero(), {}, std::move(error)});
   out_.emplace_back(Closed{});
 }

@@ -28,6 +28,8 @@ class Repair {
   void handle_replaced(Time now);
   /// Ends it: nothing is given but Finished with the error, and Closed.
   void handle_storage_error(Error error, Time now);
+  /// Why it could not be done; nullopt: it could.
+  const std::optional<Error>& failure() const { return failure_; }
 
  private:
   void complete_journal(const FolderReader& folder, WallTime now);
@@ -39,7 +41,8 @@ class Repair {
   Safekeeping safekeeping_;
   std::deque<Output> out_;
   Journal journal_{out_};
-  std::optional<Error> failed_;
+  std::optional<Error> failed_;  // before
+  std::optional<Error> failure_;
   std::string note_;
   std::size_t hashes_awaited_ = 0;
   bool replacing_ = false;

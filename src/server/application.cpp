@@ -17,6 +17,7 @@
 
 #include "server/http_server.h"
 #include "server/metrics.h"
+#include "server/recording_repair.h"
 #include "server/services_hub.h"
 #include "server/signalling.h"
 
@@ -56,6 +57,7 @@ class Application {
   Counters<Drop> drops_;
   Bytes key_;
   RecordingCatalogue catalogue_;
+  Safe safe_;
   std::vector<std::unique_ptr<MediaWorker>> workers_;
   std::unique_ptr<SessionDirectory> directory_;
   std::unique_ptr<Signalling> signalling_;
@@ -125,11 +127,15 @@ Result<void> Application::start() {
   if (auto ready = runtime::create_folders(catalogue_.root()); !ready) return ready;
   if (!config_.web.empty() && !std::filesystem::is_regular_file(config_.web + "/index.html"))
     return fail(ErrorCode::not_found, "--web " + config_.web + " has no index.html");
+  auto safe = Safe::open(config_.recording_signing_key, config_.recording_key);
+  if (!safe) return tl::unexpected(safe.error());
+  safe_ = std::move(*safe);
+  repair_recordings(catalogue_.root(), safe_);
   directory_ = std::make_unique<SessionDirectory>(control_, workers_, random_, drops_);
   if (auto ready = start_workers(); !ready) return ready;
   const unsigned writers = std::max(1u, std::min(4u, std::thread::hardware_concurrency()));
   HttpRoutes::Parts parts = routes();
-  services_ = std::make_unique<ServicesHub>(control_, *directory_, catalogue_, writers, parts.verify, random_, drops_);
+  services_ = std::make_unique<ServicesHub>(control_, *directory_, catalogue_, safe_, writers, parts.verify, random_, drops_);
   signalling_ = std::make_unique<Signalling>(*directory_, parts.verify, drops_);
   routes_ = std::make_unique<HttpRoutes>(std::move(parts));
   auto http = HttpServer::listen(control_, *Address::parse(config_.listen, config_.port), config_.tls_cert, config_.tls_key,

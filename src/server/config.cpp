@@ -12,7 +12,7 @@ namespace {
 
 /// Both sources fill these; what neither names keeps ServeConfig's default.
 struct Options {
-  std::optional<std::string> listen, recordings, web, key_file, tls_cert, tls_key, ready_file;
+  std::optional<std::string> listen, recordings, web, key_file, tls_cert, tls_key, recording_signing_key, recording_key, ready_file;
   std::optional<std::int64_t> port, media_port, workers;
   std::optional<std::vector<std::string>> media_addresses;
   std::optional<bool> dev;
@@ -26,6 +26,8 @@ void each_text(Options& o, Visit visit) {
   visit("key-file", o.key_file, "file with the key of access tokens: hexadecimal, at least 32 bytes");
   visit("tls-cert", o.tls_cert, "certificate chain (PEM): turns TLS on");
   visit("tls-key", o.tls_key, "the certificate's private key (PEM)");
+  visit("recording-signing-key", o.recording_signing_key, "Ed25519 private key (PEM) that finished recordings are signed with");
+  visit("recording-key", o.recording_key, "file with the key that recordings are encrypted under: 32 bytes in hexadecimal");
   visit("ready-file", o.ready_file, "written once the server listens: JSON with its address");
 }
 template <class Visit>
@@ -85,6 +87,8 @@ void apply(const Options& o, ServeConfig& config) {
   apply(o.key_file, config.key_file);
   apply(o.tls_cert, config.tls_cert);
   apply(o.tls_key, config.tls_key);
+  apply(o.recording_signing_key, config.recording_signing_key);
+  apply(o.recording_key, config.recording_key);
   apply(o.ready_file, config.ready_file);
   apply(o.port, config.port);
   apply(o.media_port, config.media_port);

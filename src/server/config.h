@@ -24,6 +24,7 @@ struct ServeConfig {
   std::string web;                          // empty: no page is served
   std::string key_file;
   std::string tls_cert, tls_key;
+  std::string recording_signing_key, recording_key;
   std::string ready_file;
   bool dev = false;
 };

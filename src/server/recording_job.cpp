@@ -1,16 +1,12 @@
 #include "server/recording_job.h"
 
+#include "server/file_ops.h"
+#include "server/overloaded.h"
 #include "server/recording_catalogue.h"
+#include "server/recording_repair.h"
 
 namespace amphi::server {
 namespace {
-
-template <class... F>
-struct Overloaded : F... {
-  using F::operator()...;
-};
-template <class... F>
-Overloaded(F...) -> Overloaded<F...>;
 
 recording::FeedInfo recorded(const sfu::FeedInfo& feed) {
   return {feed.id, feed.participant, feed.participant_identity, feed.label, feed.codec};
@@ -30,7 +26,7 @@ void RecordingJob::begin() {
     return events_.finished(Duration::zero(), ready.error());
   }
   files_.emplace(folder);
-  recorder_.emplace(plan_.info, plan_.start);
+  recorder_.emplace(plan_.info, plan_.start, plan_.safe->for_new());
   run_outputs(plan_.start);
 }
 
@@ -98,45 +94,25 @@ void RecordingJob::run_outputs(Time now) {
     auto output = recorder_->poll_output();
     if (!output) return;
     std::visit(Overloaded{
-                   [&](recording::FileOp& op) { carry_out(op, now); },
+                   [&](recording::FileOp& op) { carry_out(op, *files_, *recorder_, now); },
                    [&](recording::KeyframeWanted& wanted) { events_.keyframe_wanted(wanted.feed); },
                    [&](recording::MediaChanged& changed) { if (events_.media_changed) events_.media_changed(changed.writing); },
                    [&](recording::Started&) { events_.started(plan_.start); },
-                   [&](recording::Finished& finished) { events_.finished(finished.duration, std::move(finished.error)); },
+                   [&](recording::Finished& finished) {
+                     failed_ = finished.error.has_value();
+                     events_.finished(finished.duration, std::move(finished.error));
+                   },
                    [&](recording::Closed&) { close(); },
                },
                *output);
   }
 }
 
-void RecordingJob::carry_out(recording::FileOp& op, Time now) {
-  const Result<void> done = std::visit(
-      Overloaded{
-          [&](const recording::OpenFile& o) { return files_->open(o.file, o.name); },
-          [&](const recording::ReopenFile& o) { return files_->reopen(o.file, o.name, o.size); },
-          [&](const recording::WriteFile& o) { return files_->write(o.file, o.offset, o.data); },
-          [&](const recording::SyncFile& o) { return files_->sync(o.file); },
-          [&](const recording::CloseFile& o) { return files_->close(o.file); },
-          [&](const recording::HashFile& o) -> Result<void> {
-            const auto digest = files_->hash(o.file);
-            if (!digest) return tl::unexpected(digest.error());
-            recorder_->handle_hash(o.file, *digest, now);
-            return {};
-          },
-          [&](const recording::ReplaceFile& o) -> Result<void> {
-            const auto replaced = files_->replace(o.name, o.data);
-            if (!replaced) return replaced;
-            recorder_->handle_replaced(now);
-            return {};
-          },
-      },
-      op);
-  if (!done) recorder_->handle_storage_error(done.error(), now);
-}
-
 void RecordingJob::close() {
   done_ = true;
   files_.reset();
+  // What was written before the disk failed is completed at once if the disk lets it, else at the next start.
+  if (failed_) (void)repair_recording(plan_.session_folder + "/" + plan_.info.id.value, *plan_.safe);
 }
 
 }  // namespace amphi::server

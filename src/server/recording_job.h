@@ -10,6 +10,7 @@
 #include "recording/recorder.h"
 #include "runtime/file_writer.h"
 #include "server/recording_sink.h"
+#include "server/safekeeping.h"
 
 namespace amphi::server {
 
@@ -24,6 +25,7 @@ struct RecordingEvents {
 struct RecordingPlan {
   recording::RecordingInfo info;
   std::string session_folder;          // <recordings>/<session>
+  const Safe* safe = nullptr;          // outlives the recording
   std::uint64_t revision_ceiling = 0;  // written before the recording begins: see recording_catalogue.h
   Time start{};
 };
@@ -45,7 +47,6 @@ class RecordingJob {
   void drain(Time until);
   void take(RecordingSink::Item& item);
   void run_outputs(Time now);
-  void carry_out(recording::FileOp& op, Time now);
   void close();
   const FeedId* feed_of(RecordingSink::FeedNumber number) const;
 
@@ -55,7 +56,7 @@ class RecordingJob {
   std::vector<FeedId> feeds_;  // by the sink's number
   std::optional<recording::Recorder> recorder_;
   std::optional<runtime::FileWriter> files_;
-  bool stopping_ = false, done_ = false;
+  bool stopping_ = false, done_ = false, failed_ = false;
 };
 
 }  // namespace amphi::server

@@ -6,8 +6,9 @@ namespace amphi::server {
 
 namespace asio = boost::asio;
 
-Recordings::Recordings(asio::io_context& control, const RecordingCatalogue& catalogue, unsigned writers, Events events)
-    : control_(control), catalogue_(catalogue), events_(std::move(events)) {
+Recordings::Recordings(asio::io_context& control, const RecordingCatalogue& catalogue, const Safe& safe, unsigned writers,
+                       Events events)
+    : control_(control), catalogue_(catalogue), safe_(safe), events_(std::move(events)) {
   for (unsigned i = 0; i < writers; ++i) writers_.push_back(std::make_unique<RecordingWriter>("recording-" + std::to_string(i)));
 }
 
@@ -17,6 +18,7 @@ void Recordings::start(const SessionId& session, const RecordingId& id, const st
   plan.start = runtime::now();
   plan.info = {id, session, requested_by, runtime::wall_now()};
   plan.session_folder = catalogue_.session_folder(session);
+  plan.safe = &safe_;
   plan.revision_ceiling = revision + kRevisionsPerRecording;
 
   RecordingEvents events;

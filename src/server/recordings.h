@@ -20,7 +20,7 @@ class Recordings {
     std::function<void(const SessionId&, const RecordingId&, Duration, std::optional<Error>)> finished;
     std::function<void(const SessionId&, const RecordingId&, Error)> refused;
   };
-  Recordings(boost::asio::io_context& control, const RecordingCatalogue& catalogue, unsigned writers, Events events);
+  Recordings(boost::asio::io_context& control, const RecordingCatalogue& catalogue, const Safe& safe, unsigned writers, Events events);
 
   /// `revision`: the session's current one. `worker` outlives the recording.
   void start(const SessionId& session, const RecordingId& id, const std::string& requested_by, std::uint64_t revision,
@@ -46,6 +46,7 @@ class Recordings {
 
   boost::asio::io_context& control_;
   const RecordingCatalogue& catalogue_;
+  const Safe& safe_;
   Events events_;
   std::vector<std::unique_ptr<RecordingWriter>> writers_;
   std::size_t next_writer_ = 0;

@@ -6,19 +6,14 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/this_coro.hpp>
 
+#include "server/overloaded.h"
+
 namespace amphi::server {
 namespace {
 
 namespace asio = boost::asio;
 
 constexpr double kMessagesPerSecond = 100, kMessageBurst = 200;  // of what arrives; the machine has stricter rules for what it acts on
-
-template <class... F>
-struct Overloaded : F... {
-  using F::operator()...;
-};
-template <class... F>
-Overloaded(F...) -> Overloaded<F...>;
 
 void add(Counters<services::ServerDrop>& sum, const Counters<services::ServerDrop>& one) {
   for (std::size_t i = 0; i < Counters<services::ServerDrop>::kSize; ++i)
@@ -28,9 +23,9 @@ void add(Counters<services::ServerDrop>& sum, const Counters<services::ServerDro
 }  // namespace
 
 ServicesHub::ServicesHub(asio::io_context& control, SessionDirectory& directory, const RecordingCatalogue& catalogue,
-                         unsigned writers, Verify verify, Random& random, Counters<Drop>& drops)
+                         const Safe& safe, unsigned writers, Verify verify, Random& random, Counters<Drop>& drops)
     : control_(control), directory_(directory), catalogue_(catalogue), verify_(std::move(verify)), random_(random),
-      drops_(drops), recordings_(control, catalogue, writers, recording_events()) {
+      drops_(drops), recordings_(control, catalogue, safe, writers, recording_events()) {
   directory_.set_hooks(hooks());
 }
 

@@ -1,0 +1,83 @@
+#include "server/recording_repair.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "recording/repair.h"
+#include "runtime/clock.h"
+#include "runtime/folder.h"
+#include "server/file_ops.h"
+
+namespace amphi::server {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kMaxManifest = 64 * 1024 * 1024;
+constexpr std::size_t kMaxJournal = std::size_t{4} * 1024 * 1024 * 1024;
+
+/// What the manifest says had gone wrong.
+std::optional<Error> failure_in(const std::string& manifest) {
+  const auto json = nlohmann::json::parse(manifest, nullptr, false);
+  if (!json.is_object() || !json.contains("error") || !json["error"].is_object()) return std::nullopt;
+  const auto text = [&](const char* name) {
+    const auto at = json["error"].find(name);
+    return at != json["error"].end() && at->is_string() ? at->get<std::string>() : std::string();
+  };
+  return Error{error_code_from_wire(text("code")), text("message")};
+}
+
+std::vector<fs::path> folders_in(const fs::path& path) {
+  std::vector<fs::path> found;
+  std::error_code error;
+  for (fs::directory_iterator at(path, error), end; !error && at != end; at.increment(error))
+    if (fs::is_directory(at->symlink_status()) && recording::is_safe_path_name(at->path().filename().string())) found.push_back(at->path());
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+}  // namespace
+
+Result<bool> repair_recording(const std::string& folder, const Safe& safe) {
+  const auto manifest = runtime::read_file(folder + "/manifest.json", kMaxManifest);
+  if (manifest && !recording::needs_repair(*manifest)) return false;
+  if (!manifest && manifest.error().code != ErrorCode::not_found) return tl::unexpected(manifest.error());
+  const auto text = runtime::read_file(folder + "/" + std::string(recording::kJournalName), kMaxJournal);
+  if (!text && !manifest) return false;  // no recording's folder, or one that never began
+  if (!text) return tl::unexpected(text.error());
+  auto journal = recording::parse_journal(*text);
+  if (!journal) return manifest ? tl::unexpected(journal.error()) : Result<bool>(false);
+  auto keeping = safe.for_existing(journal->key);
+  if (!keeping) return tl::unexpected(keeping.error());
+
+  const runtime::Folder reader(folder);
+  runtime::FileWriter files(folder);
+  recording::Repair machine(std::move(*journal), reader, failure_in(manifest.value_or("")), runtime::wall_now(), std::move(*keeping));
+  while (auto output = machine.poll_output())
+    if (const auto* op = std::get_if<recording::FileOp>(&*output)) carry_out(*op, files, machine, runtime::now());
+  if (machine.failure()) return tl::unexpected(*machine.failure());
+  return true;
+}
+
+RepairSummary repair_recordings(const std::string& root, const Safe& safe) {
+  RepairSummary summary;
+  for (const fs::path& session : folders_in(root)) {
+    for (const fs::path& folder : folders_in(session)) {
+      ++summary.looked_at;
+      const auto repaired = repair_recording(folder.string(), safe);
+      if (!repaired) {
+        spdlog::error("{} could not be repaired: {}", folder.string(), repaired.error().message);
+        summary.failed.push_back(folder.string() + ": " + repaired.error().message);
+      } else if (*repaired) {
+        spdlog::warn("{} was cut off, and is repaired", folder.string());
+        ++summary.repaired;
+      }
+    }
+  }
+  return summary;
+}
+
+}  // namespace amphi::server
