@@ -17,6 +17,10 @@ Json extent_json(const Extent& extent) {
   return json;
 }
 
+void put_signer(Json& json, const Safekeeping& safekeeping) {
+  if (safekeeping.signing) json["signedBy"] = to_hex(safekeeping.signing->public_key());
+}
+
 Json sets_json(const std::vector<Bytes>& sets) {
   Json json = Json::array();
   for (const Bytes& set : sets) json.push_back(to_hex(set));
@@ -52,7 +56,7 @@ void Journal::resume(std::uint64_t size, std::uint64_t lines, const Sha256Digest
   head_ = head;
 }
 
-void Journal::begin(const RecordingInfo& info, const WrappedKey* key) {
+void Journal::begin(const RecordingInfo& info, const Safekeeping& safekeeping) {
   Line line(*this, "begin");
   line.json["version"] = 1;
   line.json["recordingId"] = info.id.value;
@@ -61,12 +65,14 @@ void Journal::begin(const RecordingInfo& info, const WrappedKey* key) {
   line.json["startedAt"] = iso8601(info.started_at);
   line.json["preRollMs"] = to_ms(info.pre_roll);
   line.json["continues"] = info.continues.value;
-  if (key != nullptr) {
+  put_signer(line.json, safekeeping);
+  if (safekeeping.sealer) {
+    const WrappedKey& key = safekeeping.sealer->wrapped();
     Json& json = line.json["encryption"];
     json["algorithm"] = "AES-256-GCM";
-    json["keyId"] = key->key_id;
-    json["wrappedKey"] = to_hex(key->key);
-    put_seal(json, key->seal);
+    json["keyId"] = key.key_id;
+    json["wrappedKey"] = to_hex(key.key);
+    put_seal(json, key.seal);
   }
   append(line);
 }
@@ -144,10 +150,11 @@ void Journal::track_end(FileNumber file, const TrackRecord& track, const TrackEn
   append(line);
 }
 
-void Journal::repair(WallTime at, std::uint64_t bytes_removed) {
+void Journal::repair(WallTime at, std::uint64_t bytes_removed, const Safekeeping& safekeeping) {
   Line line(*this, "repair");
   line.json["at"] = iso8601(at);
   line.json["journalBytesRemoved"] = bytes_removed;
+  put_signer(line.json, safekeeping);
   append(line);
 }
 

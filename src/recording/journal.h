@@ -53,7 +53,8 @@ class Journal {
   void set_time(Duration since_start) { now_ms_ = to_ms(since_start); }
   std::int64_t last_ms() const { return last_ms_; }  // the time of the last line
 
-  void begin(const RecordingInfo& info, const WrappedKey* key);
+  /// Who will sign the finished recording is said at its beginning, so that nobody can leave the signature out.
+  void begin(const RecordingInfo& info, const Safekeeping& safekeeping);
   void feed(const FeedInfo& feed, std::int64_t offset_ms);
   void track(FileNumber file, const TrackRecord& track, const Frame& first, const Extent& head);
   void piece(FileNumber file, const Piece& piece);
@@ -62,7 +63,7 @@ class Journal {
   /// Nothing else has happened for a while, and the recording lives.
   void alive();
   void track_end(FileNumber file, const TrackRecord& track, const TrackEnd& end);
-  void repair(WallTime at, std::uint64_t bytes_removed);
+  void repair(WallTime at, std::uint64_t bytes_removed, const Safekeeping& safekeeping);
   /// The pieces behind `size` are gone: the disk did not hold what it had said to.
   void cut(FileNumber file, std::uint64_t size);
   void end(std::int64_t duration_ms, WallTime stopped_at, std::string_view state, const std::optional<Error>& error,
@@ -101,6 +102,7 @@ struct JournalTrack {
 struct JournalContent {
   RecordingInfo info;
   std::optional<WrappedKey> key;
+  std::optional<PublicKey> signed_by;
   std::vector<JournalTrack> tracks;
   std::vector<FeedInfo> feeds;  // every one that ever was
   std::vector<Marker> markers;

@@ -99,6 +99,7 @@ class Reader {
     out_.info.started_at = *started;
     out_.info.pre_roll = milliseconds(fields.signed_count("preRollMs"));
     out_.info.continues = RecordingId(fields.text("continues"));
+    read_signer(fields);
     if (!fields.has("encryption")) return;
     const Json* json = fields.find("encryption", Json::value_t::object);
     if (json == nullptr) return;
@@ -110,6 +111,11 @@ class Reader {
     key.seal = read_seal(inner);
     if (!inner.ok()) return fields.refuse();
     out_.key = std::move(key);
+  }
+
+  void read_signer(Fields& fields) {
+    out_.signed_by.reset();
+    if (fields.has("signedBy")) fields.hex("signedBy", out_.signed_by.emplace());
   }
 
   void feed(Fields& fields, std::int64_t ms) {
@@ -203,6 +209,7 @@ class Reader {
   void repair(Fields& fields) {
     out_.repaired_at = parse_iso8601(fields.text("at"));
     if (!out_.repaired_at) fields.refuse();
+    read_signer(fields);
     ++out_.repairs;
   }
 

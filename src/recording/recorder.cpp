@@ -60,10 +60,17 @@ struct Recorder::Impl {
     return state == State::running;
   }
 
+  /// Those that have a file, in the order of the files.
+  std::vector<const Feed*> recorded() const {
+    std::vector<const Feed*> found(files, nullptr);
+    for (const auto& feed : feeds)
+      if (feed->file()) found[*feed->file() - 1] = feed.get();
+    return found;
+  }
+
   void put_manifest(std::string_view state_name, Duration so_far) {
     ManifestContent content{info, state_name, stopped_at, to_ms(so_far), error, {}, {}, drops, markers, sealer() != nullptr, {}, {}};
-    for (const auto& feed : feeds)
-      if (feed->file()) content.tracks.push_back(&feed->record());
+    for (const Feed* feed : recorded()) content.tracks.push_back(&feed->record());
     for (const auto& feed : feeds) content.list_if_without_media(feed->info());
     if (state_name == "complete") content.evidence = Evidence{journal.lines(), journal.head(), safekeeping.signing};
     out.emplace_back(FileOp(ReplaceFile{std::string(kManifestName), write_manifest(content)}));
@@ -92,8 +99,7 @@ struct Recorder::Impl {
   Time alive_at() const { return start + milliseconds(journal.last_ms()) + kAliveEvery; }
 
   void ask_for_hashes() {
-    for (const auto& feed : feeds) {
-      if (!feed->file()) continue;
+    for (const Feed* feed : recorded()) {
       out.emplace_back(FileOp(HashFile{*feed->file()}));
       ++hashes_awaited;
     }
@@ -113,8 +119,7 @@ struct Recorder::Impl {
   void give_finished() {
     Finished finished{duration, {}, error};
     bool hashed = true;
-    for (const auto& feed : feeds) {
-      if (!feed->file()) continue;
+    for (const Feed* feed : recorded()) {
       finished.tracks.push_back(feed->record().summary);
       hashed = hashed && !feed->record().summary.sha256.empty();
     }
@@ -136,7 +141,7 @@ Recorder::Recorder(RecordingInfo info, Time start, Safekeeping safekeeping) : im
   me.start = start;
   me.safekeeping = std::move(safekeeping);
   me.out.emplace_back(FileOp(OpenFile{kJournalFile, std::string(kJournalName)}));
-  me.journal.begin(me.info, me.sealer() != nullptr ? &me.sealer()->wrapped() : nullptr);
+  me.journal.begin(me.info, me.safekeeping);
   me.put_manifest("recording", Duration{0});
 }
 

@@ -73,7 +73,7 @@ void Repair::finish_track(JournalTrack& track, std::int64_t duration_ms) {
 void Repair::complete_journal(const FolderReader& folder, WallTime now) {
   out_.emplace_back(FileOp(ReopenFile{kJournalFile, std::string(kJournalName), content_.valid_bytes}));
   journal_.set_time(milliseconds(content_.last_ms));
-  journal_.repair(now, content_.invalid_bytes);
+  journal_.repair(now, content_.invalid_bytes, safekeeping_);
   std::int64_t duration_ms = content_.last_alive_ms;
   for (JournalTrack& track : content_.tracks) {
     if (!track.end) drop_lost_pieces(track, folder);

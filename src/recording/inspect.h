@@ -1,0 +1,27 @@
+// Reads what a track's file holds without having written it: the pieces and the head, as any player would. Takes any bytes.
+// Thread: any; these are pure functions.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "base/bytes.h"
+#include "rtp/codec.h"
+
+namespace amphi::recording {
+
+/// Of one cluster or fragment, in ticks of its file.
+struct PieceFacts {
+  std::int64_t first = 0;  // the time of its first frame
+  std::int64_t last = 0;   // and of its last
+  std::uint64_t frames = 0;
+  bool keyframe = false;     // begins with one
+  bool times_grow = true;    // strictly
+};
+
+/// nullopt: not exactly one cluster (WebM) or one moof and mdat (MP4), or one that does not hold what it says.
+std::optional<PieceFacts> inspect_piece(rtp::CodecName codec, ByteView data);
+/// How long the file says it lasts, in ms; nullopt: it does not say, or is no such head.
+std::optional<std::int64_t> inspect_duration(rtp::CodecName codec, ByteView head);
+
+}  // namespace amphi::recording

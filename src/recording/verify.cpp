@@ -1,0 +1,201 @@
+#include "recording/verify.h"
+
+#include <set>
+
+#include "recording/inspect.h"
+#include "recording/json_fields.h"
+#include "recording/repair.h"
+
+namespace amphi::recording {
+namespace {
+
+class Verifier {
+ public:
+  Verifier(const FolderReader& folder, const VerifyOptions& options) : folder_(folder), options_(options) {}
+
+  VerifyReport run() {
+    const auto manifest = whole("manifest.json");
+    const auto text = whole(std::string(kJournalName));
+    if (!manifest || !text) return std::move(report_);
+    const Json json = Json::parse(as_text(*manifest), nullptr, false);
+    if (const auto parsed = parse_manifest(as_text(*manifest))) {
+      report_.recording_id = parsed->id.value;
+      report_.session_id = parsed->session.value;
+      report_.state = parsed->state;
+      report_.duration_ms = parsed->duration_ms;
+    } else {
+      find("manifest.json", parsed.error().message);
+    }
+    const auto journal = parse_journal(as_text(*text));
+    if (!journal) {
+      find(std::string(kJournalName), 0, text->size(), journal.error().message);
+      return std::move(report_);
+    }
+    report_.chain_head = to_hex(journal->head);
+    report_.journal_lines = journal->lines;
+    if (journal->invalid_bytes > 0)
+      find(std::string(kJournalName), journal->valid_bytes, text->size(), journal->invalid_why);
+    if (journal->key && options_.unwrap) sealer_ = options_.unwrap(*journal->key);
+    if (journal->key && options_.unwrap && !sealer_) find(std::string(kJournalName), "the key that was given is not the one it is encrypted with");
+    if (!journal->end) {
+      find("manifest.json", "the recording is not complete: it is running, or was cut off and is not repaired yet");
+    } else {
+      check_manifest(*journal, json);
+      check_evidence(*journal, json);
+    }
+    for (const JournalTrack& track : journal->tracks) all_ += track.end ? track.record.bytes : 0;
+    for (const JournalTrack& track : journal->tracks)
+      if (track.end) check_track(*journal, track, json);
+    return std::move(report_);
+  }
+
+ private:
+  void find(std::string file, std::string what) { report_.findings.push_back({std::move(file), std::nullopt, std::move(what)}); }
+  void find(std::string file, std::uint64_t from, std::uint64_t to, std::string what) {
+    report_.findings.push_back({std::move(file), std::pair(from, to), std::move(what)});
+  }
+
+  std::optional<Bytes> whole(const std::string& name) {
+    const auto size = folder_.size(name);
+    const auto data = size ? folder_.read(name, 0, *size) : Result<Bytes>(fail(ErrorCode::not_found, "it is missing"));
+    if (data) return *data;
+    find(name, data.error().message);
+    return std::nullopt;
+  }
+
+  void check_manifest(const JournalContent& journal, const Json& actual) {
+    const JournalManifest told(journal);
+    const Json expected = Json::parse(as_text(write_manifest(told.content)));
+    if (expected.contains("repaired")) {
+      const Json repaired = actual.is_object() && actual.contains("repaired") ? actual["repaired"] : Json();
+      for (const char* key : {"at", "times"})
+        if (!repaired.is_object() || !repaired.contains(key) || repaired[key] != expected["repaired"][key])
+          find("manifest.json", std::string("`repaired.") + key + "` is not what the journal tells");
+    }
+    static const std::set<std::string> apart{"tracks", "evidence", "repaired"};
+    for (const auto& [key, value] : expected.items())
+      if (!apart.contains(key) && (!actual.is_object() || !actual.contains(key) || actual[key] != value))
+        find("manifest.json", "`" + key + "` is not what the journal tells");
+    const Json& tracks = expected["tracks"];
+    const bool same_count = actual.is_object() && actual.contains("tracks") && actual["tracks"].is_array() && actual["tracks"].size() == tracks.size();
+    if (!same_count) return find("manifest.json", "`tracks` are not those of the journal");
+    for (std::size_t i = 0; i < tracks.size(); ++i)
+      for (const auto& [key, value] : tracks[i].items())
+        if (key != "sha256" && (!actual["tracks"][i].is_object() || !actual["tracks"][i].contains(key) || actual["tracks"][i][key] != value))
+          find("manifest.json", "track " + tracks[i]["path"].get<std::string>() + ": `" + key + "` is not what the journal tells");
+  }
+
+  void check_evidence(const JournalContent& journal, const Json& actual) {
+    const Json* evidence = actual.is_object() && actual.contains("evidence") ? &actual["evidence"] : nullptr;
+    if (evidence == nullptr || !evidence->is_object()) return find("manifest.json", "it has no `evidence`");
+    Fields fields(*evidence);
+    if (fields.text("journal") != kJournalName || fields.text("head") != report_.chain_head || fields.count("lines") != journal.lines)
+      find("manifest.json", "the journal does not end as the manifest says: one of the two was changed");
+    if (!fields.has("signature")) {
+      if (options_.trusted || journal.signed_by) find("manifest.json", "it is not signed");
+      return;
+    }
+    const Json* signature = fields.find("signature", Json::value_t::object);
+    if (signature == nullptr) return find("manifest.json", "its signature is malformed");
+    Fields inner(*signature);
+    PublicKey key{};
+    Signature value{};
+    inner.hex("publicKey", key);
+    inner.hex("value", value);
+    report_.signature = SignatureState::invalid;
+    report_.signed_by = inner.text("publicKey");
+    if (!inner.ok() || inner.text("algorithm") != "Ed25519") return find("manifest.json", "its signature is malformed");
+    if (journal.signed_by != key) find("manifest.json", "it is not signed by the key that the journal names");
+    if (!is_signed_by(key, signed_text(journal.info.id, journal.head), value)) return find("manifest.json", "its signature does not fit");
+    report_.signature = options_.trusted && key == *options_.trusted ? SignatureState::valid : SignatureState::valid_by_unknown_key;
+    if (options_.trusted && key != *options_.trusted) {
+      report_.signature = SignatureState::invalid;
+      find("manifest.json", "it is signed by another key: " + report_.signed_by);
+    }
+  }
+
+  /// The bytes of an extent as they were before sealing; nullopt: they are not those that were written, which is told once a file.
+  std::optional<Bytes> extent(const std::string& path, const Extent& extent, Sha256& all, bool& told) {
+    auto data = folder_.read(path, extent.at, extent.size);
+    if (data) all.update(*data);
+    done_ += extent.size;
+    if (options_.progress) options_.progress(done_, all_);
+    if (!data || sha256(*data) != extent.sha256) {
+      if (!std::exchange(told, true))
+        find(path, extent.at, extent.at + extent.size, data ? "these bytes were changed since they were written" : data.error().message);
+      return std::nullopt;
+    }
+    if (!extent.seal) return std::move(*data);
+    if (sealer_ && sealer_->open(*extent.seal, *data)) return std::move(*data);
+    if (sealer_ && !std::exchange(told, true)) find(path, extent.at, extent.at + extent.size, "these bytes cannot be decrypted");
+    return std::nullopt;
+  }
+
+  void check_track(const JournalContent& journal, const JournalTrack& track, const Json& manifest) {
+    const TrackRecord& record = track.record;
+    const std::string& path = record.summary.path;
+    VerifiedTrack facts{path, 0, 0, record.bytes, !journal.key || sealer_.has_value()};
+    const auto size = folder_.size(path);
+    if (!size) return find(path, "it is missing");
+    if (*size != record.bytes)
+      find(path, std::min(*size, record.bytes), std::max(*size, record.bytes), *size > record.bytes ? "these bytes were added" : "these bytes are missing");
+    Sha256 all;
+    bool told = false;
+    if (const auto head = extent(path, track.end->head, all, told)) {
+      const auto duration = inspect_duration(record.feed.codec.name, *head);
+      facts.duration_ms = duration.value_or(-1);
+      if (duration != record.summary.duration_ms) find(path, "the duration in the file is not the manifest's");
+    }
+    std::int64_t last = -1;
+    for (const Piece& piece : track.pieces) {
+      const auto data = extent(path, piece.extent, all, told);
+      if (!data) continue;
+      const auto inside = inspect_piece(record.feed.codec.name, *data);
+      const bool fits = inside && inside->frames == piece.frames && inside->first == piece.from && inside->keyframe == piece.keyframe &&
+                        inside->times_grow && inside->first > last;
+      if (!fits) find(path, piece.extent.at, piece.extent.at + piece.extent.size, "what they hold is not what the journal tells of them");
+      if (!inside) continue;
+      facts.frames += inside->frames;
+      last = inside->last;
+      check_gaps(track, *inside);
+    }
+    extent(path, track.end->tail, all, told);
+    if (!told && facts.looked_inside && facts.frames != record.summary.frames)
+      find(path, "it holds " + std::to_string(facts.frames) + " frames, not the " + std::to_string(record.summary.frames) + " of the manifest");
+    if (!told) check_hash(path, to_hex(all.finish()), manifest);
+    report_.tracks.push_back(std::move(facts));
+  }
+
+  /// Inside a gap that the manifest lists there is no frame: pieces may span one, so it is their edges that are looked at.
+  void check_gaps(const JournalTrack& track, const PieceFacts& inside) {
+    const std::int64_t per_second = ticks_per_second(track.record.feed.codec.name);
+    for (const std::int64_t tick : {inside.first, inside.last}) {
+      const std::int64_t ms = track.record.summary.offset_ms + tick * 1'000 / per_second;
+      for (const Gap& gap : track.record.gaps)
+        if (ms > gap.from_ms + 1 && ms < gap.to_ms - 1)
+          return find(track.record.summary.path, "a frame at " + std::to_string(ms) + " ms lies in a gap that the manifest lists");
+    }
+  }
+
+  void check_hash(const std::string& path, const std::string& hash, const Json& manifest) {
+    if (!manifest.is_object() || !manifest.contains("tracks") || !manifest["tracks"].is_array()) return;
+    for (const Json& entry : manifest["tracks"]) {
+      Fields fields(entry);
+      if (fields.text("path") != path) continue;
+      const std::string told = fields.text("sha256");  // empty: of a long recording, for a moment
+      if (!fields.ok() || (!told.empty() && told != hash)) find("manifest.json", "track " + path + ": `sha256` is not the file's");
+    }
+  }
+
+  const FolderReader& folder_;
+  const VerifyOptions& options_;
+  VerifyReport report_;
+  std::optional<Sealer> sealer_;
+  std::uint64_t done_ = 0, all_ = 0;
+};
+
+}  // namespace
+
+VerifyReport verify(const FolderReader& folder, const VerifyOptions& options) { return Verifier(folder, options).run(); }
+
+}  // namespace amphi::recording

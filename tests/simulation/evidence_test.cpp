@@ -1,0 +1,227 @@
+// Whoever changes a bit of a recording is found out, and where: every file, the journal, the manifest; with a signature also who
+// writes everything anew. An encrypted recording says as much, and shows its media only to the key.
+#include <cstdlib>
+
+#include "recording/verify.h"
+#include "recording_rig.h"
+
+namespace amphi::recording::test {
+namespace {
+
+using testing::EmulatedDisk;
+
+constexpr Time kStart = Time(50s);
+const RecordingInfo kInfo{RecordingId("rec_1"), SessionId("room"), "surgeon", WallTime{1'700'000'000'000}, 2s, RecordingId("rec_0")};
+
+// Made with `openssl genpkey -algorithm ed25519`, for this test alone.
+constexpr std::string_view kKey =
+    "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIBERERERERERERERERERERERERERERERERERERERERER\n-----END PRIVATE KEY-----\n";
+constexpr std::string_view kOtherKey =
+    "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEICIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIi\n-----END PRIVATE KEY-----\n";
+
+std::shared_ptr<const SigningKey> signing(std::string_view pem) { return std::make_shared<const SigningKey>(std::move(*SigningKey::from_pem(pem))); }
+
+SeededRandom& test_random() {
+  static SeededRandom random(9);
+  return random;
+}
+AeadKey configured(unsigned fill) {
+  AeadKey key;
+  key.fill(static_cast<std::byte>(fill));
+  return key;
+}
+
+/// Four feeds, a marker, a feed that leaves, and a gap.
+EmulatedDisk recorded(Safekeeping safekeeping = {}) {
+  EmulatedDisk disk;
+  Recorder recorder(kInfo, kStart, std::move(safekeeping));
+  const auto drain = [&](Time now) {
+    testing::serve(recorder, disk, now, [](const Output&) {});
+    return true;
+  };
+  Studio4 studio(recorder, kStart);
+  studio.run_until(kStart + 2s, drain);
+  recorder.add_marker("incision", "nurse", kStart + 2s);
+  recorder.handle_overflow(FeedId("near"), 3, kStart + 2s);
+  recorder.remove_feed(FeedId("mic"), kStart + 2500ms);
+  studio.run_until(kStart + 4s, drain);
+  recorder.stop(kStart + 4s, WallTime{1'700'000'004'000});
+  drain(kStart + 4s);
+  return disk;
+}
+
+VerifyOptions with_key(unsigned fill) {
+  VerifyOptions options;
+  options.unwrap = [fill](const WrappedKey& wrapped) { return Sealer::unwrap(configured(fill), wrapped, test_random()); };
+  return options;
+}
+
+std::string all(const VerifyReport& report) {
+  std::string text;
+  for (const Finding& finding : report.findings)
+    text += finding.file + (finding.bytes ? " " + std::to_string(finding.bytes->first) + "-" + std::to_string(finding.bytes->second) : "") + ": " + finding.what + "\n";
+  return text;
+}
+
+void replace(EmulatedDisk& disk, const std::string& name, std::string_view text) {
+  ASSERT_TRUE(disk.apply(ReplaceFile{name, to_bytes(as_bytes(text))}));
+}
+
+}  // namespace
+
+TEST(Evidence, a_recording_as_it_was_written_is_sound) {
+  const EmulatedDisk disk = recorded();
+  const VerifyReport report = verify(disk, {});
+  EXPECT_TRUE(report.sound()) << all(report);
+  EXPECT_EQ(report.state, "complete");
+  EXPECT_EQ(report.duration_ms, 4000);
+  ASSERT_EQ(report.tracks.size(), 4u);
+  for (const VerifiedTrack& track : report.tracks) {
+    EXPECT_GT(track.frames, 60u) << track.path;
+    EXPECT_TRUE(track.looked_inside);
+  }
+  const auto manifest = nlohmann::json::parse(as_text(disk.content("manifest.json")));
+  EXPECT_EQ(manifest["preRollMs"], 2000);
+  EXPECT_EQ(manifest["continues"], "rec_0");
+  EXPECT_EQ(manifest["markers"], (nlohmann::json{{{"atMs", 2000}, {"label", "incision"}, {"by", "nurse"}}}));
+}
+
+TEST(Evidence, every_changed_bit_is_found_and_the_range_that_is_named_holds_it) {
+  const std::uint64_t seed = 4;
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  SeededRandom random(seed);
+  const EmulatedDisk whole = recorded({signing(kKey), std::nullopt});
+  for (const std::string& name : whole.names()) {
+    for (int i = 0; i < 150; ++i) {
+      EmulatedDisk disk = whole;
+      const std::uint64_t byte = random.below(*disk.size(name));
+      disk.flip_bit(name, byte, static_cast<unsigned>(random.below(8)));
+      const VerifyReport report = verify(disk, {});
+      SCOPED_TRACE(name + " byte " + std::to_string(byte) + "\n" + all(report));
+      if (name == "manifest.json" && report.sound()) {  // white space, or what is told by nothing else
+        const auto was = nlohmann::json::parse(as_text(whole.content(name)));
+        const auto is = nlohmann::json::parse(as_text(disk.content(name)), nullptr, false);
+        EXPECT_EQ(was, is);
+        continue;
+      }
+      ASSERT_FALSE(report.sound());
+      if (name == "manifest.json") continue;
+      const auto here = [&](const Finding& f) { return f.file == name || (name == "journal.jsonl" && f.file == "manifest.json"); };
+      EXPECT_TRUE(std::any_of(report.findings.begin(), report.findings.end(), here));
+      if (name == "journal.jsonl") continue;
+      ASSERT_TRUE(report.findings[0].bytes);
+      EXPECT_LE(report.findings[0].bytes->first, byte);
+      EXPECT_GT(report.findings[0].bytes->second, byte);
+    }
+  }
+}
+
+TEST(Evidence, what_is_added_cut_off_or_taken_away_is_named) {
+  const EmulatedDisk whole = recorded();
+  for (const std::string& name : whole.names()) {
+    if (name == "manifest.json") continue;
+    const Bytes data = whole.content(name);
+    for (const int change : {-1, 0, 1}) {
+      EmulatedDisk disk = whole;
+      Bytes other = data;
+      if (change < 0) other.resize(other.size() - 20);
+      if (change > 0) other.resize(other.size() + 20);
+      if (change == 0)
+        ASSERT_TRUE(disk.apply(RemoveFile{name}));
+      else
+        replace(disk, name, as_text(other));
+      const VerifyReport report = verify(disk, {});
+      ASSERT_FALSE(report.sound()) << name << " " << change;
+      EXPECT_EQ(report.findings[0].file, name) << all(report);
+    }
+  }
+}
+
+TEST(Evidence, a_line_of_the_journal_that_is_left_out_or_moved_breaks_the_chain) {
+  const EmulatedDisk whole = recorded();
+  const std::string text(as_text(whole.content("journal.jsonl")));
+  std::vector<std::string> lines;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = text.find('\n', at);
+    lines.push_back(text.substr(at, end + 1 - at));
+    at = end + 1;
+  }
+  for (std::size_t i = 0; i + 1 < lines.size(); ++i) {
+    for (const bool swap : {false, true}) {
+      auto changed = lines;
+      if (swap)
+        std::swap(changed[i], changed[i + 1]);
+      else
+        changed.erase(changed.begin() + static_cast<std::ptrdiff_t>(i));
+      std::string joined;
+      for (const std::string& line : changed) joined += line;
+      EmulatedDisk disk = whole;
+      replace(disk, "journal.jsonl", joined);
+      EXPECT_FALSE(verify(disk, {}).sound()) << "line " << i;
+    }
+  }
+}
+
+TEST(Evidence, only_the_key_can_sign) {
+  VerifyOptions trusting;
+  trusting.trusted = signing(kKey)->public_key();
+  const auto by = [&](std::string_view key) { return verify(recorded({signing(key), std::nullopt}), trusting); };
+  EXPECT_TRUE(by(kKey).sound()) << all(by(kKey));
+  EXPECT_EQ(by(kKey).signature, SignatureState::valid);
+  EXPECT_FALSE(by(kOtherKey).sound()) << "all was written anew, by somebody else";
+  EXPECT_FALSE(verify(recorded(), trusting).sound()) << "not signed";
+  EXPECT_EQ(verify(recorded({signing(kKey), std::nullopt}), {}).signature, SignatureState::valid_by_unknown_key);
+}
+
+TEST(Encryption, shows_media_to_the_key_alone_and_can_be_verified_without_it) {
+  const EmulatedDisk plain = recorded();
+  const EmulatedDisk sealed = recorded({nullptr, Sealer::make(configured(1), test_random())});
+  for (const std::string& name : plain.names()) {
+    if (name == "manifest.json" || name == "journal.jsonl") continue;
+    const Bytes clear = plain.content(name), hidden = sealed.content(name);
+    ASSERT_EQ(clear.size(), hidden.size()) << "the same places";
+    std::size_t same = 0;
+    for (std::size_t i = 0; i < clear.size(); ++i) same += clear[i] == hidden[i];
+    EXPECT_LT(same, clear.size() / 64) << name;
+  }
+  const VerifyReport blind = verify(sealed, {});
+  EXPECT_TRUE(blind.sound()) << all(blind);
+  EXPECT_FALSE(blind.tracks[0].looked_inside);
+  const VerifyReport seeing = verify(sealed, with_key(1));
+  EXPECT_TRUE(seeing.sound()) << all(seeing);
+  EXPECT_GT(seeing.tracks[0].frames, 60u);
+  EXPECT_FALSE(verify(sealed, with_key(2)).sound()) << "another key";
+}
+
+TEST(Encryption, survives_a_cut_at_any_operation) {
+  std::size_t operations = 0;
+  for (std::size_t most = 3; most == 3 || operations == most - 3; most += 3) {
+    EmulatedDisk disk;
+    SeededRandom random(most);
+    Recorder recorder(kInfo, kStart, {nullptr, Sealer::make(configured(1), random)});
+    const auto drain = [&](Time now) {
+      testing::serve(recorder, disk, now, [](const Output&) {}, most);
+      return disk.operations() < most;
+    };
+    Studio4 studio(recorder, kStart);
+    drain(kStart);
+    studio.run_until(kStart + 2s, drain);
+    if (disk.operations() < most) {
+      recorder.stop(kStart + 2s, {});
+      drain(kStart + 2s);
+    }
+    operations = disk.operations();
+    disk.cut_power(random);
+    const auto journal = parse_journal(as_text(disk.content("journal.jsonl")));
+    if (!journal || !needs_repair(as_text(disk.content("manifest.json")))) continue;
+    Repair blind(*journal, disk, std::nullopt, {}, {});
+    EXPECT_TRUE(blind.failure()) << "nothing is finished without the key";
+    Repair repair(*journal, disk, std::nullopt, {}, {nullptr, Sealer::unwrap(configured(1), *journal->key, random)});
+    testing::serve(repair, disk, kStart + 9s, [](const Output&) {});
+    const VerifyReport report = verify(disk, with_key(1));
+    ASSERT_TRUE(report.sound()) << "after " << most << " operations: " << all(report);
+  }
+  EXPECT_GT(operations, 80u);
+}
+
+}  // namespace amphi::recording::test
