@@ -148,7 +148,7 @@ Command finish_serve(const std::string& config_file, const Options& flags) {
 
 Command parse_command(std::vector<std::string> arguments) {
   // `serve` is the default: `amphi-server --dev` is `amphi-server serve --dev`.
-  const bool names_one = !arguments.empty() && (arguments[0] == "serve" || arguments[0] == "token" ||
+  const bool names_one = !arguments.empty() && (arguments[0] == "serve" || arguments[0] == "token" || arguments[0] == "verify" ||
                                                 arguments[0] == "--help" || arguments[0] == "-h");
   if (!names_one) arguments.insert(arguments.begin(), "serve");
 
@@ -171,6 +171,13 @@ Command parse_command(std::vector<std::string> arguments) {
   make->add_option("--grants", grants, "publish,subscribe,record")->delimiter(',');
   make->add_option("--valid-seconds", token.valid_seconds, "how long it is valid")->check(CLI::Range(1L, 315360000L));
 
+  VerifyConfig verify;
+  auto* check = app.add_subcommand("verify", "check a recording: every byte, the journal, the manifest, the signature");
+  check->add_option("recording", verify.folder, "its folder: <recordings>/<session>/<recording>")->required()->check(CLI::ExistingDirectory);
+  check->add_option("--public-key", verify.public_key, "whose signature it must have: Ed25519 public key (PEM)");
+  check->add_option("--recording-key", verify.recording_key, "the key that it is encrypted under, as the server has it");
+  check->add_flag("--json", verify.json, "print the findings as JSON");
+
   std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
   try {
     app.parse(arguments);
@@ -180,6 +187,7 @@ Command parse_command(std::vector<std::string> arguments) {
     return Exit{out.str() + problem.str(), status == 0 ? 0 : 2};
   }
   if (serve->parsed()) return finish_serve(config_file, flags);
+  if (check->parsed()) return verify;
   const auto parsed = parse_grants(grants);
   if (!parsed) return Exit{parsed.error().message, 2};
   token.claims.grants = *parsed;

@@ -11,6 +11,7 @@
 #include "base/net.h"
 #include "base/result.h"
 #include "server/access_token.h"
+#include "server/verify_command.h"
 
 namespace amphi::server {
 
@@ -42,7 +43,7 @@ struct Exit {
   int status = 0;
 };
 
-using Command = std::variant<ServeConfig, TokenConfig, Exit>;
+using Command = std::variant<ServeConfig, TokenConfig, VerifyConfig, Exit>;
 
 /// `arguments` without the program's name.
 Command parse_command(std::vector<std::string> arguments);

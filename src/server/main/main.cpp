@@ -34,5 +34,6 @@ int main(int argc, char** argv) {
     return exit->status;
   }
   if (const auto* token = std::get_if<TokenConfig>(&command)) return print_token(*token);
+  if (const auto* check = std::get_if<VerifyConfig>(&command)) return verify_recording(*check);
   return serve(std::get<ServeConfig>(command));
 }

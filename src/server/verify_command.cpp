@@ -1,0 +1,119 @@
+#include "server/verify_command.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "recording/verify.h"
+#include "runtime/file_writer.h"
+#include "runtime/folder.h"
+#include "server/safekeeping.h"
+
+namespace amphi::server {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using recording::SignatureState;
+
+std::string_view words(SignatureState state) {
+  switch (state) {
+    case SignatureState::none: return "none";
+    case SignatureState::valid: return "valid";
+    case SignatureState::valid_by_unknown_key: return "fits its own key (give --public-key to check whose)";
+    case SignatureState::invalid: return "INVALID";
+  }
+  return "";
+}
+std::string_view name(SignatureState state) {
+  switch (state) {
+    case SignatureState::none: return "none";
+    case SignatureState::valid: return "valid";
+    case SignatureState::valid_by_unknown_key: return "valid_by_unknown_key";
+    case SignatureState::invalid: return "invalid";
+  }
+  return "";
+}
+
+Json as_json(const recording::VerifyReport& report) {
+  Json json{{"recordingId", report.recording_id}, {"sessionId", report.session_id}, {"state", report.state},
+            {"durationMs", report.duration_ms},   {"sound", report.sound()},        {"journalLines", report.journal_lines},
+            {"chainHead", report.chain_head},     {"signature", name(report.signature)}};
+  if (!report.signed_by.empty()) json["signedBy"] = report.signed_by;
+  json["tracks"] = Json::array();
+  for (const auto& track : report.tracks) {
+    Json entry{{"path", track.path}, {"bytes", track.bytes}};
+    if (track.looked_inside) entry.update(Json{{"frames", track.frames}, {"durationMs", track.duration_ms}});
+    json["tracks"].push_back(std::move(entry));
+  }
+  json["findings"] = Json::array();
+  for (const auto& finding : report.findings) {
+    Json entry{{"file", finding.file}};
+    if (finding.bytes) entry.update(Json{{"from", finding.bytes->first}, {"to", finding.bytes->second}});
+    entry["what"] = finding.what;
+    json["findings"].push_back(std::move(entry));
+  }
+  return json;
+}
+
+void show(const recording::VerifyReport& report) {
+  std::printf("Recording %s of session %s: %s, %.3f s\n", report.recording_id.c_str(), report.session_id.c_str(), report.state.c_str(),
+              static_cast<double>(report.duration_ms) / 1000);
+  for (const auto& track : report.tracks) {
+    std::printf("  %-44s %12llu bytes", track.path.c_str(), static_cast<unsigned long long>(track.bytes));
+    if (track.looked_inside)
+      std::printf("  %8llu frames %10.3f s\n", static_cast<unsigned long long>(track.frames), static_cast<double>(track.duration_ms) / 1000);
+    else
+      std::printf("  encrypted: give --recording-key to look inside\n");
+  }
+  std::printf("  journal: %llu lines, chain head %s\n", static_cast<unsigned long long>(report.journal_lines), report.chain_head.c_str());
+  std::printf("  signature: %s\n", std::string(words(report.signature)).c_str());
+  for (const auto& finding : report.findings) {
+    std::printf("  WRONG: %s", finding.file.c_str());
+    if (finding.bytes)
+      std::printf(", bytes %llu to %llu", static_cast<unsigned long long>(finding.bytes->first), static_cast<unsigned long long>(finding.bytes->second - 1));
+    std::printf(": %s\n", finding.what.c_str());
+  }
+  std::puts(report.sound() ? "  Everything is as it was written." : "  The recording is NOT as it was written.");
+}
+
+}  // namespace
+
+int verify_recording(const VerifyConfig& config) {
+  const auto complain = [](const std::string& why) {
+    std::cerr << "amphi-server verify: " << why << std::endl;
+    return 2;
+  };
+  const runtime::Folder folder(config.folder);
+  if (!folder.size("manifest.json"))
+    return complain(config.folder + " is no recording's folder: it has no manifest.json (give <recordings>/<session>/<recording>)");
+  recording::VerifyOptions options;
+  if (!config.public_key.empty()) {
+    const auto pem = runtime::read_file(config.public_key, 64 * 1024);
+    if (!pem) return complain(pem.error().message);
+    const auto key = public_key_from_pem(*pem);
+    if (!key) return complain(config.public_key + ": " + key.error().message);
+    options.trusted = *key;
+  }
+  const auto safe = Safe::open("", config.recording_key);
+  if (!safe) return complain(safe.error().message);
+  if (!config.recording_key.empty())
+    options.unwrap = [&safe](const recording::WrappedKey& wrapped) {
+      auto keeping = safe->for_existing(wrapped);
+      return keeping ? std::move(keeping->sealer) : std::nullopt;
+    };
+  const bool bar = ::isatty(STDERR_FILENO) == 1;
+  if (bar)
+    options.progress = [shown = -1](std::uint64_t done, std::uint64_t all) mutable {
+      const int percent = all == 0 ? 100 : static_cast<int>(done * 100 / all);
+      if (percent != shown) std::fprintf(stderr, "\r  checking %3d %%", shown = percent);
+    };
+  const recording::VerifyReport report = recording::verify(folder, options);
+  if (bar) std::fputs("\r                 \r", stderr);
+  if (config.json) std::cout << as_json(report).dump(2, ' ', false, Json::error_handler_t::replace) << std::endl;
+  else show(report);
+  return report.sound() ? 0 : 1;
+}
+
+}  // namespace amphi::server
