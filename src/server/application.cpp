@@ -58,6 +58,7 @@ class Application {
   Bytes key_;
   RecordingCatalogue catalogue_;
   Safe safe_;
+  SealedFiles sealed_files_{safe_};
   std::vector<std::unique_ptr<MediaWorker>> workers_;
   std::unique_ptr<SessionDirectory> directory_;
   std::unique_ptr<Signalling> signalling_;
@@ -110,6 +111,7 @@ HttpRoutes::Parts Application::routes() {
   HttpRoutes::Parts parts;
   parts.web = config_.web;
   parts.catalogue = &catalogue_;
+  parts.sealed_files = &sealed_files_;
   parts.drops = &drops_;
   parts.verify = [this](std::string_view token) { return verify_token(token, key_, runtime::wall_now()); };
   parts.metrics = [this] { return metrics(); };

@@ -70,6 +70,17 @@ asio::awaitable<bool> write_bytes(AnyStream& stream, const char* data, std::size
   co_return !error;
 }
 
+asio::awaitable<bool> write_sealed(AnyStream& stream, const SealedFile& file, ByteRange range) {
+  while (range.size > 0) {
+    const auto data = file.read(range.first, std::min<std::uint64_t>(range.size, kPiece));
+    if (!data) co_return false;
+    if (!co_await write_bytes(stream, reinterpret_cast<const char*>(data->data()), data->size())) co_return false;
+    range.first += data->size();
+    range.size -= data->size();
+  }
+  co_return true;
+}
+
 asio::awaitable<bool> write_file(AnyStream& stream, const OpenFile& file, ByteRange range) {
   const auto piece = std::make_unique<char[]>(kPiece);
   while (range.size > 0) {
@@ -96,7 +107,8 @@ asio::awaitable<bool> write_answer(AnyStream& stream, const HttpRequest& request
     co_return co_await write_bytes(stream, answer.body.data(), answer.body.size());
   }
 
-  const OpenFile file(answer.file);
+  OpenFile file(answer.file);
+  if (answer.sealed) file.size = answer.sealed->size();
   const auto header = request[http::field::range];
   RangeChoice choice = choose_range({header.data(), header.size()}, file.size);
   if (file.fd < 0) answer.status = 404;
@@ -115,6 +127,7 @@ asio::awaitable<bool> write_answer(AnyStream& stream, const HttpRequest& request
   head.content_length(has_content ? choice.range.size : 0);
   if (!co_await write_head(stream, head)) co_return false;
   if (!with_body || !has_content) co_return true;
+  if (answer.sealed) co_return co_await write_sealed(stream, *answer.sealed, choice.range);
   co_return co_await write_file(stream, file, choice.range);
 }
 

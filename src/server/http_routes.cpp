@@ -86,8 +86,15 @@ HttpAnswer HttpRoutes::recordings(const HttpRequest& request, const Path& path) 
   if (path.size() != 6) return not_found();
   const auto file = parts_.catalogue->file_path(session, path[4], path[5]);
   if (!file) return not_found();
+  auto sealed = parts_.sealed_files->open(fs::path(*file).parent_path().string(), path[5]);
+  if (!sealed) {
+    answer.status = 403;
+    answer.body = sealed.error().message + "\n";
+    return answer;
+  }
   answer.content_type = content_type(path[5]);
   answer.file = *file;
+  answer.sealed = std::move(*sealed);
   return answer;
 }
 

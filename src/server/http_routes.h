@@ -10,6 +10,7 @@
 
 #include "server/access_token.h"
 #include "server/drops.h"
+#include "server/recorded_file.h"
 #include "server/recording_catalogue.h"
 #include "server/static_files.h"
 #include "server/websocket_connection.h"
@@ -22,6 +23,7 @@ struct HttpAnswer {
   std::string content_type = "text/plain; charset=utf-8";
   std::string body;
   std::string file;                 // path; empty: `body` is the answer
+  std::shared_ptr<const SealedFile> sealed;  // what `file` holds, where it is encrypted
   bool cacheable = false;           // its name changes with its content
   bool page = false;                // HTML: with a content security policy
   bool challenge = false;           // WWW-Authenticate
@@ -32,6 +34,7 @@ class HttpRoutes {
   struct Parts {
     std::string web;                                          // folder; empty: no page
     const RecordingCatalogue* catalogue = nullptr;            // all outlive the routes
+    SealedFiles* sealed_files = nullptr;
     Counters<Drop>* drops = nullptr;
     std::function<Result<AccessToken>(std::string_view token)> verify;
     std::function<boost::asio::awaitable<std::string>()> metrics;

@@ -2,6 +2,7 @@
 // writes everything anew. An encrypted recording says as much, and shows its media only to the key.
 #include <cstdlib>
 
+#include "recording/track_reader.h"
 #include "recording/verify.h"
 #include "recording_rig.h"
 
@@ -191,6 +192,32 @@ TEST(Encryption, shows_media_to_the_key_alone_and_can_be_verified_without_it) {
   EXPECT_TRUE(seeing.sound()) << all(seeing);
   EXPECT_GT(seeing.tracks[0].frames, 60u);
   EXPECT_FALSE(verify(sealed, with_key(2)).sound()) << "another key";
+}
+
+TEST(Encryption, is_undone_for_any_range_of_a_file) {
+  const std::uint64_t seed = 12;
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  SeededRandom random(seed);
+  const EmulatedDisk plain = recorded();
+  const Sealer sealer = Sealer::make(configured(1), test_random());
+  EmulatedDisk sealed = recorded({nullptr, sealer});
+  const auto journal = parse_journal(as_text(sealed.content("journal.jsonl")));
+  ASSERT_TRUE(journal);
+  for (const JournalTrack& track : journal->tracks) {
+    const Bytes clear = plain.content(track.record.summary.path);
+    const TrackReader reader(sealed, track, sealer);
+    ASSERT_EQ(reader.size(), clear.size());
+    for (int i = 0; i < 100; ++i) {
+      const std::uint64_t at = random.below(clear.size() + 1), count = random.below(clear.size() - at + 1);
+      const auto range = reader.read(at, count);
+      ASSERT_TRUE(range) << at << " " << count;
+      ASSERT_TRUE(std::equal(range->begin(), range->end(), clear.begin() + static_cast<std::ptrdiff_t>(at)));
+    }
+    EXPECT_FALSE(reader.read(clear.size(), 1));
+    EXPECT_FALSE(reader.read(1, clear.size()));
+    sealed.flip_bit(track.record.summary.path, clear.size() / 2, 0);
+    EXPECT_FALSE(reader.read(0, clear.size())) << "changed bytes are not shown";
+  }
 }
 
 TEST(Encryption, survives_a_cut_at_any_operation) {
