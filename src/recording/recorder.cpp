@@ -124,7 +124,7 @@ struct Recorder::Impl {
       hashed = hashed && !feed->record().summary.sha256.empty();
     }
     out.emplace_back(std::move(finished));
-    if (hashed || error) return close();
+    if (hashed || state == State::failed) return close();
     state = State::hashing_last;
     ask_for_hashes();
   }
@@ -197,15 +197,16 @@ void Recorder::add_marker(std::string label, std::string by, Time at) {
   me.refresh_manifest(at);
 }
 
-void Recorder::stop(Time now, WallTime stopped_at) {
+void Recorder::stop(Time now, WallTime stopped_at, std::optional<Error> why) {
   Impl& me = *impl_;
   if (!me.running_at(now)) return;
   me.duration = now - me.start;
   me.stopped_at = stopped_at;
+  me.error = std::move(why);
   me.manifest_stale = false;
   for (const auto& feed : me.feeds) feed->finish(now);
   me.active.clear();
-  me.journal.end(to_ms(me.duration), stopped_at, "complete", std::nullopt, me.drops);
+  me.journal.end(to_ms(me.duration), stopped_at, "complete", me.error, me.drops);
   me.out.emplace_back(FileOp(CloseFile{kJournalFile}));
   me.complete();
 }

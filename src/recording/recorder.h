@@ -138,8 +138,9 @@ class Recorder {
   void handle_overflow(const FeedId& feed, std::uint64_t packets, Time now);
   /// Marks `at` on the time line; what lies outside the recording is moved to its nearer end. Beyond kMaxMarkers: counted.
   void add_marker(std::string label, std::string by, Time at);
-  /// Ends at `now`: flushes, completes every file and the journal, then gives Finished. Repeated: ignored.
-  void stop(Time now, WallTime stopped_at);
+  /// Ends at `now`: flushes, completes every file and the journal, then gives Finished. `why`: not by request, but because it cannot
+  /// go on. Repeated: ignored.
+  void stop(Time now, WallTime stopped_at, std::optional<Error> why = std::nullopt);
 
   void handle_timeout(Time now);
   std::optional<Output> poll_output();

@@ -156,6 +156,9 @@ Result<void> FileWriter::sync(Number file) {
   const auto found = find_open(file, "sync");
   if (!found) return tl::unexpected(found.error());
   if (::fdatasync((*found)->fd) != 0) return storage_error("fdatasync", (*found)->path, errno);
+  struct stat there {};
+  if (::fstat((*found)->fd, &there) != 0) return storage_error("fstat", (*found)->path, errno);
+  if (there.st_nlink == 0) return fail(ErrorCode::storage, (*found)->path + " was removed while it was being written");
   if (!(*found)->name_synced) {
     if (auto synced = sync_folder(folder_); !synced) return synced;
     (*found)->name_synced = true;

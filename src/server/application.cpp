@@ -137,7 +137,8 @@ Result<void> Application::start() {
   if (auto ready = start_workers(); !ready) return ready;
   const unsigned writers = std::max(1u, std::min(4u, std::thread::hardware_concurrency()));
   HttpRoutes::Parts parts = routes();
-  services_ = std::make_unique<ServicesHub>(control_, *directory_, catalogue_, safe_, writers, parts.verify, random_, drops_);
+  services_ = std::make_unique<ServicesHub>(control_, *directory_, catalogue_, safe_,
+                                            Recordings::Options{writers, config_.recording_reserve_mb * 1'000'000}, parts.verify, random_, drops_);
   signalling_ = std::make_unique<Signalling>(*directory_, parts.verify, drops_);
   routes_ = std::make_unique<HttpRoutes>(std::move(parts));
   auto http = HttpServer::listen(control_, *Address::parse(config_.listen, config_.port), config_.tls_cert, config_.tls_key,

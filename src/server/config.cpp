@@ -13,7 +13,7 @@ namespace {
 /// Both sources fill these; what neither names keeps ServeConfig's default.
 struct Options {
   std::optional<std::string> listen, recordings, web, key_file, tls_cert, tls_key, recording_signing_key, recording_key, ready_file;
-  std::optional<std::int64_t> port, media_port, workers;
+  std::optional<std::int64_t> port, media_port, workers, recording_reserve_mb;
   std::optional<std::vector<std::string>> media_addresses;
   std::optional<bool> dev;
 };
@@ -35,6 +35,7 @@ void each_number(Options& o, Visit visit) {
   visit("port", o.port, 0, 65535, "port of HTTP and WebSocket; 0: any free one");
   visit("media-port", o.media_port, 0, 65535, "first UDP port; worker n takes the n-th after it; 0: any free ones");
   visit("workers", o.workers, 0, 256, "media workers; 0: one for each core");
+  visit("recording-reserve-mb", o.recording_reserve_mb, 0, 1'000'000'000, "a recording begins with at least so many MB free, and ends at half of it; 0: the disk may fill up");
 }
 
 std::optional<std::string> read_toml(const std::string& path, Options& o) {
@@ -93,6 +94,7 @@ void apply(const Options& o, ServeConfig& config) {
   apply(o.port, config.port);
   apply(o.media_port, config.media_port);
   apply(o.workers, config.workers);
+  apply(o.recording_reserve_mb, config.recording_reserve_mb);
   apply(o.media_addresses, config.media_addresses);
   apply(o.dev, config.dev);
 }

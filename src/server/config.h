@@ -26,6 +26,7 @@ struct ServeConfig {
   std::string key_file;
   std::string tls_cert, tls_key;
   std::string recording_signing_key, recording_key;
+  std::uint64_t recording_reserve_mb = 512;
   std::string ready_file;
   bool dev = false;
 };

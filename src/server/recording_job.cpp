@@ -1,5 +1,6 @@
 #include "server/recording_job.h"
 
+#include "runtime/clock.h"
 #include "server/file_ops.h"
 #include "server/overloaded.h"
 #include "server/recording_catalogue.h"
@@ -12,6 +13,19 @@ recording::FeedInfo recorded(const sfu::FeedInfo& feed) {
   return {feed.id, feed.participant, feed.participant_identity, feed.label, feed.codec};
 }
 
+constexpr Duration kLook = 1s;
+constexpr Duration kWarnBelow = std::chrono::minutes(30);
+
+std::string megabytes(std::uint64_t bytes) { return std::to_string(bytes / 1'000'000) + " MB"; }
+
+Result<void> enough_space(const std::string& folder, std::uint64_t reserve) {
+  const auto free = free_bytes(folder);
+  if (!free) return tl::unexpected(free.error());
+  if (*free >= reserve) return {};
+  return fail(ErrorCode::storage, "The disk for recordings has " + megabytes(*free) + " left; a recording begins with at least " +
+                                      megabytes(reserve) + " (--recording-reserve-mb). Make room, or record elsewhere.");
+}
+
 }  // namespace
 
 RecordingJob::RecordingJob(RecordingPlan plan, std::shared_ptr<RecordingSink> sink, RecordingEvents events)
@@ -20,6 +34,7 @@ RecordingJob::RecordingJob(RecordingPlan plan, std::shared_ptr<RecordingSink> si
 void RecordingJob::begin() {
   const std::string folder = plan_.session_folder + "/" + plan_.info.id.value;
   auto ready = runtime::create_folders(folder);
+  if (ready) ready = enough_space(folder, plan_.reserve);
   if (ready) ready = store_revision_ceiling(plan_.session_folder, plan_.revision_ceiling);
   if (!ready) {
     done_ = true;
@@ -83,8 +98,32 @@ void RecordingJob::step(Time now) {
   if (done_) return;
   if (!stopping_) drain(Time::max());
   if (done_) return;
+  if (!stopping_ && now >= space_at_) look_at_space(now);
+  if (done_) return;
   if (recorder_->next_timeout() <= now) recorder_->handle_timeout(now);
   run_outputs(now);
+}
+
+void RecordingJob::look_at_space(Time now) {
+  space_at_ = now + kLook;
+  const auto free = free_bytes(plan_.session_folder);
+  if (!free) return;  // a write will tell
+  forecast_.add(*free, now);
+  const auto left = forecast_.left(plan_.reserve / 2);
+  if (plan_.reserve > 0 && left == Duration::zero()) {
+    stopping_ = true;
+    Error full{ErrorCode::storage, "The disk for recordings is full: " + megabytes(*free) + " are left. The recording was ended while it could be completed."};
+    recorder_->stop(now, runtime::wall_now(), std::move(full));
+    return run_outputs(now);
+  }
+  std::optional<RecordingWarning> warning;
+  if (left && *left < kWarnBelow) {
+    const auto minutes = std::chrono::duration_cast<std::chrono::minutes>(*left).count();
+    warning = RecordingWarning{"storage_low", "The disk for recordings will be full in about " + std::to_string(minutes) + " minutes.", minutes};
+  }
+  if (warning == warning_) return;
+  warning_ = warning;
+  if (events_.warned) events_.warned(std::move(warning));
 }
 
 Time RecordingJob::next_timeout() const { return recorder_ && !done_ ? recorder_->next_timeout() : Time::max(); }
@@ -99,7 +138,7 @@ void RecordingJob::run_outputs(Time now) {
                    [&](recording::MediaChanged& changed) { if (events_.media_changed) events_.media_changed(changed.writing); },
                    [&](recording::Started&) { events_.started(plan_.start); },
                    [&](recording::Finished& finished) {
-                     failed_ = finished.error.has_value();
+                     failed_ = finished.error.has_value();  // repair finds nothing to do where it was completed all the same
                      events_.finished(finished.duration, std::move(finished.error));
                    },
                    [&](recording::Closed&) { close(); },

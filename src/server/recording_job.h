@@ -9,10 +9,19 @@
 
 #include "recording/recorder.h"
 #include "runtime/file_writer.h"
+#include "server/disk_space.h"
 #include "server/recording_sink.h"
 #include "server/safekeeping.h"
 
 namespace amphi::server {
+
+/// What threatens a recording, while there is still time.
+struct RecordingWarning {
+  std::string code;  // "storage_low", "storage_slow"
+  std::string message;
+  std::optional<std::int64_t> minutes_left;
+  bool operator==(const RecordingWarning&) const = default;
+};
 
 /// Called on the writer thread; each posts to where it belongs.
 struct RecordingEvents {
@@ -20,12 +29,14 @@ struct RecordingEvents {
   std::function<void(Duration duration, std::optional<Error> error)> finished;  // once; what follows is bookkeeping
   std::function<void(const FeedId& feed)> keyframe_wanted;
   std::function<void(bool writing)> media_changed;  // empty: nobody asks
+  std::function<void(std::optional<RecordingWarning>)> warned;  // nullopt: what was warned of is over; empty: nobody asks
 };
 
 struct RecordingPlan {
   recording::RecordingInfo info;
   std::string session_folder;          // <recordings>/<session>
   const Safe* safe = nullptr;          // outlives the recording
+  std::uint64_t reserve = 0;           // bytes that must be free to begin; at half of it the recording is ended while it can be
   std::uint64_t revision_ceiling = 0;  // written before the recording begins: see recording_catalogue.h
   Time start{};
 };
@@ -47,6 +58,7 @@ class RecordingJob {
   void drain(Time until);
   void take(RecordingSink::Item& item);
   void run_outputs(Time now);
+  void look_at_space(Time now);
   void close();
   const FeedId* feed_of(RecordingSink::FeedNumber number) const;
 
@@ -56,6 +68,9 @@ class RecordingJob {
   std::vector<FeedId> feeds_;  // by the sink's number
   std::optional<recording::Recorder> recorder_;
   std::optional<runtime::FileWriter> files_;
+  SpaceForecast forecast_;
+  Time space_at_{};  // of the next look
+  std::optional<RecordingWarning> warning_;
   bool stopping_ = false, done_ = false, failed_ = false;
 };
 

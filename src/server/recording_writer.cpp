@@ -54,11 +54,13 @@ void RecordingWriter::run() {
       running.swap(tasks_);
       stopping = stopping_;
     }
+    const Time now = runtime::now();
+    busy_since_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
     for (auto& task : running) task();
     running.clear();
-    const Time now = runtime::now();
     for (auto& job : jobs_) job->step(now);
     jobs_.erase(std::remove_if(jobs_.begin(), jobs_.end(), [](const auto& job) { return job->done(); }), jobs_.end());
+    busy_since_.store(0, std::memory_order_relaxed);
   }
 }
 

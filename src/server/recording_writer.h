@@ -4,6 +4,7 @@
 // Thread: post and stop from any; everything else is its own.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <memory>
@@ -22,6 +23,11 @@ class RecordingWriter {
 
   void add(std::shared_ptr<RecordingJob> job);
   void post(std::function<void()> task);
+  /// Since when it has been at one round of work; nullopt: it waits for some. Any thread.
+  std::optional<Time> busy_since() const {
+    const std::int64_t since = busy_since_.load(std::memory_order_relaxed);
+    return since == 0 ? std::nullopt : std::optional(Time(Duration(since)));
+  }
   /// After the tasks posted so far. A job that is not done is left as a crash would leave it.
   void stop();
 
@@ -34,6 +40,7 @@ class RecordingWriter {
   std::vector<std::function<void()>> tasks_;
   bool stopping_ = false;
   std::vector<std::shared_ptr<RecordingJob>> jobs_;  // the thread's own
+  std::atomic<std::int64_t> busy_since_{0};
   std::thread thread_;
 };
 

@@ -6,10 +6,17 @@ namespace amphi::server {
 
 namespace asio = boost::asio;
 
-Recordings::Recordings(asio::io_context& control, const RecordingCatalogue& catalogue, const Safe& safe, unsigned writers,
+namespace {
+
+constexpr auto kWatchEvery = std::chrono::milliseconds(500);
+constexpr Duration kStuck = 2s;
+
+}  // namespace
+
+Recordings::Recordings(asio::io_context& control, const RecordingCatalogue& catalogue, const Safe& safe, Options options,
                        Events events)
-    : control_(control), catalogue_(catalogue), safe_(safe), events_(std::move(events)) {
-  for (unsigned i = 0; i < writers; ++i) writers_.push_back(std::make_unique<RecordingWriter>("recording-" + std::to_string(i)));
+    : control_(control), catalogue_(catalogue), safe_(safe), options_(options), events_(std::move(events)), watch_(control) {
+  for (unsigned i = 0; i < options_.writers; ++i) writers_.push_back(std::make_unique<RecordingWriter>("recording-" + std::to_string(i)));
 }
 
 void Recordings::start(const SessionId& session, const RecordingId& id, const std::string& requested_by,
@@ -19,12 +26,16 @@ void Recordings::start(const SessionId& session, const RecordingId& id, const st
   plan.info = {id, session, requested_by, runtime::wall_now()};
   plan.session_folder = catalogue_.session_folder(session);
   plan.safe = &safe_;
+  plan.reserve = options_.reserve;
   plan.revision_ceiling = revision + kRevisionsPerRecording;
 
   RecordingEvents events;
   events.started = [this, id](Time at) { asio::post(control_, [this, id, at] { on_started(id, at); }); };
   events.finished = [this, id](Duration duration, std::optional<Error> error) {
     asio::post(control_, [this, id, duration, error = std::move(error)]() mutable { on_finished(id, duration, std::move(error)); });
+  };
+  events.warned = [this, id](std::optional<RecordingWarning> warning) {
+    asio::post(control_, [this, id, warning = std::move(warning)]() mutable { on_warned(id, std::move(warning)); });
   };
   events.keyframe_wanted = [worker = &worker, session](const FeedId& feed) {
     worker->post([session, feed](MediaWorker& there, Time now) {
@@ -35,7 +46,8 @@ void Recordings::start(const SessionId& session, const RecordingId& id, const st
   auto sink = std::make_shared<RecordingSink>();
   auto job = std::make_shared<RecordingJob>(plan, sink, std::move(events));
   RecordingWriter* writer = writers_[next_writer_++ % writers_.size()].get();
-  running_[id] = Running{session, &worker, writer, job, false};
+  running_[id] = Running{session, &worker, writer, job, false, std::nullopt, false};
+  if (running_.size() == 1) watch_writers();
   // The packets of now wait in the sink while the folder is being made.
   worker.post([session, sink, at = plan.start](MediaWorker& there, Time) { there.set_recording(session, sink, at); });
   writer->add(std::move(job));
@@ -65,6 +77,33 @@ void Recordings::on_started(const RecordingId& id, Time at) {
   if (found == running_.end()) return;
   found->second.started = true;
   events_.started(found->second.session, id, at);
+}
+
+void Recordings::on_warned(const RecordingId& id, std::optional<RecordingWarning> warning) {
+  const auto found = running_.find(id);
+  if (found == running_.end()) return;
+  found->second.told = std::move(warning);
+  tell_warning(id, found->second);
+}
+
+/// A disk that does not answer is the nearer danger.
+void Recordings::tell_warning(const RecordingId& id, const Running& running) {
+  static const RecordingWarning kSlow{"storage_slow", "The disk for recordings does not answer. Media are kept in memory for as long as that holds.", std::nullopt};
+  events_.warned(running.session, id, running.slow ? kSlow : running.told);
+}
+
+void Recordings::watch_writers() {
+  watch_.expires_after(kWatchEvery);
+  watch_.async_wait([this](boost::system::error_code error) {
+    if (error || running_.empty()) return;
+    const Time now = runtime::now();
+    for (auto& [id, running] : running_) {
+      const auto since = running.writer->busy_since();
+      const bool slow = since && now - *since > kStuck;
+      if (slow != std::exchange(running.slow, slow)) tell_warning(id, running);
+    }
+    watch_writers();
+  });
 }
 
 void Recordings::on_finished(const RecordingId& id, Duration duration, std::optional<Error> error) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <functional>
 #include <map>
 
@@ -19,8 +20,13 @@ class Recordings {
     std::function<void(const SessionId&, const RecordingId&, Time started_at)> started;
     std::function<void(const SessionId&, const RecordingId&, Duration, std::optional<Error>)> finished;
     std::function<void(const SessionId&, const RecordingId&, Error)> refused;
+    std::function<void(const SessionId&, const RecordingId&, std::optional<RecordingWarning>)> warned;
   };
-  Recordings(boost::asio::io_context& control, const RecordingCatalogue& catalogue, const Safe& safe, unsigned writers, Events events);
+  struct Options {
+    unsigned writers = 1;
+    std::uint64_t reserve = 0;  // bytes: see RecordingPlan
+  };
+  Recordings(boost::asio::io_context& control, const RecordingCatalogue& catalogue, const Safe& safe, Options options, Events events);
 
   /// `revision`: the session's current one. `worker` outlives the recording.
   void start(const SessionId& session, const RecordingId& id, const std::string& requested_by, std::uint64_t revision,
@@ -40,16 +46,23 @@ class Recordings {
     RecordingWriter* writer = nullptr;
     std::shared_ptr<RecordingJob> job;
     bool started = false;
+    std::optional<RecordingWarning> told;  // by the job
+    bool slow = false;                     // the writer is stuck
   };
   void on_started(const RecordingId& id, Time at);
+  void on_warned(const RecordingId& id, std::optional<RecordingWarning> warning);
+  void tell_warning(const RecordingId& id, const Running& running);
+  void watch_writers();
   void on_finished(const RecordingId& id, Duration duration, std::optional<Error> error);
 
   boost::asio::io_context& control_;
   const RecordingCatalogue& catalogue_;
   const Safe& safe_;
+  Options options_;
   Events events_;
   std::vector<std::unique_ptr<RecordingWriter>> writers_;
   std::size_t next_writer_ = 0;
+  boost::asio::steady_timer watch_;
   std::map<RecordingId, Running> running_;
   std::uint64_t finished_ = 0, failed_ = 0;
 };

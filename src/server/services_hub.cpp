@@ -23,9 +23,9 @@ void add(Counters<services::ServerDrop>& sum, const Counters<services::ServerDro
 }  // namespace
 
 ServicesHub::ServicesHub(asio::io_context& control, SessionDirectory& directory, const RecordingCatalogue& catalogue,
-                         const Safe& safe, unsigned writers, Verify verify, Random& random, Counters<Drop>& drops)
+                         const Safe& safe, Recordings::Options recordings, Verify verify, Random& random, Counters<Drop>& drops)
     : control_(control), directory_(directory), catalogue_(catalogue), verify_(std::move(verify)), random_(random),
-      drops_(drops), recordings_(control, catalogue, safe, writers, recording_events()) {
+      drops_(drops), recordings_(control, catalogue, safe, recordings, recording_events()) {
   directory_.set_hooks(hooks());
 }
 
@@ -63,6 +63,10 @@ Recordings::Events ServicesHub::recording_events() {
       pump(*room);
     }
     directory_.recording_ended(session);
+  };
+  events.warned = [](const SessionId& session, const RecordingId& id, const std::optional<RecordingWarning>& warning) {
+    if (warning) spdlog::warn("session {}: recording {}: {}", session.value, id.value, warning->message);
+    else spdlog::info("session {}: recording {}: the disk is well again", session.value, id.value);
   };
   return events;
 }

@@ -22,7 +22,7 @@ class ServicesHub {
   using Verify = std::function<Result<AccessToken>(std::string_view token)>;
   /// All outlive the hub.
   ServicesHub(boost::asio::io_context& control, SessionDirectory& directory, const RecordingCatalogue& catalogue,
-              const Safe& safe, unsigned writers, Verify verify, Random& random, Counters<Drop>& drops);
+              const Safe& safe, Recordings::Options recordings, Verify verify, Random& random, Counters<Drop>& drops);
 
   /// One services connection, until it ends.
   boost::asio::awaitable<void> run(std::shared_ptr<WebSocketConnection> connection, SessionId session);
