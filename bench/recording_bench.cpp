@@ -29,7 +29,7 @@ namespace {
 
 constexpr int kFramesPerSecond = 30, kPacketsPerFrame = 10;
 constexpr std::size_t kPayload = 1040;  // 2.5 Mbit/s
-constexpr Duration kFrame = 1s / kFramesPerSecond;
+constexpr Duration kFrame = Duration(1s) / kFramesPerSecond;
 
 double cpu_seconds(clockid_t clock) {
   timespec time{};

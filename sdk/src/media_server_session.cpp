@@ -52,6 +52,8 @@ void MediaServerSession::onFeedRemoved(FeedHandler h) { core_->set_handler(&Hand
 
 bool MediaServerSession::areSessionServicesConnected() const { return core_->services_connected(); }
 tl::expected<void, std::error_code> MediaServerSession::requestSessionRecording(bool on) { return core_->request_recording(on); }
+tl::expected<void, std::error_code> MediaServerSession::addRecordingMarker(const std::string& label) { return core_->add_marker(label); }
+void MediaServerSession::onRecordingMarkerAdded(MarkerHandler h) { core_->set_handler(&Handlers::marker_added, std::move(h)); }
 MediaServerSession::SessionRecordingState MediaServerSession::sessionRecordingState() const { return core_->recording_state(); }
 
 std::vector<MediaServerSession::Participant> MediaServerSession::participants() const { return core_->participants(); }

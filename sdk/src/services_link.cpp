@@ -25,16 +25,25 @@ void ServicesLink::session_closed() {
   with([](Client& c, Time now) { c.session_closed(now); });
 }
 
-Result<void> ServicesLink::request(bool on) {
+template <class Call>
+Result<void> ServicesLink::ask(Call call) {
   Result<void> result;
   {
     std::lock_guard lock(mutex_);
     if (closed_) return fail(ErrorCode::invalid_state, "the session is closed");
     if (!client_) return fail(ErrorCode::disconnected, "the session services are not connected");
-    result = client_->request_recording(on, runtime::now());
+    result = call(*client_, runtime::now());
   }
   boost::asio::post(*io_, [this] { pump(); });
   return result;
+}
+
+Result<void> ServicesLink::request(bool on) {
+  return ask([on](Client& c, Time now) { return c.request_recording(on, now); });
+}
+
+Result<void> ServicesLink::add_marker(const std::string& label) {
+  return ask([&label](Client& c, Time now) { return c.add_marker(label, now); });
 }
 
 bool ServicesLink::connected() const {
@@ -77,6 +86,8 @@ void ServicesLink::pump() {
       handle_(std::move(*lost));
     } else if (auto* changed = std::get_if<services::RecordingStateChanged>(&*output)) {
       handle_(std::move(*changed));
+    } else if (auto* added = std::get_if<services::MarkerAdded>(&*output)) {
+      handle_(std::move(*added));
     }
   }
   pumping_ = false;

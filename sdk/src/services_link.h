@@ -18,7 +18,7 @@ namespace amphi::sdk {
 
 class ServicesLink {
  public:
-  using Told = std::variant<services::ServicesConnected, services::ServicesDisconnected, services::RecordingStateChanged>;
+  using Told = std::variant<services::ServicesConnected, services::ServicesDisconnected, services::RecordingStateChanged, services::MarkerAdded>;
 
   /// `handle` is called on the control thread without the lock.
   ServicesLink(std::shared_ptr<boost::asio::io_context> io, WebSocketTarget target, std::string token,
@@ -29,6 +29,7 @@ class ServicesLink {
   void quiet() { timer_.cancel(); }
 
   Result<void> request(bool on);
+  Result<void> add_marker(const std::string& label);
   bool connected() const;
   services::RecordingState state() const;
 
@@ -41,6 +42,8 @@ class ServicesLink {
     }
     pump();
   }
+  template <class Call>
+  Result<void> ask(Call call);
   void pump();
   void open();
 

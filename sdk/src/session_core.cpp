@@ -95,14 +95,23 @@ std::vector<FeedInfo> SessionCore::feeds() const {
   return out;
 }
 
-tl::expected<void, std::error_code> SessionCore::request_recording(bool on) {
+template <class Call>
+tl::expected<void, std::error_code> SessionCore::ask_services(Call call) {
   {
     std::lock_guard lock(mutex_);
     if (phase_ == Phase::closed) return refuse(Errc::invalidState);
   }
   if (!services_) return refuse(Errc::disconnected);
-  if (const auto requested = services_->request(on); !requested) return refuse(errc_of(requested.error().code));
+  if (const auto asked = call(*services_); !asked) return refuse(errc_of(asked.error().code));
   return {};
+}
+
+tl::expected<void, std::error_code> SessionCore::request_recording(bool on) {
+  return ask_services([on](ServicesLink& services) { return services.request(on); });
+}
+
+tl::expected<void, std::error_code> SessionCore::add_marker(const std::string& label) {
+  return ask_services([&label](ServicesLink& services) { return services.add_marker(label); });
 }
 
 MediaServerSession::SessionRecordingState SessionCore::recording_state() const {
@@ -118,6 +127,9 @@ MediaServerSession::SessionRecordingState SessionCore::to_public(const services:
   out.changedBy = state.changed_by;
   out.error = to_error_code(state.error);
   if (state.error) out.errorMessage = state.error->message;
+  out.waitingForMedia = state.waiting_for_media;
+  out.preRollMs = state.pre_roll_ms;
+  if (state.warning) out.warning = {state.warning->code, state.warning->message, state.warning->minutes_left};
   out.totalMs_ = state.total_ms;
   out.asOfNs_ = state.as_of.time_since_epoch().count();
   out.growsUntilNs_ = state.grows_until.time_since_epoch().count();
@@ -197,6 +209,9 @@ void SessionCore::on_services(ServicesLink::Told told) {
     deliver(&Handlers::services_connected);
   } else if (const auto* lost = std::get_if<services::ServicesDisconnected>(&told)) {
     deliver(&Handlers::services_disconnected, to_error_code(lost->error));
+  } else if (const auto* added = std::get_if<services::MarkerAdded>(&told)) {
+    const services::Marker& marker = added->marker;
+    deliver(&Handlers::marker_added, Session::RecordingMarker{marker.recording_id, marker.at_ms, marker.label, marker.by});
   } else {
     deliver(&Handlers::recording_changed, to_public(std::get<services::RecordingStateChanged>(told).state));
   }

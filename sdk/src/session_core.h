@@ -46,6 +46,7 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
 
   bool services_connected() const { return services_ != nullptr && services_->connected(); }
   tl::expected<void, std::error_code> request_recording(bool on);
+  tl::expected<void, std::error_code> add_marker(const std::string& label);
   Session::SessionRecordingState recording_state() const;
 
   std::shared_ptr<FeedCore> add_video(std::string label, OutgoingVideoComponents components);
@@ -57,6 +58,7 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
     Session::SessionHandler connected, services_connected;
     Session::ErrorHandler disconnected, services_disconnected;
     Session::RecordingHandler recording_changed;
+    Session::MarkerHandler marker_added;
     Session::FeedHandler feed_added, feed_removed;
     Session::ParticipantHandler participant_joined, participant_left;
   };
@@ -70,6 +72,8 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   enum class Phase { idle, active, closed };
 
   // session_core.cpp
+  template <class Call>
+  tl::expected<void, std::error_code> ask_services(Call call);
   static Session::SessionRecordingState to_public(const services::RecordingState& state);
   /// Calls the handler that is set by the time its turn comes.
   template <class Handler, class... Args>

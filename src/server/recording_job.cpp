@@ -94,6 +94,12 @@ void RecordingJob::stop(Time at, WallTime wall) {
   run_outputs(at);
 }
 
+void RecordingJob::add_marker(std::string label, std::string by, Time at) {
+  if (done_ || stopping_) return;
+  recorder_->add_marker(std::move(label), std::move(by), at);
+  run_outputs(at);
+}
+
 void RecordingJob::step(Time now) {
   if (done_) return;
   if (!stopping_) drain(Time::max());

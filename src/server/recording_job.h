@@ -49,6 +49,7 @@ class RecordingJob {
   void begin();
   /// Ends at `at`. The worker no longer writes to the sink.
   void stop(Time at, WallTime wall);
+  void add_marker(std::string label, std::string by, Time at);
   /// Works off what is there.
   void step(Time now);
   bool done() const { return done_; }

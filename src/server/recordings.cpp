@@ -34,6 +34,9 @@ void Recordings::start(const SessionId& session, const RecordingId& id, const st
   events.finished = [this, id](Duration duration, std::optional<Error> error) {
     asio::post(control_, [this, id, duration, error = std::move(error)]() mutable { on_finished(id, duration, std::move(error)); });
   };
+  events.media_changed = [this, session, id](bool writing) {
+    asio::post(control_, [this, session, id, writing] { events_.media_changed(session, id, writing); });
+  };
   events.warned = [this, id](std::optional<RecordingWarning> warning) {
     asio::post(control_, [this, id, warning = std::move(warning)]() mutable { on_warned(id, std::move(warning)); });
   };
@@ -63,6 +66,14 @@ void Recordings::stop(const RecordingId& id) {
   running.worker->post([session = running.session, writer = running.writer, job = running.job, at, wall](MediaWorker& there, Time) {
     there.set_recording(session, nullptr, at);
     writer->post([job, at, wall] { job->stop(at, wall); });
+  });
+}
+
+void Recordings::add_marker(const RecordingId& id, std::string label, std::string by, Time at) {
+  const auto found = running_.find(id);
+  if (found == running_.end()) return;
+  found->second.writer->post([job = found->second.job, label = std::move(label), by = std::move(by), at]() mutable {
+    job->add_marker(std::move(label), std::move(by), at);
   });
 }
 

@@ -20,6 +20,7 @@ class Recordings {
     std::function<void(const SessionId&, const RecordingId&, Time started_at)> started;
     std::function<void(const SessionId&, const RecordingId&, Duration, std::optional<Error>)> finished;
     std::function<void(const SessionId&, const RecordingId&, Error)> refused;
+    std::function<void(const SessionId&, const RecordingId&, bool writing)> media_changed;
     std::function<void(const SessionId&, const RecordingId&, std::optional<RecordingWarning>)> warned;
   };
   struct Options {
@@ -32,6 +33,7 @@ class Recordings {
   void start(const SessionId& session, const RecordingId& id, const std::string& requested_by, std::uint64_t revision,
              MediaWorker& worker);
   void stop(const RecordingId& id);
+  void add_marker(const RecordingId& id, std::string label, std::string by, Time at);
   std::size_t running() const { return running_.size(); }
   bool is_running(const SessionId& session) const;
   std::uint64_t finished() const { return finished_; }

@@ -64,9 +64,21 @@ Recordings::Events ServicesHub::recording_events() {
     }
     directory_.recording_ended(session);
   };
-  events.warned = [](const SessionId& session, const RecordingId& id, const std::optional<RecordingWarning>& warning) {
+  events.media_changed = [this](const SessionId& session, const RecordingId& id, bool writing) {
+    Room* room = find(session);
+    if (!room) return;
+    room->machine->recording_media_changed(id, writing, runtime::now());
+    pump(*room);
+  };
+  events.warned = [this](const SessionId& session, const RecordingId& id, std::optional<RecordingWarning> warning) {
     if (warning) spdlog::warn("session {}: recording {}: {}", session.value, id.value, warning->message);
     else spdlog::info("session {}: recording {}: the disk is well again", session.value, id.value);
+    Room* room = find(session);
+    if (!room) return;
+    std::optional<services::Warning> told;
+    if (warning) told = services::Warning{warning->code, warning->message, warning->minutes_left};
+    room->machine->recording_warning(id, std::move(told), runtime::now());
+    pump(*room);
   };
   return events;
 }
@@ -207,6 +219,7 @@ void ServicesHub::carry_out(Room& room, services::ServerOutput& output) {
                    recordings_.start(room.session, o.id, o.requested_by, revision, *worker);
                  },
                  [&](services::StopRecording& o) { recordings_.stop(o.id); },
+                 [&](services::AddMarker& o) { recordings_.add_marker(o.id, std::move(o.label), std::move(o.by), o.at); },
              },
              output);
 }

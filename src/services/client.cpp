@@ -1,6 +1,7 @@
 // The rules in detail, which this file and the web client share: protocol/scenarios/services/README.md.
 #include "services/client.h"
 
+#include <algorithm>
 #include <deque>
 
 #include "services/back_off.h"
@@ -19,7 +20,7 @@ constexpr std::size_t kMaxPending = 64;
 
 struct Pending {
   std::string id;
-  bool on = false;
+  std::variant<bool, std::string> what;  // on or off; a marker's label
   Time give_up_at{};
 };
 
@@ -67,6 +68,8 @@ struct Client::Impl {
   std::deque<Pending> pending;  // in the order they were made, so also of their deadlines
   std::string answered_by_state;  // its response, still to come, says nothing new
   std::optional<Error> request_error;
+  std::string marked_recording;     // whose markers were heard last, and up to which
+  std::uint64_t marker_index = 0;
 
   void send(const Message& message) { outputs.push_back(ClientSendText{encode(message)}); }
   bool serves_recording() const { return stage == Stage::connected && recording_offered; }
@@ -129,7 +132,10 @@ struct Client::Impl {
   RecordingState state() const {
     RecordingState s;
     s.on = confirmed.on;
-    s.update_pending = !pending.empty();
+    s.update_pending = std::any_of(pending.begin(), pending.end(), [](const Pending& p) { return std::holds_alternative<bool>(p.what); });
+    s.waiting_for_media = confirmed.waiting_for_media;
+    s.pre_roll_ms = confirmed.pre_roll_ms;
+    s.warning = confirmed.warning;
     s.revision = confirmed.revision;
     s.recording_id = confirmed.recording_id;
     s.changed_by = confirmed.changed_by;
@@ -140,7 +146,16 @@ struct Client::Impl {
     return s;
   }
 
+  void send_request(const Pending& request) {
+    if (const auto* on = std::get_if<bool>(&request.what)) return send(RecordingRequest{request.id, *on});
+    send(MarkerAdd{request.id, std::get<std::string>(request.what)});
+  }
+
   void report_state() { outputs.push_back(RecordingStateChanged{state()}); }
+
+  bool is_marker(const std::string& id) const {
+    return std::any_of(pending.begin(), pending.end(), [&](const Pending& p) { return p.id == id && !std::holds_alternative<bool>(p.what); });
+  }
 
   bool take_pending(const std::string& id) {
     for (auto it = pending.begin(); it != pending.end(); ++it) {
@@ -150,6 +165,9 @@ struct Client::Impl {
     }
     return false;
   }
+
+  Result<void> may_request() const;
+  void request(std::variant<bool, std::string> what, Time now);
 
   void give_up_old_requests(Time now) {
     if (pending.empty() || pending.front().give_up_at > now) return;
@@ -172,7 +190,7 @@ struct Client::Impl {
     for (const std::string& service : welcome.services) recording_offered |= service == kRecordingService;
     outputs.push_back(ServicesConnected{});
     if (!recording_offered) return;
-    for (const Pending& request : pending) send(RecordingRequest{request.id, request.on});
+    for (const Pending& request : pending) send_request(request);
   }
 
   void handle(const RecordingStateMessage& message, Time now) {
@@ -190,12 +208,23 @@ struct Client::Impl {
 
   void handle(const RecordingResponse& response, Time) {
     if (!serves_recording()) return unexpected();
+    const bool of_marker = is_marker(response.request_id);
     if (!take_pending(response.request_id)) {
       if (response.request_id != answered_by_state) unexpected();
       return;
     }
     request_error = response.error;
-    report_state();
+    if (response.error || !of_marker) report_state();  // a marker that was taken is told by itself
+  }
+
+  void handle(const MarkerMessage& message, Time) {
+    if (!serves_recording()) return unexpected();
+    const Marker& marker = message.marker;
+    // After a reconnect the server tells those of the running recording again.
+    if (marker.recording_id == marked_recording && marker.index <= marker_index) return;
+    marked_recording = marker.recording_id;
+    marker_index = marker.index;
+    outputs.push_back(MarkerAdded{marker});
   }
 
   void handle(const Beat& beat, Time now) {
@@ -211,6 +240,7 @@ struct Client::Impl {
   void handle(const Pong&, Time) {}
   void handle(const Hello&, Time) { unexpected(); }
   void handle(const RecordingRequest&, Time) { unexpected(); }
+  void handle(const MarkerAdd&, Time) { unexpected(); }
   void handle(const Ping&, Time) { unexpected(); }
 };
 
@@ -262,16 +292,33 @@ void Client::handle_message(std::string_view text, Time now) {
   std::visit([&](const auto& message) { impl_->handle(message, now); }, std::get<Message>(decoded));
 }
 
+/// What is known here and now.
+Result<void> Client::Impl::may_request() const {
+  if (stage == Stage::idle) return fail(ErrorCode::invalid_state, "The session is closed.");
+  if (!config.may_record) return fail(ErrorCode::forbidden, "The access token has no `record` grant.");
+  if (stage != Stage::connected) return fail(ErrorCode::disconnected, "Session services are not connected.");
+  if (!recording_offered) return fail(ErrorCode::unsupported, "The server offers no recording.");
+  if (pending.size() >= kMaxPending) return fail(ErrorCode::limit_exceeded, "64 requests are unanswered already.");
+  return {};
+}
+
+void Client::Impl::request(std::variant<bool, std::string> what, Time now) {
+  request_error.reset();
+  pending.push_back({"req_" + random.token(16), std::move(what), now + kAnswerWithin});
+  send_request(pending.back());
+}
+
 Result<void> Client::request_recording(bool on, Time now) {
-  Impl& me = *impl_;
-  if (me.stage == Impl::Stage::idle) return fail(ErrorCode::invalid_state, "The session is closed.");
-  if (!me.config.may_record) return fail(ErrorCode::forbidden, "The access token has no `record` grant.");
-  if (me.stage != Impl::Stage::connected) return fail(ErrorCode::disconnected, "Session services are not connected.");
-  if (!me.recording_offered) return fail(ErrorCode::unsupported, "The server offers no recording.");
-  if (me.pending.size() >= kMaxPending) return fail(ErrorCode::limit_exceeded, "64 requests are unanswered already.");
-  me.request_error.reset();
-  me.pending.push_back({"req_" + me.random.token(16), on, now + kAnswerWithin});
-  me.send(RecordingRequest{me.pending.back().id, on});
+  if (auto may = impl_->may_request(); !may) return may;
+  impl_->request(on, now);
+  return {};
+}
+
+Result<void> Client::add_marker(std::string label, Time now) {
+  if (!is_label(label)) return fail(ErrorCode::invalid_argument, "A marker's label has 1 to 200 characters, and no control characters.");
+  if (auto may = impl_->may_request(); !may) return may;
+  if (impl_->confirmed.phase != Phase::recording) return fail(ErrorCode::invalid_state, "Nothing is being recorded.");
+  impl_->request(std::move(label), now);
   return {};
 }
 

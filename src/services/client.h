@@ -25,6 +25,9 @@ struct RecordingState {
   std::string recording_id;
   std::string changed_by;
   std::optional<Error> error;            // of our last request (refused, timed out), else of the recording itself
+  bool waiting_for_media = false;        // on, and nothing is being written
+  std::int64_t pre_roll_ms = 0;          // what the session keeps for a recording to begin with
+  std::optional<Warning> warning;        // of the running recording
   // The duration as a line: value at `as_of`, growing with the clock until `grows_until`.
   std::int64_t total_ms = 0;
   Time as_of{};
@@ -38,8 +41,9 @@ struct ClientCloseConnection {};
 struct ServicesConnected {};
 struct ServicesDisconnected { std::optional<Error> error; };   // empty: graceful
 struct RecordingStateChanged { RecordingState state; };
+struct MarkerAdded { Marker marker; };                         // each once, in order, whoever added it
 using ClientOutput = std::variant<OpenConnection, ClientSendText, ClientCloseConnection, ServicesConnected, ServicesDisconnected,
-                                  RecordingStateChanged>;
+                                  RecordingStateChanged, MarkerAdded>;
 
 enum class ClientDrop { malformed, unknown_type, stale_revision, unexpected, count_ };
 std::string_view counter_name(ClientDrop drop);
@@ -69,6 +73,9 @@ class Client {
 
   /// Returns at once: success, or the error known here and now (disconnected, forbidden, invalid_state).
   Result<void> request_recording(bool on, Time now);
+  /// Marks now on the running recording's time line. As above, and invalid_argument (the label). Everybody hears of it by
+  /// MarkerAdded; a refusal is the state's error.
+  Result<void> add_marker(std::string label, Time now);
   bool connected() const;
   RecordingState state(Time now) const;
 

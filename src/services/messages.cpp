@@ -98,6 +98,21 @@ class Fields {
     if (!inner.wrong_.empty()) wrong(name);
     return error;
   }
+  std::optional<Warning> optional_warning(const char* name) {
+    const Json* value = find(name);
+    if (value == nullptr) return std::nullopt;
+    if (!value->is_object()) return wrong(name), std::nullopt;
+    Fields inner(*value);
+    Warning warning{inner.text("code", 1, 64), inner.text("message", 0, kMaxText), std::nullopt};
+    if (inner.has("minutesLeft")) warning.minutes_left = inner.integer("minutesLeft", 0, kMaxInteger);
+    if (!inner.wrong_.empty()) wrong(name);
+    return warning;
+  }
+  std::string label(const char* name) {
+    std::string text = this->text(name, 1, kMaxLabel);
+    if (!is_label(text)) wrong(name);
+    return text;
+  }
   bool has(const char* name) const { return find(name) != nullptr; }
   void wrong(std::string_view name) {
     if (wrong_.empty()) wrong_ = name;
@@ -134,6 +149,9 @@ Message read_state(Fields& in) {
   state.recording_id = in.optional_text("recordingId", 1, kMaxId);
   state.changed_by = in.optional_text("changedBy", 1, kMaxId);
   state.error = in.optional_error("error");
+  if (in.has("waitingForMedia")) state.waiting_for_media = in.boolean("waitingForMedia");
+  if (in.has("preRollMs")) state.pre_roll_ms = in.integer("preRollMs", 0, kMaxInteger);
+  state.warning = in.optional_warning("warning");
   message.request_id = in.optional_text("requestId", 1, kMaxRequestId);
   return message;
 }
@@ -147,6 +165,16 @@ std::optional<Message> read(std::string_view type, Fields& in) {
   if (type == "recording.request") {
     std::string id = in.text("requestId", 1, kMaxRequestId);
     return RecordingRequest{std::move(id), in.boolean("on")};
+  }
+  if (type == "recording.marker.add") {
+    std::string id = in.text("requestId", 1, kMaxRequestId);
+    return MarkerAdd{std::move(id), in.label("label")};
+  }
+  if (type == "recording.marker") {
+    Marker marker{in.text("recordingId", 1, kMaxId), static_cast<std::uint64_t>(in.integer("index", 1, kMaxInteger)),
+                  in.integer("atMs", 0, kMaxInteger), in.label("label"), {}};
+    marker.by = in.optional_text("by", 1, kMaxId);
+    return MarkerMessage{std::move(marker)};
   }
   if (type == "recording.response") {
     RecordingResponse response{in.text("requestId", 1, kMaxRequestId), in.optional_error("error")};
@@ -208,6 +236,9 @@ Json json_of(const Welcome& m) {
 Json json_of(const RecordingRequest& m) {
   return {{"type", "recording.request"}, {"requestId", m.request_id}, {"on", m.on}};
 }
+Json json_of(const MarkerAdd& m) {
+  return {{"type", "recording.marker.add"}, {"requestId", m.request_id}, {"label", m.label}};
+}
 Json json_of(const RecordingResponse& m) {
   Json json = {{"type", "recording.response"}, {"requestId", m.request_id}, {"ok", !m.error.has_value()}};
   if (m.error) json["error"] = json_of(*m.error);
@@ -220,7 +251,19 @@ Json json_of(const RecordingStateMessage& m) {
   if (!s.recording_id.empty()) json["recordingId"] = s.recording_id;
   if (!s.changed_by.empty()) json["changedBy"] = shortened(s.changed_by, kMaxId);
   if (s.error) json["error"] = json_of(*s.error);
+  if (s.waiting_for_media) json["waitingForMedia"] = true;
+  if (s.pre_roll_ms > 0) json["preRollMs"] = s.pre_roll_ms;
+  if (s.warning) {
+    json["warning"] = {{"code", s.warning->code}, {"message", shortened(s.warning->message, kMaxText)}};
+    if (s.warning->minutes_left) json["warning"]["minutesLeft"] = *s.warning->minutes_left;
+  }
   if (!m.request_id.empty()) json["requestId"] = m.request_id;
+  return json;
+}
+Json json_of(const MarkerMessage& m) {
+  Json json = {{"type", "recording.marker"}, {"recordingId", m.marker.recording_id}, {"index", m.marker.index},
+               {"atMs", m.marker.at_ms},     {"label", m.marker.label}};
+  if (!m.marker.by.empty()) json["by"] = shortened(m.marker.by, kMaxId);
   return json;
 }
 Json json_of(const Beat& m) { return {{"type", "beat"}, {"revision", m.revision}, {"totalMs", m.total_ms}}; }
@@ -236,6 +279,12 @@ Json json_of(const ErrorMessage& m) {
 }
 
 }  // namespace
+
+bool is_label(std::string_view text) {
+  const std::size_t length = characters(text);
+  return length >= 1 && length <= kMaxLabel &&
+         std::none_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
+}
 
 Decoded decode(std::string_view text) {
   if (text.size() > kMaxMessageSize) return Malformed{"A message is at most 16 KiB.", {}};

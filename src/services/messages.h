@@ -18,6 +18,10 @@ namespace amphi::services {
 inline constexpr int kVersion = 1;
 inline constexpr std::size_t kMaxMessageSize = 16 * 1024;
 inline constexpr std::string_view kRecordingService = "recording";
+inline constexpr std::size_t kMaxLabel = 200;  // characters
+
+/// Whether a marker may be called that: 1 to kMaxLabel characters, none of them a control character.
+bool is_label(std::string_view text);
 
 struct Hello {
   std::string token;
@@ -32,6 +36,10 @@ struct RecordingRequest {
   std::string request_id;
   bool on = false;
 };
+struct MarkerAdd {
+  std::string request_id;
+  std::string label;
+};
 struct RecordingResponse {
   std::string request_id;
   std::optional<Error> error;  // empty: ok
@@ -39,6 +47,9 @@ struct RecordingResponse {
 struct RecordingStateMessage {
   RecordingSnapshot snapshot;
   std::string request_id;  // the reader's own request that this state fulfils; empty: none
+};
+struct MarkerMessage {
+  Marker marker;
 };
 struct Beat {
   std::uint64_t revision = 0;
@@ -55,7 +66,7 @@ struct ErrorMessage {
   std::string in_reply_to;
 };
 
-using Message = std::variant<Hello, Welcome, RecordingRequest, RecordingResponse, RecordingStateMessage, Beat, Ping, Pong,
+using Message = std::variant<Hello, Welcome, RecordingRequest, MarkerAdd, RecordingResponse, RecordingStateMessage, MarkerMessage, Beat, Ping, Pong,
                              Closing, ErrorMessage>;
 
 struct Malformed {

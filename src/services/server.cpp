@@ -19,6 +19,7 @@ constexpr Duration kAskedFor = 15s;  // clients give a request up by then: actin
 constexpr double kMessagesPerSecond = 20;
 constexpr double kMessagesAtOnce = 40;
 constexpr int kToleratedExcess = 200;
+constexpr std::size_t kMarkersTold = 100;
 
 struct Connection {
   Caller caller;
@@ -26,6 +27,14 @@ struct Connection {
   TokenBucket allowance;
   int excess = 0;
 };
+
+/// nullptr: no request.
+const std::string* request_id_of(const Message* message) {
+  if (message == nullptr) return nullptr;
+  if (const auto* request = std::get_if<RecordingRequest>(message)) return &request->request_id;
+  if (const auto* request = std::get_if<MarkerAdd>(message)) return &request->request_id;
+  return nullptr;
+}
 
 Error too_many() { return {ErrorCode::limit_exceeded, "Too many messages; at most 20 a second."}; }
 
@@ -71,6 +80,8 @@ struct ServerSession::Impl {
   std::deque<BookedRequest*> waiting;
   BookedRequest* current = nullptr;   // what the recording is starting or stopping for; nullptr: nothing
   std::uint64_t own_requests = 0;
+  std::deque<Marker> markers;         // the newest of the running recording, for who connects later
+  std::uint64_t markers_added = 0;    // to the running recording
 
   void send(ConnectionNumber to, const Message& message) { outputs.push_back(SendText{to, encode(message)}); }
 
@@ -149,9 +160,30 @@ struct ServerSession::Impl {
     outputs.push_back(StartRecording{running, request.identity});
   }
 
+  /// Something about the running recording, of which nobody is the cause.
+  void tell_all(Time now) {
+    ++confirmed.revision;
+    stated_ms = total_ms(now);
+    const std::string text = encode(RecordingStateMessage{snapshot(now), {}});
+    for (const auto& [number, connection] : connections) outputs.push_back(SendText{number, text});
+  }
+
+  Result<Marker> add_marker(const std::string& label, const std::string& identity, Time now) {
+    if (!is_label(label)) return fail(ErrorCode::invalid_argument, "A marker's label has 1 to 200 characters, and no control characters.");
+    if (stage != Stage::recording) return fail(ErrorCode::invalid_state, "Nothing is being recorded.");
+    Marker marker{running.value, ++markers_added, std::max<std::int64_t>(0, to_ms(now - started_at)), label, identity};
+    markers.push_back(marker);
+    if (markers.size() > kMarkersTold) markers.pop_front();
+    outputs.push_back(AddMarker{running, label, identity, now});
+    const std::string text = encode(MarkerMessage{marker});
+    for (const auto& [number, connection] : connections) outputs.push_back(SendText{number, text});
+    return marker;
+  }
+
   void stop(const BookedRequest& request, Time now) {
     frozen_ms = total_ms(now);
     stage = Stage::stopping;
+    confirmed.waiting_for_media = false;
     change(Phase::stopping, request.identity, nullptr, now);
     outputs.push_back(StopRecording{running});
   }
@@ -203,11 +235,11 @@ struct ServerSession::Impl {
     drops.add(ServerDrop::rate_limited);
     if (++connection.excess > kToleratedExcess) return end(number, too_many(), {}), false;
     const auto* message = std::get_if<Message>(&decoded);
-    const auto* request = message == nullptr ? nullptr : std::get_if<RecordingRequest>(message);
+    const auto* request = request_id_of(message);
     if (request == nullptr) return refuse(number, ErrorCode::limit_exceeded, too_many().message, {}), false;
     // One that was taken before still acts, so it must not be refused now.
-    if (book.find(connection.caller.participant.value, request->request_id) != nullptr) return true;
-    return send(number, RecordingResponse{request->request_id, too_many()}), false;
+    if (book.find(connection.caller.participant.value, *request) != nullptr) return true;
+    return send(number, RecordingResponse{*request, too_many()}), false;
   }
 
   void handle(ConnectionNumber number, Connection& connection, const RecordingRequest& request, Time now) {
@@ -223,6 +255,23 @@ struct ServerSession::Impl {
     }
     BookedRequest fresh{caller.participant.value, request.request_id, caller.identity, request.on, number, now, {}, {}};
     add_request(std::move(fresh), now);
+  }
+  void handle(ConnectionNumber number, Connection& connection, const MarkerAdd& request, Time now) {
+    const Caller& caller = connection.caller;
+    if (!caller.may_record) {
+      Error forbidden{ErrorCode::forbidden, "The access token has no `record` grant."};
+      return send(number, RecordingResponse{request.request_id, std::move(forbidden)});
+    }
+    if (BookedRequest* known = book.find(caller.participant.value, request.request_id)) {
+      known->connection = number;
+      if (known->answered_at) respond(*known);
+      return;
+    }
+    BookedRequest* booked = book.add({caller.participant.value, request.request_id, caller.identity, false, number, now, {}, {}});
+    if (booked == nullptr)
+      return send(number, RecordingResponse{request.request_id, Error{ErrorCode::limit_exceeded, "Too many requests in this session."}});
+    const auto added = add_marker(request.label, caller.identity, now);
+    answer(*booked, added ? std::nullopt : std::optional(added.error()), now);
   }
   void handle(ConnectionNumber number, Connection&, const Ping&, Time) { send(number, Pong{}); }
   void handle(ConnectionNumber, Connection&, const Pong&, Time) {}
@@ -248,6 +297,7 @@ void ServerSession::connection_opened(ConnectionNumber connection, Caller caller
   me.stated_ms = me.total_ms(now);
   me.send(connection, Welcome{me.session.value, {std::string(kRecordingService)}, kHeartbeat});
   me.send(connection, RecordingStateMessage{me.snapshot(now), {}});
+  for (const Marker& marker : me.markers) me.send(connection, MarkerMessage{marker});
 }
 
 void ServerSession::connection_closed(ConnectionNumber connection, Time) { impl_->connections.erase(connection); }
@@ -290,6 +340,9 @@ void ServerSession::recording_started(const RecordingId& id, Time started_at, Ti
   me.started_at = started_at;
   me.confirmed.recording_id = id.value;
   me.confirmed.error.reset();
+  me.confirmed.waiting_for_media = true;
+  me.markers.clear();
+  me.markers_added = 0;
   me.change(Phase::recording, me.current->identity, me.current, now);
   me.answer_current(std::nullopt, now);
   me.act_on_waiting(now);
@@ -306,6 +359,9 @@ void ServerSession::recording_finished(const RecordingId& id, Duration duration,
   me.stated_ms = me.total_ms(now);  // clients show this much by now, whatever the files hold
   me.finished_ms = std::max(me.finished_ms + std::max<std::int64_t>(0, to_ms(duration)), me.stated_ms);
   me.stage = Impl::Stage::off;
+  me.confirmed.waiting_for_media = false;
+  me.confirmed.warning.reset();
+  me.markers.clear();
   me.confirmed.error = std::move(error);
   me.change(Phase::off, asked_for ? me.current->identity : std::string(), me.current, now);
   me.answer_current(std::nullopt, now);
@@ -324,6 +380,26 @@ void ServerSession::request_recording(bool on, const std::string& identity, Time
   const std::string id = std::to_string(++impl_->own_requests);
   impl_->add_request(BookedRequest{{}, id, identity, on, 0, now, {}, {}}, now);
 }
+
+Result<Marker> ServerSession::add_marker(const std::string& label, const std::string& identity, Time now) {
+  return impl_->add_marker(label, identity, now);
+}
+
+void ServerSession::recording_media_changed(const RecordingId& id, bool writing, Time now) {
+  Impl& me = *impl_;
+  if (me.stage != Impl::Stage::recording || id != me.running || me.confirmed.waiting_for_media != writing) return;
+  me.confirmed.waiting_for_media = !writing;
+  me.tell_all(now);
+}
+
+void ServerSession::recording_warning(const RecordingId& id, std::optional<Warning> warning, Time now) {
+  Impl& me = *impl_;
+  if (me.stage != Impl::Stage::recording || id != me.running || me.confirmed.warning == warning) return;
+  me.confirmed.warning = std::move(warning);
+  me.tell_all(now);
+}
+
+void ServerSession::set_pre_roll(Duration pre_roll) { impl_->confirmed.pre_roll_ms = to_ms(pre_roll); }
 
 void ServerSession::handle_timeout(Time now) {
   Impl& me = *impl_;

@@ -30,7 +30,8 @@ struct SendText { ConnectionNumber connection; std::string text; };
 struct CloseConnection { ConnectionNumber connection; Error reason; };   // after what was sent before
 struct StartRecording { RecordingId id; std::string requested_by; };
 struct StopRecording { RecordingId id; };
-using ServerOutput = std::variant<SendText, CloseConnection, StartRecording, StopRecording>;
+struct AddMarker { RecordingId id; std::string label; std::string by; Time at; };
+using ServerOutput = std::variant<SendText, CloseConnection, StartRecording, StopRecording, AddMarker>;
 
 enum class ServerDrop { malformed, unknown_type, unknown_connection, too_large, rate_limited, count_ };
 std::string_view counter_name(ServerDrop drop);
@@ -68,6 +69,15 @@ class ServerSession {
   void recording_refused(const RecordingId& id, Error error, Time now);
   /// The server (REST, shutdown) asks like any participant would.
   void request_recording(bool on, const std::string& identity, Time now);
+  /// As a participant would. Errors: invalid_argument (the label), invalid_state (nothing is being recorded).
+  Result<Marker> add_marker(const std::string& label, const std::string& identity, Time now);
+
+  /// Whether media reaches the disk; a recording that has just begun waits for some. Everybody is told of a change.
+  void recording_media_changed(const RecordingId& id, bool writing, Time now);
+  /// nullopt: what was warned of is over.
+  void recording_warning(const RecordingId& id, std::optional<Warning> warning, Time now);
+  /// How much the session keeps of its newest media; said in every state.
+  void set_pre_roll(Duration pre_roll);
 
   void handle_timeout(Time now);
   std::optional<ServerOutput> poll_output();

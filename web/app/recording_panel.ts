@@ -10,7 +10,8 @@ export interface Situation {
   readonly servicesConnected: boolean;
   /** When the services were lost; never connected yet: undefined. */
   readonly servicesLostAt: Date | undefined;
-  readonly state: Pick<SessionRecordingState, 'on' | 'updatePending' | 'changedBy' | 'error' | 'revision'>;
+  readonly state: Pick<SessionRecordingState,
+    'on' | 'updatePending' | 'changedBy' | 'error' | 'revision' | 'waitingForMedia' | 'preRollMs' | 'warning'>;
   /** What this page asked for last. */
   readonly asked: boolean;
   /** Why the last click was refused at once. */
@@ -23,6 +24,9 @@ export interface Shown {
   readonly text: string;
   readonly detail: string;
   readonly error: string;
+  readonly warning: string;
+  /** What a recording would begin with; empty: with the moment it is asked for. */
+  readonly preRoll: string;
   readonly button: string;
   readonly request: boolean;
   /** Why the button cannot be pressed; empty: it can. */
@@ -37,6 +41,8 @@ export function describe(situation: Situation): Shown {
     ...headline(situation, known),
     detail: state.revision > 0 && state.changedBy !== '' ? `${state.on ? 'Started' : 'Last changed'} by ${state.changedBy}` : '',
     error: error === undefined ? '' : error.message || error.code,
+    warning: state.warning === undefined ? '' : state.warning.message || state.warning.code,
+    preRoll: known && state.preRollMs > 0 && !state.on ? `The last ${Math.round(state.preRollMs / 1000)} s are kept: a recording begins with them.` : '',
     button: state.updatePending ? (asked ? 'Start recording' : 'Stop recording') : state.on ? 'Stop recording' : 'Start recording',
     request: !state.on,
     disabled: whyDisabled(situation),
@@ -52,6 +58,7 @@ function headline({ joined, state, asked, servicesLostAt }: Situation, known: bo
     const asking = asked ? 'Asking to start…' : 'Stopping…';
     return { tone: 'pending', text: state.on === asked ? `${state.on ? 'Recording' : 'Off'}. ${asking}` : asking };
   }
+  if (state.on && state.waitingForMedia) return { tone: 'pending', text: 'Recording: waiting for media…' };
   return state.on ? { tone: 'on', text: 'Recording' } : { tone: 'off', text: 'Off' };
 }
 
@@ -69,6 +76,12 @@ export class RecordingPanel {
   private readonly duration = make('output', { class: 'duration', testId: 'record-duration', attributes: { role: 'timer', 'aria-label': 'Total recorded' } });
   private readonly detail = make('p', { class: 'quiet', testId: 'record-changed-by' });
   private readonly error = make('p', { class: 'error', testId: 'record-error', attributes: { role: 'alert' } });
+  private readonly warning = make('p', { class: 'warning', testId: 'record-warning', attributes: { role: 'status' } });
+  private readonly preRoll = make('p', { class: 'quiet', testId: 'record-pre-roll' });
+  private readonly label = make('input', { testId: 'marker-label', attributes: { type: 'text', maxlength: '200', 'aria-label': 'Name of the marker', placeholder: 'What happens now' } }) as HTMLInputElement;
+  private readonly markers = make('ol', { class: 'markers', testId: 'markers', attributes: { 'aria-label': 'Markers of this recording' } });
+  private readonly marking = make('form', { class: 'marking' }, this.label, make('button', { testId: 'marker-add', attributes: { type: 'submit' } }, 'Mark'));
+  private marked = '';
   private readonly why = make('p', { class: 'quiet', attributes: { id: 'record-why' } });
   private readonly button = makeButton('Start recording', () => this.toggle(), { testId: 'record-toggle', attributes: { 'aria-describedby': 'record-why' } });
   private session: MediaServerSession | undefined;
@@ -79,7 +92,11 @@ export class RecordingPanel {
   constructor() {
     this.element = make('section', { class: 'panel', attributes: { 'aria-label': 'Recording' } },
       make('h2', {}, 'Recording'), make('p', { class: 'state' }, this.dot, this.text), this.duration, this.detail, this.error,
-      this.button, this.why);
+      this.warning, this.button, this.why, this.preRoll, this.marking, this.markers);
+    this.marking.addEventListener('submit', (event) => {
+      event.preventDefault();
+      this.mark();
+    });
     this.draw();
     setInterval(() => this.drawDuration(), 100);
   }
@@ -104,6 +121,20 @@ export class RecordingPanel {
       wasOn = state.on;
     });
     session.onConnectionStateChanged(() => this.draw());
+    session.onRecordingMarkerAdded((_session, marker) => {
+      if (marker.recordingId !== this.marked) this.markers.replaceChildren();
+      this.marked = marker.recordingId;
+      this.markers.append(make('li', {}, `${formatDuration(marker.atMs)}  ${marker.label}${marker.by === '' ? '' : ` (${marker.by})`}`));
+    });
+  }
+
+  private mark(): void {
+    const label = this.label.value.trim() || 'Marker';
+    const result = this.session?.addRecordingMarker(label);
+    if (result === undefined) return;
+    this.refusal = result.ok ? undefined : result.error;
+    if (result.ok) this.label.value = '';
+    this.draw();
   }
 
   private toggle(): void {
@@ -122,13 +153,19 @@ export class RecordingPanel {
       mayRecord: this.session?.grants.includes('record') ?? false,
       servicesConnected: this.session?.areSessionServicesConnected() ?? false,
       servicesLostAt: this.servicesLostAt,
-      state: state ?? { on: false, updatePending: false, changedBy: '', error: undefined, revision: 0 },
+      state: state ?? {
+        on: false, updatePending: false, changedBy: '', error: undefined, revision: 0, waitingForMedia: false, preRollMs: 0, warning: undefined,
+      },
       asked: this.asked, refusal: this.refusal,
     });
     this.element.dataset['tone'] = shown.tone;
     setText(this.text, shown.text);
     setText(this.detail, shown.detail);
     setText(this.error, shown.error);
+    setText(this.warning, shown.warning);
+    setText(this.preRoll, shown.preRoll);
+    this.marking.hidden = !(state?.on === true && shown.disabled === '');
+    this.markers.hidden = state?.on !== true;
     setText(this.why, shown.disabled);
     setText(this.button, shown.button);
     this.button.classList.toggle('danger', !shown.request);

@@ -5,7 +5,9 @@ import { Backoff } from './backoff';
 import { errorFromWire, failure, makeError, success, type AmphiError, type Result } from './errors';
 import type { ConnectionMachine, ConnectionOutput } from './machine';
 import { durationAt, nextLine, zeroLine, type DurationLine } from './running_duration';
-import { parseServices, servicesVersion, type FromServicesServer, type RecordingStateMessage, type ToServicesServer } from './services_messages';
+import {
+  isLabel, parseServices, servicesVersion, type FromServicesServer, type MarkerMessage, type RecordingStateMessage, type ToServicesServer,
+} from './services_messages';
 
 const pingEveryMs = 3_000;
 const silenceMs = 10_000;
@@ -24,13 +26,36 @@ export interface RecordingState {
   readonly changedBy: string;
   /** Of our last request (refused, timed out), else of the recording itself. */
   readonly error: AmphiError | undefined;
+  /** On, and nothing is being written: no feed yet, or all of them are silent. */
+  readonly waitingForMedia: boolean;
+  /** How much of its newest media the session keeps for a recording to begin with. */
+  readonly preRollMs: number;
+  /** What threatens the running recording while there is still time to act. */
+  readonly warning: RecordingWarning | undefined;
   readonly duration: DurationLine;
+}
+
+export interface RecordingWarning {
+  /** "storage_low" or "storage_slow". */
+  readonly code: string;
+  readonly message: string;
+  readonly minutesLeft: number | undefined;
+}
+
+/** A moment of a recording that somebody pointed out. */
+export interface RecordingMarker {
+  readonly recordingId: string;
+  /** On the recording's own time line. */
+  readonly atMs: number;
+  readonly label: string;
+  readonly by: string;
 }
 
 export type ServicesOutput =
   | { readonly kind: 'servicesConnected' }
   | { readonly kind: 'servicesDisconnected'; readonly error: AmphiError | undefined }
-  | { readonly kind: 'recordingStateChanged'; readonly state: RecordingState };
+  | { readonly kind: 'recordingStateChanged'; readonly state: RecordingState }
+  | { readonly kind: 'markerAdded'; readonly marker: RecordingMarker };
 
 export interface ServicesConfig {
   readonly token: string;
@@ -42,7 +67,8 @@ export interface ServicesConfig {
   readonly random: () => number;
 }
 
-interface PendingRequest { readonly id: string; readonly on: boolean; readonly deadline: number }
+/** What was asked: on or off, or a marker's label. */
+interface PendingRequest { readonly id: string; readonly what: boolean | string; readonly deadline: number }
 
 export const servicesDrops = ['malformed', 'unknown_type', 'stale_revision', 'unexpected'] as const;
 export type ServicesDrop = (typeof servicesDrops)[number];
@@ -79,6 +105,8 @@ export class ServicesClient implements ConnectionMachine<ServicesOutput> {
   private confirmed: RecordingStateMessage = { type: 'recording.state', revision: 0, on: false, phase: 'off', totalMs: 0 };
   private line: DurationLine = zeroLine;
   private requestError: AmphiError | undefined;
+  /** Whose markers were heard last, and up to which. */
+  private marked = { recordingId: '', index: 0 };
 
   constructor(private readonly config: ServicesConfig) {
     this.token = config.token;
@@ -147,17 +175,38 @@ export class ServicesClient implements ConnectionMachine<ServicesOutput> {
 
   /** Returns at once: success, or the error known here and now. What the server answers arrives in the state. */
   requestRecording(on: boolean, now: number): Result {
+    const refusal = this.refusal();
+    if (refusal) return refusal;
+    this.request(on, now);
+    return success;
+  }
+
+  /** Marks now on the running recording's time line. Everybody hears of it by `markerAdded`; a refusal is the state's error. */
+  addMarker(label: string, now: number): Result {
+    if (!isLabel(label)) return failure('invalid_argument', 'A marker has 1 to 200 characters, and no control characters.');
+    const refusal = this.refusal();
+    if (refusal) return refusal;
+    if (this.confirmed.phase !== 'recording') return failure('invalid_state', 'Nothing is being recorded.');
+    this.request(label, now);
+    return success;
+  }
+
+  /** What is known here and now against a request. */
+  private refusal(): Result | undefined {
     if (this.lifetime !== 'running') return failure('invalid_state', 'The session is not connected.');
     if (!this.mayRecord) return failure('forbidden', 'Your access token does not allow recording.');
     if (this.connection.phase !== 'welcomed') return failure('disconnected', 'Session services are not connected.');
     if (!this.connection.services.includes('recording')) return failure('unsupported', 'This server does not record.');
     if (this.pending.length >= maximumPending) return failure('limit_exceeded', 'Too many requests are waiting for an answer.');
+    return undefined;
+  }
+
+  private request(what: boolean | string, now: number): void {
     this.requestsMade += 1;
-    const request = { id: `${this.config.requestPrefix}_${this.requestsMade}`, on, deadline: now + requestTimeoutMs };
+    const request = { id: `${this.config.requestPrefix}_${this.requestsMade}`, what, deadline: now + requestTimeoutMs };
     this.pending.push(request);
     this.requestError = undefined;
     this.sendRequest(request);
-    return success;
   }
 
   connected(): boolean {
@@ -165,9 +214,11 @@ export class ServicesClient implements ConnectionMachine<ServicesOutput> {
   }
 
   state(): RecordingState {
-    const { on, revision, recordingId, changedBy, error } = this.confirmed;
+    const { on, revision, recordingId, changedBy, error, waitingForMedia, preRollMs, warning } = this.confirmed;
     return {
-      on, revision, updatePending: this.pending.length > 0, recordingId: recordingId ?? '', changedBy: changedBy ?? '',
+      on, revision, updatePending: this.pending.some((request) => typeof request.what === 'boolean'),
+      waitingForMedia: waitingForMedia ?? false, preRollMs: preRollMs ?? 0,
+      warning: warning && { code: warning.code, message: warning.message, minutesLeft: warning.minutesLeft }, recordingId: recordingId ?? '', changedBy: changedBy ?? '',
       error: this.requestError ?? (error && errorFromWire(error)), duration: this.line,
     };
   }
@@ -218,6 +269,7 @@ export class ServicesClient implements ConnectionMachine<ServicesOutput> {
     switch (message.type) {
       case 'welcome': return this.welcomed(connection, message.services, message.heartbeatMs, now);
       case 'recording.state': return this.takeState(connection, message, now);
+      case 'recording.marker': return this.takeMarker(message);
       case 'recording.response': return this.takeResponse(message.requestId, message.error && errorFromWire(message.error));
       case 'beat':
         if (message.revision === this.confirmed.revision && connection.snapshotTaken) this.drawLine(connection, message.totalMs, now);
@@ -243,9 +295,19 @@ export class ServicesClient implements ConnectionMachine<ServicesOutput> {
     this.emitState();
   }
 
+  /** After a reconnect the server tells those of the running recording again. */
+  private takeMarker({ recordingId, index, atMs, label, by }: MarkerMessage): void {
+    if (recordingId === this.marked.recordingId && index <= this.marked.index) return;
+    this.marked = { recordingId, index };
+    this.outputs.push({ kind: 'markerAdded', marker: { recordingId, atMs, label, by: by ?? '' } });
+  }
+
   private takeResponse(requestId: string, error: AmphiError | undefined): void {
-    if (this.resolve(requestId, error)) this.emitState();
-    else this.drops.unexpected += 1;
+    // A marker that was taken is told by itself.
+    const ofMarker = this.pending.some((request) => request.id === requestId && typeof request.what === 'string');
+    if (this.resolve(requestId, error)) {
+      if (error || !ofMarker) this.emitState();
+    } else this.drops.unexpected += 1;
   }
 
   private resolve(requestId: string, error: AmphiError | undefined): boolean {
@@ -304,7 +366,9 @@ export class ServicesClient implements ConnectionMachine<ServicesOutput> {
   }
 
   private sendRequest(request: PendingRequest): void {
-    this.send({ type: 'recording.request', requestId: request.id, on: request.on });
+    const { id: requestId, what } = request;
+    this.send(typeof what === 'boolean'
+      ? { type: 'recording.request', requestId, on: what } : { type: 'recording.marker.add', requestId, label: what });
   }
 
   private send(message: ToServicesServer): void {

@@ -9,6 +9,16 @@ export const maximumServicesMessage = 16 * 1024;
 
 export type Phase = 'off' | 'recording' | 'stopping';
 export interface WireError { code: string; message: string }
+export interface WireWarning { code: string; message: string; minutesLeft?: number }
+export interface MarkerMessage {
+  type: 'recording.marker';
+  recordingId: string;
+  /** From 1 on, within the recording. */
+  index: number;
+  atMs: number;
+  label: string;
+  by?: string;
+}
 export interface RecordingStateMessage {
   type: 'recording.state';
   revision: number;
@@ -18,6 +28,9 @@ export interface RecordingStateMessage {
   changedBy?: string;
   error?: WireError;
   totalMs: number;
+  waitingForMedia?: boolean;
+  preRollMs?: number;
+  warning?: WireWarning;
   requestId?: string;
 }
 export interface Welcome { type: 'welcome'; version: 1; sessionId: string; services: string[]; heartbeatMs: number }
@@ -25,7 +38,7 @@ export interface RecordingResponse { type: 'recording.response'; requestId: stri
 export interface Beat { type: 'beat'; revision: number; totalMs: number }
 
 export type FromServicesServer =
-  | Welcome | RecordingResponse | RecordingStateMessage | Beat
+  | Welcome | RecordingResponse | RecordingStateMessage | MarkerMessage | Beat
   | { type: 'pong' }
   | { type: 'closing'; reason: string }
   | ({ type: 'error'; fatal: boolean; inReplyTo?: string } & WireError);
@@ -33,12 +46,20 @@ export type FromServicesServer =
 export type ToServicesServer =
   | { type: 'hello'; version: 1; token: string; participantId: string }
   | { type: 'recording.request'; requestId: string; on: boolean }
+  | { type: 'recording.marker.add'; requestId: string; label: string }
   | { type: 'ping' };
 
 const isRequestId = isText(1, 64);
+
+/** Whether a marker may be called that: 1 to 200 characters, none of them a control character. */
+export const isLabel: Check = (value) =>
+  // eslint-disable-next-line no-control-regex
+  isText(1, 200)(value) && !/[\u0000-\u001f\u007f]/.test(value as string);
+const isWarning = isShape({ code: isText(1, 64), message: isText(0, 1024), minutesLeft: optional(isCount()) });
 const isStateShape = isShape({
   revision: isCount(), on: isFlag, phase: isOneOf('off', 'recording', 'stopping'), totalMs: isCount(),
   recordingId: optional(isId), changedBy: optional(isId), error: optional(isError), requestId: optional(isRequestId),
+  waitingForMedia: optional(isFlag), preRollMs: optional(isCount()), warning: optional(isWarning),
 });
 const isResponseShape = isShape({ requestId: isRequestId, ok: isFlag, error: optional(isError) });
 
@@ -54,6 +75,9 @@ export const servicesGuards: Readonly<Record<FromServicesServer['type'], Check>>
     const state = value as RecordingStateMessage;
     return isStateShape(value) && state.on === (state.phase !== 'off');
   },
+  'recording.marker': isShape({
+    recordingId: isId, index: isCount(1), atMs: isCount(), label: isLabel, by: optional(isId),
+  }),
   beat: isShape({ revision: isCount(), totalMs: isCount() }),
   pong: isShape({}),
   closing: isClosing,

@@ -7,7 +7,9 @@ import { IncomingFeeds, type FeedChanges, type IncomingFeed, type Participant } 
 import { Listeners } from './listeners';
 import { browserPlatform, type Platform } from './platform';
 import { Publisher, type OutgoingFeed } from './publisher';
-import { ServicesClient, totalRunningDurationMs, type RecordingState, type ServicesOutput } from './services_client';
+import {
+  ServicesClient, totalRunningDurationMs, type RecordingMarker, type RecordingState, type RecordingWarning, type ServicesOutput,
+} from './services_client';
 import { parseSessionAddress, type SessionAddress } from './session_address';
 import { SignallingClient, type MediaMessage, type SignallingOutput } from './signalling_client';
 import type { Joined } from './signalling_messages';
@@ -36,6 +38,12 @@ export interface SessionRecordingState {
   readonly changedBy: string;
   /** Of the last request, else of the recording itself. */
   readonly error: AmphiError | undefined;
+  /** On, and nothing is being written: no feed yet, or all of them are silent. */
+  readonly waitingForMedia: boolean;
+  /** How much of its newest media the session keeps for a recording to begin with. */
+  readonly preRollMs: number;
+  /** What threatens the running recording while there is still time to act. */
+  readonly warning: RecordingWarning | undefined;
   /** All recordings of the session and the live part of the running one, now. */
   totalRunningDurationMs(): number;
 }
@@ -62,6 +70,7 @@ export class MediaServerSession {
   private readonly servicesConnected = new Listeners<[MediaServerSession]>();
   private readonly servicesDisconnected = new Listeners<[MediaServerSession, AmphiError | undefined]>();
   private readonly recordingChanged = new Listeners<[MediaServerSession, SessionRecordingState]>();
+  private readonly markerAdded = new Listeners<[MediaServerSession, RecordingMarker]>();
   private readonly feedAdded = new Listeners<[MediaServerSession, IncomingFeed]>();
   private readonly feedRemoved = new Listeners<[MediaServerSession, IncomingFeed]>();
   private readonly participantsChanged = new Listeners<[MediaServerSession]>();
@@ -120,6 +129,15 @@ export class MediaServerSession {
     return result;
   }
 
+  /** Marks the present moment of the running recording, for everybody and for the manifest. A refusal that only the server can
+   *  know arrives as the state's error. `label`: 1 to 200 characters, none of them a control character. */
+  addRecordingMarker(label: string): Result {
+    if (this.currentState === 'disconnected') return failure('invalid_state', 'The session is over.');
+    const result = this.services.addMarker(label, this.platform.now());
+    this.servicesDriver.pump();
+    return result;
+  }
+
   sessionRecordingState(): SessionRecordingState {
     return this.present(this.services.state());
   }
@@ -157,6 +175,10 @@ export class MediaServerSession {
   /** The only source of truth about the recording. */
   onRecordingStateChanged(listener: (session: MediaServerSession, state: SessionRecordingState) => void): () => void {
     return this.recordingChanged.add(listener);
+  }
+  /** Each marker once, in order, whoever added it; after a (re)connect also those of the running recording so far. */
+  onRecordingMarkerAdded(listener: (session: MediaServerSession, marker: RecordingMarker) => void): () => void {
+    return this.markerAdded.add(listener);
   }
   onFeedAdded(listener: (session: MediaServerSession, feed: IncomingFeed) => void): () => void { return this.feedAdded.add(listener); }
   onFeedRemoved(listener: (session: MediaServerSession, feed: IncomingFeed) => void): () => void { return this.feedRemoved.add(listener); }
@@ -207,6 +229,7 @@ export class MediaServerSession {
     switch (output.kind) {
       case 'servicesConnected': return this.servicesConnected.emit(this);
       case 'servicesDisconnected': return this.servicesDisconnected.emit(this, output.error);
+      case 'markerAdded': return this.markerAdded.emit(this, output.marker);
       case 'recordingStateChanged': return this.recordingChanged.emit(this, this.present(output.state));
     }
   }

@@ -43,6 +43,16 @@ class MediaServerSession : public std::enable_shared_from_this<MediaServerSessio
     std::string changedBy;       ///< identity of whoever caused the last change; empty: the server itself
     std::error_code error;       ///< of the last request made here, else of the recording itself
     std::string errorMessage;    ///< the server's own words
+    bool waitingForMedia = false;  ///< `on`, and nothing is being written: no feed yet, or all of them are silent
+    std::int64_t preRollMs = 0;    ///< how much of its newest media the session keeps for a recording to begin with
+
+    /// What threatens the running recording while there is still time to act; empty: nothing.
+    struct Warning {
+      std::string code;     ///< "storage_low" or "storage_slow"
+      std::string message;  ///< the server's own words
+      std::optional<std::int64_t> minutesLeft;
+    };
+    std::optional<Warning> warning;
 
     /// All finished recordings of the session plus the live part of the running one, now, in milliseconds. It grows by itself
     /// (CLOCK_MONOTONIC) for as long as the server was heard lately: query `sessionRecordingState()` for a fresh value.
@@ -55,6 +65,14 @@ class MediaServerSession : public std::enable_shared_from_this<MediaServerSessio
     std::int64_t growsUntilNs_ = 0;
   };
 
+  /// A moment of a recording that somebody pointed out.
+  struct RecordingMarker {
+    std::string recordingId;
+    std::int64_t atMs = 0;  ///< on the recording's own time line
+    std::string label;
+    std::string by;         ///< identity; empty: the server itself
+  };
+
   struct Participant {
     std::string id;
     std::string identity;
@@ -64,6 +82,7 @@ class MediaServerSession : public std::enable_shared_from_this<MediaServerSessio
   using SessionHandler = std::function<void(const Session& session)>;
   using ErrorHandler = std::function<void(const Session& session, std::error_code error)>;
   using RecordingHandler = std::function<void(const Session& session, const SessionRecordingState& state)>;
+  using MarkerHandler = std::function<void(const Session& session, const RecordingMarker& marker)>;
   using FeedHandler = std::function<void(const Session& session, const FeedInfo& feed)>;
   using ParticipantHandler = std::function<void(const Session& session, const Participant& participant)>;
 
@@ -102,6 +121,14 @@ class MediaServerSession : public std::enable_shared_from_this<MediaServerSessio
   /// @return `disconnected` (services are not connected), `forbidden` (no `record` grant), `invalidState` (session closed).
   tl::expected<void, std::error_code> requestSessionRecording(bool on);
   SessionRecordingState sessionRecordingState() const;
+
+  /// Marks the present moment on the running recording's time line, for everybody and for the manifest. A refusal that only the
+  /// server can know arrives as the error in `onRecordingStateChanged`.
+  /// @param label 1 to 200 characters, none of them a control character.
+  /// @return `invalidArgument` (the label), `invalidState` (nothing is recorded, session closed), else as requestSessionRecording.
+  tl::expected<void, std::error_code> addRecordingMarker(const std::string& label);
+  /// Each marker once, in order, whoever added it; after a (re)connect also those of the running recording so far (the last 100).
+  void onRecordingMarkerAdded(MarkerHandler handler);
 
   // --- others in the session -----------------------------------------------------------------------------------------
 
