@@ -96,8 +96,9 @@ class Runner {
     }
     if (what == "receive") return client_.handle_message(replaced(s.at("message")).dump(), now());
     if (what == "receiveText") return client_.handle_message(s.at("text").get<std::string>(), now());
-    ASSERT_EQ(what, "requestRecording");
-    const auto result = client_.request_recording(s.at("on"), now());
+    const bool marker = what == "addMarker";
+    ASSERT_TRUE(marker || what == "requestRecording") << what;
+    const auto result = marker ? client_.add_marker(s.at("label"), now()) : client_.request_recording(s.at("on"), now());
     EXPECT_EQ(result ? "ok" : std::string(wire_name(result.error().code)), s.at("result"));
   }
 
@@ -148,6 +149,11 @@ class Runner {
       const auto* event = std::get_if<ServicesDisconnected>(&output);
       ASSERT_NE(event, nullptr);
       if (s.contains("error")) { EXPECT_EQ(code_of(event->error), s.at("error")); }
+    } else if (name == "markerAdded") {
+      const auto* event = std::get_if<MarkerAdded>(&output);
+      ASSERT_NE(event, nullptr);
+      const Marker& marker = event->marker;
+      check_fields({{"recordingId", marker.recording_id}, {"atMs", marker.at_ms}, {"label", marker.label}, {"by", marker.by}}, s.at("marker"));
     } else {
       ASSERT_EQ(name, "recordingStateChanged");
       const auto* event = std::get_if<RecordingStateChanged>(&output);
@@ -157,13 +163,20 @@ class Runner {
   }
 
   void check_state(const RecordingState& state, const Json& expected) {
-    const Json actual = {{"on", state.on},
-                         {"updatePending", state.update_pending},
-                         {"revision", state.revision},
-                         {"recordingId", state.recording_id},
-                         {"changedBy", state.changed_by},
-                         {"error", code_of(state.error)},
-                         {"totalMs", state.total_running_duration_ms(now())}};
+    check_fields({{"on", state.on},
+                  {"updatePending", state.update_pending},
+                  {"revision", state.revision},
+                  {"recordingId", state.recording_id},
+                  {"changedBy", state.changed_by},
+                  {"error", code_of(state.error)},
+                  {"totalMs", state.total_running_duration_ms(now())},
+                  {"waitingForMedia", state.waiting_for_media},
+                  {"preRollMs", state.pre_roll_ms},
+                  {"warning", state.warning ? Json(state.warning->code) : Json(nullptr)}},
+                 expected);
+  }
+
+  void check_fields(const Json& actual, const Json& expected) {
     for (const auto& [key, value] : expected.items()) {
       if (key == "expect" || key == "at") continue;
       ASSERT_TRUE(actual.contains(key)) << key;
@@ -197,7 +210,7 @@ class Runner {
   std::string front() const {
     if (queue_.empty()) return "nothing";
     static constexpr const char* kNames[] = {"openConnection",       "send ",     "closeConnection", "servicesConnected",
-                                             "servicesDisconnected", "recordingStateChanged"};
+                                             "servicesDisconnected", "recordingStateChanged", "markerAdded"};
     const ClientOutput& output = queue_.front().output;
     std::string text = std::to_string(queue_.front().at_ms) + " ms " + kNames[output.index()];
     if (const auto* sent = std::get_if<ClientSendText>(&output)) text += sent->text;

@@ -21,6 +21,8 @@ struct World {
   std::map<ConnectionNumber, Error> closed;
   std::vector<StartRecording> starts;
   std::vector<StopRecording> stops;
+  std::vector<AddMarker> markers;
+  bool say_waiting = false;  // "?" behind the total
 
   void drain() {
     while (auto output = server.poll_output()) {
@@ -32,6 +34,8 @@ struct World {
         closed[close->connection] = close->reason;
       } else if (auto* start = std::get_if<StartRecording>(&*output)) {
         starts.push_back(*start);
+      } else if (auto* marker = std::get_if<AddMarker>(&*output)) {
+        markers.push_back(*marker);
       } else {
         stops.push_back(std::get<StopRecording>(*output));
       }
@@ -51,6 +55,9 @@ struct World {
   }
   void request(ConnectionNumber from, const std::string& id, bool on) {
     receive(from, Json{{"type", "recording.request"}, {"requestId", id}, {"on", on}}.dump());
+  }
+  void mark(ConnectionNumber from, const std::string& id, const std::string& label) {
+    receive(from, Json{{"type", "recording.marker.add"}, {"requestId", id}, {"label", label}}.dump());
   }
   void started() {
     server.recording_started(starts.back().id, now, now);
@@ -77,9 +84,13 @@ struct World {
       if (word == "recording.state") {
         word = m.at("phase").get<std::string>() + "@" + std::to_string(m.at("totalMs").get<int>());
         if (m.contains("requestId")) word += "/" + m.at("requestId").get<std::string>();
+        if (say_waiting && m.value("waitingForMedia", false)) word += "?";
+        if (m.contains("warning")) word += "~" + m.at("warning").at("code").get<std::string>();
         if (m.contains("error")) word += "!" + m.at("error").at("code").get<std::string>();
       } else if (word == "recording.response") {
         word = m.at("requestId").get<std::string>() + "=" + (m.at("ok") ? "ok" : m.at("error").at("code").get<std::string>());
+      } else if (word == "recording.marker") {
+        word = "#" + std::to_string(m.at("index").get<int>()) + "@" + std::to_string(m.at("atMs").get<int>()) + " " + m.at("label").get<std::string>();
       } else if (word == "error") {
         word += "=" + m.at("code").get<std::string>() + (m.at("fatal") ? "!" : "");
       }
@@ -344,6 +355,83 @@ TEST(ServicesServer, remembers_1000_requests_for_60_s_and_takes_no_more_until_th
   w.news(50);
   w.request(50, "x", true);
   EXPECT_EQ(w.starts.size(), 1u);
+}
+
+TEST(ServicesServer, a_marker_is_told_to_everybody_once_and_to_who_comes_later) {
+  World w;
+  w.open_quietly(1, "Ana");
+  w.open_quietly(2, "Ben", false);
+  w.mark(1, "m0", "too early");
+  EXPECT_EQ(w.news(1), (Words{"m0=invalid_state"}));
+  w.request(1, "r", true);
+  w.started();
+  w.news(1), w.news(2);
+  w.wait(1500ms);
+  w.mark(1, "m1", "Incision");
+  w.mark(1, "m1", "Incision");
+  EXPECT_EQ(w.news(1), (Words{"#1@1500 Incision", "m1=ok", "m1=ok"}));
+  EXPECT_EQ(w.news(2), (Words{"#1@1500 Incision"}));
+  ASSERT_EQ(w.markers.size(), 1u);
+  EXPECT_EQ(w.markers[0].by, "Ana");
+  w.mark(2, "m2", "x");
+  EXPECT_EQ(w.news(2), (Words{"m2=forbidden"}));
+  EXPECT_EQ(w.server.add_marker(std::string(1, '\n'), "rest", w.now).error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(w.server.add_marker("by another server", "rest", w.now)->index, 2u);
+  w.drain();
+  w.open(3, "Eva");
+  EXPECT_EQ(w.news(3), (Words{"welcome", "recording@6500", "#1@1500 Incision", "#2@1500 by another server"}));
+  w.request(1, "s", false);
+  w.news(1);
+  w.mark(1, "m3", "too late");
+  EXPECT_EQ(w.news(1), (Words{"m3=invalid_state"}));
+  w.finished(1500ms);
+  w.open(4, "Kim");
+  EXPECT_EQ(w.news(4), (Words{"welcome", "off@6500"})) << "they were of another recording";
+}
+
+TEST(ServicesServer, a_flood_of_markers_is_refused_and_only_the_newest_100_are_told_again) {
+  World w;
+  w.open_quietly(1, "Ana");
+  w.request(1, "r", true);
+  w.started();
+  for (int i = 1; i <= 150; ++i) w.wait(100ms), w.mark(1, "m" + std::to_string(i), std::to_string(i));
+  w.drain();
+  w.open(2, "Ben");
+  const Words told = w.news(2);
+  ASSERT_EQ(told.size(), 102u);
+  EXPECT_EQ(told[2], "#51@5100 51");
+  w.news(1);
+  for (int i = 0; i < 100; ++i) w.mark(1, "f" + std::to_string(i), "flood");
+  EXPECT_LE(w.markers.size(), 150u + 40u);
+}
+
+TEST(ServicesServer, on_waits_for_media_until_it_is_written_and_says_when_it_waits_again) {
+  World w;
+  w.say_waiting = true;
+  w.open_quietly(1, "Ana");
+  w.request(1, "r", true);
+  w.started();
+  EXPECT_EQ(w.news(1), (Words{"recording@5000/r?", "r=ok"}));
+  const auto tell = [&](bool writing) {
+    w.server.recording_media_changed(w.starts[0].id, writing, w.now);
+    w.drain();
+    return w.news(1);
+  };
+  EXPECT_EQ(tell(true), (Words{"recording@5000"}));
+  EXPECT_EQ(tell(true), Words{});
+  EXPECT_EQ(tell(false), (Words{"recording@5000?"}));
+  w.server.recording_media_changed(RecordingId("rec_other"), true, w.now);
+  w.server.recording_warning(RecordingId("rec_other"), Warning{"storage_low", "", 3}, w.now);
+  w.drain();
+  EXPECT_EQ(w.news(1), Words{});
+  w.server.recording_warning(w.starts[0].id, Warning{"storage_low", "Full in 3 minutes.", 3}, w.now);
+  w.drain();
+  EXPECT_EQ(w.inbox[1].at(0).at("warning").at("minutesLeft"), 3);
+  EXPECT_EQ(w.news(1), (Words{"recording@5000?~storage_low"}));
+  w.request(1, "s", false);
+  w.finished(1s);
+  EXPECT_EQ(w.news(1).back(), "s=ok");
+  EXPECT_FALSE(w.server.snapshot(w.now).warning) << "it was the recording's";
 }
 
 TEST(ServicesServer, close_tells_everybody_and_closes_all) {

@@ -78,6 +78,10 @@ void World::check_agreement() {
     require(!state.update_pending, "pending though all is quiet");
     require(state.on == server.on && state.revision == server.revision, "disagrees though all is quiet");
     require(state.recording_id == server.recording_id, "names another recording");
+    require(state.waiting_for_media == server.waiting_for_media && state.warning == server.warning, "knows another state of its media");
+    if (member->marked_recording == server.recording_id) {
+      require(member->marker_index == marked_[server.recording_id].size(), "a marker was never told");
+    }
   }
 }
 
@@ -131,11 +135,18 @@ void World::trouble() {
       ++tally_.requests;
       client.request_recording(on, now_) ? void(member.asked_at = now_) : void(++tally_.refused_at_once);
     });
-  } else if (what < 70) {
+  } else if (what < 56) {
+    // Labels differ, so that a marker that acts twice is seen.
+    touch(who, [&](Client& client) {
+      if (client.add_marker("m" + std::to_string(order_++), now_)) ++tally_.requests;
+    });
+  } else if (what < 60) {
+    media_or_warning();
+  } else if (what < 74) {
     if (member.connection) break_connection(member.connection);
-  } else if (what < 80) {
+  } else if (what < 82) {
     if (member.connection) member.connection->stalled_until[random_.below(2)] = now_ + between(50, 14'000);
-  } else if (what < 86) {
+  } else if (what < 87) {
     if (stage_ == Stage::running && chance(50)) finish_recording(true);
   } else if (what < 90) {
     start_member(who, false);
@@ -222,6 +233,8 @@ void World::deliver_to_server(Connection& connection, const std::string& text) {
     if (connection.life == member.life) member.requests[request->request_id] = text;
     if (request->on) asked_on_by_[connection.identity].insert(request->request_id);
     if (chance(20)) server_->handle_message(connection.number, text, now_);
+  } else if (std::holds_alternative<MarkerAdd>(*message) && chance(30)) {
+    server_->handle_message(connection.number, text, now_);  // and acts once
   }
 }
 
@@ -313,6 +326,15 @@ void World::handle_output(std::size_t who, const ClientOutput& output) {
     require(!std::exchange(member.connected, true), "connected twice");
   } else if (std::holds_alternative<ServicesDisconnected>(output)) {
     require(std::exchange(member.connected, false), "disconnected twice");
+  } else if (const auto* added = std::get_if<MarkerAdded>(&output)) {
+    const Marker& marker = added->marker;
+    if (member.marked_recording != marker.recording_id) member.marker_index = 0;
+    member.marked_recording = marker.recording_id;
+    require(marker.index > member.marker_index, "a marker was told twice, or late");
+    member.marker_index = marker.index;
+    const std::vector<std::string>& labels = marked_[marker.recording_id];
+    require(marker.index <= labels.size() && labels[marker.index - 1] == marker.label, "told of a marker that the recorder does not have");
+    ++tally_.markers_told;
   } else {
     const RecordingState& state = std::get<RecordingStateChanged>(output).state;
     require(state.revision >= member.told_revision, "the client's revision went back");

@@ -24,6 +24,7 @@ struct Tally {
   std::uint64_t requests = 0, refused_at_once = 0, timeouts = 0, other_request_errors = 0, changes = 0;
   std::uint64_t losses = 0, repeated_requests = 0, server_crashes = 0, server_closings = 0, client_restarts = 0;
   std::uint64_t starts = 0, stops = 0, failed_starts = 0, failed_recordings = 0, messages = 0;
+  std::uint64_t markers = 0, markers_told = 0, media_changes = 0, warnings = 0;
 };
 
 class World {
@@ -64,6 +65,7 @@ class World {
   void stop_recording(const StopRecording& order);
   void finish_recording(bool failed);
   void observe_server();
+  void media_or_warning();
 
   // The clients.
   void start_member(std::size_t member, bool first);
@@ -105,6 +107,7 @@ class World {
   Time recording_zero_{};
   Time stop_asked_at_{};
   std::int64_t on_disk_ms_ = 0;
+  std::map<std::string, std::vector<std::string>> marked_;  // recording -> labels in the order that its recorder was given
   std::map<std::string, std::uint64_t> starts_by_;    // in this server's life
   std::map<std::string, std::set<std::string>> asked_on_by_;  // ids with `on` that this server received
 

@@ -30,6 +30,8 @@ struct World::Member {
   std::uint64_t told_revision = 0;  // by the last event
   std::int64_t shown_ms = 0;
   Time asked_at = Time::min();
+  std::string marked_recording;  // of the last marker told
+  std::uint64_t marker_index = 0;
   std::map<std::string, std::string> requests;  // id -> text, that the present server received from this life
 };
 

@@ -63,6 +63,10 @@ void World::serve_outputs() {
       server_side_.erase(found);
     } else if (auto* start = std::get_if<StartRecording>(&*output)) {
       start_recording(*start);
+    } else if (auto* marker = std::get_if<AddMarker>(&*output)) {
+      ++tally_.markers;
+      require(stage_ == Stage::running && marker->id == recording_, "marks what does not run");
+      marked_[marker->id.value].push_back(marker->label);
     } else {
       stop_recording(std::get<StopRecording>(*output));
     }
@@ -115,6 +119,19 @@ void World::finish_recording(bool failed) {
   on_disk_ms_ += to_ms(duration);
   stage_ = Stage::off;
   server_->recording_finished(recording_, duration, error, now_);
+  serve_outputs();
+}
+
+/// Media begins to flow or stops, and the disk grows full or is freed.
+void World::media_or_warning() {
+  if (!server_ || stage_ != Stage::running) return;
+  if (chance(60)) {
+    ++tally_.media_changes;
+    server_->recording_media_changed(recording_, chance(50), now_);
+  } else {
+    ++tally_.warnings;
+    server_->recording_warning(recording_, chance(50) ? std::optional(Warning{"storage_low", "soon", 12}) : std::nullopt, now_);
+  }
   serve_outputs();
 }
 

@@ -30,11 +30,13 @@ TEST(ServicesWorld, every_rule_holds_in_every_world) {
             << " other errors told), " << tally.repeated_requests << " repeated, " << tally.changes << " changes, "
             << tally.starts << " starts (" << tally.failed_starts << " failed), " << tally.stops << " stops, "
             << tally.failed_recordings << " recordings failed, " << tally.losses << " losses, " << tally.server_crashes
-            << " crashes, " << tally.server_closings << " closings, " << tally.client_restarts << " clients restarted\n";
+            << " crashes, " << tally.markers << " markers (told " << tally.markers_told << " times), " << tally.media_changes << " media changes, "
+            << tally.warnings << " warnings, " << tally.server_closings << " closings, " << tally.client_restarts << " clients restarted\n";
   if (count < 100) return;
   for (const std::uint64_t happened :
        {tally.refused_at_once, tally.timeouts, tally.other_request_errors, tally.repeated_requests, tally.failed_starts,
-        tally.failed_recordings, tally.stops, tally.losses, tally.server_crashes, tally.server_closings, tally.client_restarts}) {
+        tally.failed_recordings, tally.stops, tally.losses, tally.server_crashes, tally.server_closings, tally.client_restarts, tally.markers,
+        tally.markers_told, tally.media_changes, tally.warnings}) {
     EXPECT_GE(happened, count / 50) << "a kind of trouble hardly ever happened";
   }
 }

@@ -53,7 +53,6 @@ const isRequestId = isText(1, 64);
 
 /** Whether a marker may be called that: 1 to 200 characters, none of them a control character. */
 export const isLabel: Check = (value) =>
-  // eslint-disable-next-line no-control-regex
   isText(1, 200)(value) && !/[\u0000-\u001f\u007f]/.test(value as string);
 const isWarning = isShape({ code: isText(1, 64), message: isText(0, 1024), minutesLeft: optional(isCount()) });
 const isStateShape = isShape({

@@ -69,8 +69,10 @@ class Runner {
       }
       case 'receive': return machine.handleMessage(JSON.stringify(this.substitute(step['message'])), now);
       case 'receiveText': return machine.handleMessage(step['text'] as string, now);
-      case 'requestRecording': {
-        const result = machine.requestRecording(step['on'] as boolean, now);
+      case 'requestRecording':
+      case 'addMarker': {
+        const result = step.do === 'addMarker'
+          ? machine.addMarker(step['label'] as string, now) : machine.requestRecording(step['on'] as boolean, now);
         expect(result.ok ? 'ok' : result.error.code, where).toBe(step['result']);
         return;
       }
@@ -113,14 +115,15 @@ class Runner {
         if (output.kind === 'recordingStateChanged' && step['state'] !== undefined) {
           this.matchState(output.state, step['state'] as Fields, where);
         }
+        if (output.kind === 'markerAdded') this.match(output.marker, step['marker'], where);
         return;
       default: throw new Error(`unknown check in ${where}`);
     }
   }
 
   private matchState(state: RecordingState, wanted: Fields, where: string): void {
-    const { duration: _duration, error, ...plain } = state;
-    this.match({ ...plain, error: error?.code ?? null, totalMs: totalRunningDurationMs(state, this.now) }, wanted, where);
+    const { duration: _duration, error, warning, ...plain } = state;
+    this.match({ ...plain, error: error?.code ?? null, warning: warning?.code ?? null, totalMs: totalRunningDurationMs(state, this.now) }, wanted, where);
   }
 
   private match(actual: unknown, wanted: unknown, where: string): void {
