@@ -29,6 +29,8 @@ using std::chrono::seconds;
 using namespace std::chrono_literals;
 
 inline std::int64_t to_ms(Duration d) { return std::chrono::duration_cast<milliseconds>(d).count(); }
+/// To the nearest millisecond.
+inline std::int64_t rounded_ms(Duration d) { return std::chrono::round<milliseconds>(d).count(); }
 
 /// Milliseconds since the Unix epoch: for people to read (manifests, logs), never for measuring.
 struct WallTime {

@@ -8,10 +8,6 @@ namespace {
 
 constexpr Duration kFirstInstant = 100ms;  // feeds that a recording finds are told one after the other
 
-std::int64_t rounded_ms(Duration time) {
-  return std::chrono::round<milliseconds>(time).count();
-}
-
 }  // namespace
 
 Feed::Feed(FeedInfo info, Time start, Time now, ParticipantClock& clock, std::deque<Output>& out, Desk desk)

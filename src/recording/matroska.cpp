@@ -56,10 +56,6 @@ constexpr std::size_t kSeekHeadBytes = 96;
 constexpr std::size_t kDurationBytes = 11;
 constexpr std::uint16_t kOpusPreSkip = 312;  // libopus's look-ahead, 6.5 ms
 
-std::int64_t rounded_ms(Duration time) {
-  return std::chrono::round<milliseconds>(time).count();
-}
-
 Bytes opus_head(std::uint8_t channels) {  // RFC 7845 5.1
   Bytes head = to_bytes(as_bytes("OpusHead"));
   const std::uint8_t rest[] = {1, channels, kOpusPreSkip & 0xff, kOpusPreSkip >> 8, 0x80, 0xbb, 0, 0, 0, 0, 0};

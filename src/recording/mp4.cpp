@@ -17,8 +17,14 @@ std::int64_t ticks(Duration time) {
   return ns / 1'000'000'000 * kMp4MediaScale + (ns % 1'000'000'000 * kMp4MediaScale + 500'000'000) / 1'000'000'000;
 }
 
+Duration from_ticks(std::int64_t media_ticks) {
+  return Duration(media_ticks / kMp4MediaScale * 1'000'000'000 + media_ticks % kMp4MediaScale * 1'000'000'000 / kMp4MediaScale);
+}
+
+/// As the manifest says it: one number for one duration.
 std::uint32_t in_movie_scale(std::int64_t media_ticks) {
-  return static_cast<std::uint32_t>(std::min(media_ticks * kMp4MovieScale / kMp4MediaScale, kMost32));
+  static_assert(kMp4MovieScale == 1000);
+  return static_cast<std::uint32_t>(std::min(rounded_ms(from_ticks(media_ticks)), kMost32));
 }
 
 /// And a free box behind it.
@@ -206,7 +212,7 @@ TrackEnd Mp4File::finish(Duration duration) {
 
 Duration Mp4File::end() const {
   const std::int64_t end = newest_ ? std::max(end_, newest_->time + 1) : end_;
-  return Duration(end / kMp4MediaScale * 1'000'000'000 + end % kMp4MediaScale * 1'000'000'000 / kMp4MediaScale);
+  return from_ticks(end);
 }
 
 }  // namespace amphi::recording

@@ -67,14 +67,24 @@ CommandResult run_command(const std::vector<std::string>& arguments) {
   return result;
 }
 
-ServerProcess::ServerProcess(const std::vector<std::string>& extra) {
+ServerProcess::ServerProcess(const std::vector<std::string>& extra) : extra_(extra) { start({"--port", "0"}); }
+
+void ServerProcess::start_again() {
+  std::filesystem::remove(folder_.path() / "ready.json");
+  const auto key_file = folder_.path() / "key";
+  std::ofstream(key_file) << key_;
+  start({"--port", std::to_string(port_), "--key-file", key_file.string()});
+}
+
+void ServerProcess::start(std::vector<std::string> further) {
   const auto ready = folder_.path() / "ready.json";
   const int log = open((folder_.path() / "server.log").c_str(), O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
-  std::vector<std::string> arguments{AMPHI_SERVER_BINARY, "serve", "--dev", "--port", "0", "--ready-file", ready.string(), "--recordings", recordings().string()};
-  arguments.insert(arguments.end(), extra.begin(), extra.end());
+  std::vector<std::string> arguments{AMPHI_SERVER_BINARY, "serve", "--dev", "--ready-file", ready.string(), "--recordings", recordings().string()};
+  arguments.insert(arguments.end(), further.begin(), further.end());
+  arguments.insert(arguments.end(), extra_.begin(), extra_.end());
   pid_ = spawn(arguments, log);
   close(log);
-  for (int i = 0; i < 1000 && !std::filesystem::exists(ready); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  for (int i = 0; i < 3000 && !std::filesystem::exists(ready); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
   if (!std::filesystem::exists(ready)) throw std::runtime_error("the server did not start:\n" + this->log());
   const auto told = nlohmann::json::parse(read_file(ready));
   url_ = told.at("url");
@@ -99,6 +109,12 @@ int ServerProcess::stop() {
   waitpid(pid_, &status, 0);
   pid_ = -1;
   return 124;
+}
+
+void ServerProcess::kill_now() {
+  kill(pid_, SIGKILL);
+  waitpid(pid_, nullptr, 0);
+  pid_ = -1;
 }
 
 std::string ServerProcess::log() const { return read_file(folder_.path() / "server.log"); }

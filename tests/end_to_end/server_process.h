@@ -34,6 +34,10 @@ class ServerProcess {
   ~ServerProcess();  // SIGTERM, then SIGKILL after 15 s
   /// SIGTERM and the exit status; what it printed is in `log()`.
   int stop();
+  /// SIGKILL: what a crash is to the files.
+  void kill_now();
+  /// Once more after its end: same folder, same key, same port.
+  void start_again();
 
   std::string session_url(const std::string& session) const { return url_ + "/s/" + session; }
   const std::string& url() const { return url_; }
@@ -46,7 +50,10 @@ class ServerProcess {
   const std::string& key() const { return key_; }
 
  private:
+  void start(std::vector<std::string> further);
+
   TemporaryFolder folder_;
+  std::vector<std::string> extra_;
   pid_t pid_ = -1;
   std::string url_, key_;
   int port_ = 0;

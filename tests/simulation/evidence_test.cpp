@@ -70,6 +70,23 @@ void replace(EmulatedDisk& disk, const std::string& name, std::string_view text)
 
 }  // namespace
 
+TEST(Evidence, a_recording_that_ends_at_a_fraction_of_a_millisecond_is_sound) {
+  for (int i = 0; i < 400; ++i) {
+    const Time end = kStart + 1s + i * std::chrono::nanoseconds(277'777);  // every fraction of the media's tick, halves among them
+    EmulatedDisk disk;
+    Recorder recorder(kInfo, kStart, {});
+    const auto drain = [&](Time now) {
+      testing::serve(recorder, disk, now, [](const Output&) {});
+      return true;
+    };
+    Studio4(recorder, kStart).run_until(end, drain);
+    recorder.stop(end, WallTime{1'700'000'001'000});
+    drain(end);
+    const VerifyReport report = verify(disk, {});
+    ASSERT_TRUE(report.sound()) << i << ": " << all(report);
+  }
+}
+
 TEST(Evidence, a_recording_as_it_was_written_is_sound) {
   const EmulatedDisk disk = recorded();
   const VerifyReport report = verify(disk, {});

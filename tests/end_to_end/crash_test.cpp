@@ -1,0 +1,141 @@
+// A recording survives `kill -9` of its server at any moment: a hundred lives of a real server, each ended at random under four
+// feeds. Each next start completes what the kill cut off; afterwards every file is decoded and its frames identified.
+// AMPHI_KILLS=n for another number, AMPHI_SEED=n for other moments.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <cstdlib>
+#include <iostream>
+#include <map>
+#include <random>
+#include <thread>
+
+#include "recorded_files.h"
+#include "server_process.h"
+#include "session_probe.h"
+
+namespace amphi::end_to_end {
+namespace {
+
+constexpr int kWidth = 320, kHeight = 180, kFramesPerSecond = 25;
+constexpr std::uint64_t kLastSecond = kFramesPerSecond;  // what a kill may cost
+constexpr std::uint64_t kOnTheWay = 12;                  // frames between the encoder, where they are numbered, and the server
+
+OutgoingVideoComponents numbered(VideoCodec codec) {
+  OutgoingVideoComponents components;
+  components.input = VideoInputComponentTestPattern{VideoInputComponentTestPattern::Pattern::ball, true};
+  components.encoding = {codec, 200'000, kWidth, kHeight, kFramesPerSecond};
+  return components;
+}
+
+unsigned from_environment(const char* name, unsigned otherwise) {
+  const char* text = std::getenv(name);
+  return text != nullptr ? static_cast<unsigned>(std::strtoul(text, nullptr, 10)) : otherwise;
+}
+
+/// One life of the server, as its publisher saw it.
+struct Life {
+  std::string recording;                     // empty: killed before it was confirmed
+  std::int64_t shown_ms = 0;                 // the duration of this recording that everybody saw last
+  std::map<std::string, std::uint64_t> sent; // frames by label, at the kill
+  bool stopping = false;
+};
+
+Life live_and_die(ServerProcess& server, std::mt19937& random) {
+  Life life;
+  SessionProbe publisher(server.session_url("theatre"), server.token("theatre", "surgeon"));
+  EXPECT_TRUE(publisher.connect()) << server.log();
+  const std::int64_t before = publisher->sessionRecordingState().totalRunningDurationMs();
+  std::vector<std::shared_ptr<OutgoingVideoFeed>> videos;
+  for (const auto& [label, codec] : {std::pair{"left", VideoCodec::vp8}, {"right", VideoCodec::vp8}, {"overview", VideoCodec::h264}})
+    videos.push_back(publisher->addOutgoingVideoFeed(label, numbered(codec)));
+  const auto audio = publisher->setOutgoingAudioFeed("tone", AudioInputComponentTone{});
+  const bool late = random() % 4 != 0;  // else the feeds come while it records
+  if (late) {
+    EXPECT_TRUE(publisher.wait([&] { return videos.back()->statistics().frames > 0 && audio->statistics().packets > 0; })) << server.log();
+  }
+  EXPECT_TRUE(publisher->requestSessionRecording(true));
+  EXPECT_TRUE(publisher.wait_recording(true)) << server.log();
+  const auto moment = std::chrono::milliseconds(random() % 1500);
+  std::this_thread::sleep_for(moment);
+  life.stopping = random() % 5 == 0;
+  if (life.stopping) {  // into the end of the recording
+    EXPECT_TRUE(publisher->requestSessionRecording(false));
+    std::this_thread::sleep_for(std::chrono::microseconds(random() % 40'000));
+  }
+  server.kill_now();
+  for (const auto& video : videos) life.sent[video->label()] = video->statistics().frames;
+  const auto state = publisher->sessionRecordingState();
+  life.recording = state.recordingId;
+  life.shown_ms = state.totalRunningDurationMs() - before;
+  return life;
+}
+
+void check_video(const std::filesystem::path& folder, const nlohmann::json& track, const Life& life, bool complete) {
+  SCOPED_TRACE(track.dump());
+  const auto file = folder / track.at("path").get<std::string>();
+  const Decoded decoded = decode_numbers(file, kWidth, kHeight);
+  EXPECT_EQ(decoded.complaints, "");
+  EXPECT_EQ(decoded.numbers.size(), track.at("frames").get<std::size_t>());
+  if (decoded.numbers.empty()) return;
+  for (std::size_t i = 0; i < decoded.numbers.size(); ++i) {
+    ASSERT_TRUE(decoded.numbers[i]) << "frame " << i << " has no readable number";
+    if (i > 0) {
+      ASSERT_EQ(*decoded.numbers[i], *decoded.numbers[i - 1] + 1) << "frame " << i << " does not follow";
+    }
+  }
+  const std::uint64_t sent = life.sent.at(track.at("label"));
+  if (!life.stopping && !complete) {
+    EXPECT_GE(*decoded.numbers.back() + kLastSecond + kOnTheWay, sent) << "more than the last second is missing";
+  }
+}
+
+TEST(Crash, every_recording_of_a_hundred_killed_servers_is_whole_but_for_its_last_second) {
+  const unsigned kills = from_environment("AMPHI_KILLS", 100);
+  const unsigned seed = from_environment("AMPHI_SEED", 1);
+  std::mt19937 random(seed);
+  std::cout << kills << " kills, AMPHI_SEED=" << seed << std::endl;
+  ServerProcess server;
+  std::vector<Life> lives;
+  for (unsigned i = 0; i < kills && !::testing::Test::HasFailure(); ++i) {
+    SCOPED_TRACE("life " + std::to_string(i));
+    lives.push_back(live_and_die(server, random));
+    server.start_again();
+    if (i % 10 == 9) std::cout << i + 1 << " of " << kills << " killed" << std::endl;
+  }
+  EXPECT_EQ(server.stop(), 0) << server.log();
+
+  std::size_t files = 0, repaired = 0, frames = 0;
+  std::int64_t worst_ms = 0;
+  for (std::size_t i = 0; i < lives.size(); ++i) {
+    const Life& life = lives[i];
+    SCOPED_TRACE("life " + std::to_string(i) + ", recording " + life.recording);
+    const auto folder = server.recordings() / "theatre" / life.recording;
+    const auto manifest = read_manifest(folder);
+    const std::string state = manifest.at("state");
+    EXPECT_TRUE(state == "repaired" || (state == "complete" && life.stopping)) << state;
+    repaired += state == "repaired" ? 1 : 0;
+    const auto verified = run_command({AMPHI_SERVER_BINARY, "verify", folder.string()});
+    EXPECT_EQ(verified.status, 0) << verified.out;
+    const double duration = manifest.at("durationMs").get<double>();
+    double longest = 0;
+    for (const auto& track : manifest.at("tracks")) {
+      ++files;
+      frames += track.at("frames").get<std::size_t>();
+      if (track.at("kind") == "video") check_video(folder, track, life, state == "complete");
+      const double end = track.at("offsetMs").get<double>() + track.at("durationMs").get<double>();
+      longest = std::max(longest, end);
+      EXPECT_NEAR(probe_duration(folder / track.at("path").get<std::string>()) * 1000, track.at("durationMs").get<double>(), 100) << track.dump();
+    }
+    EXPECT_NEAR(longest, duration, 100) << "the total is that of the files";
+    if (!life.stopping) {
+      worst_ms = std::max(worst_ms, life.shown_ms - static_cast<std::int64_t>(duration));
+      EXPECT_GE(duration + 1000 + 480, static_cast<double>(life.shown_ms)) << "more than the last second, and what was on its way, is missing";
+    }
+  }
+  std::cout << lives.size() << " kills: " << repaired << " recordings repaired, " << files << " files, " << frames
+            << " frames; at most " << worst_ms << " ms less than was shown" << std::endl;
+}
+
+}  // namespace
+}  // namespace amphi::end_to_end
