@@ -125,8 +125,8 @@ Cost measure_cost(const std::filesystem::path& folder, int feeds, int seconds, i
   events.keyframe_wanted = [](const FeedId&) {};
   auto sink = std::make_shared<RecordingSink>();
   RecordingWriter writer("recording");
-  auto job = std::make_shared<RecordingJob>(plan(folder, "cost-" + std::to_string(round), safe), sink, std::move(events));
-  writer.add(job);
+  auto job = std::make_shared<RecordingJob>(plan(folder, "cost-" + std::to_string(round), safe), std::move(events));
+  writer.add(job, sink, Duration::zero());
   started.wait();
   std::vector<Feed> all;
   for (int i = 0; i < feeds; ++i) all.emplace_back(i);
@@ -169,8 +169,8 @@ StopTime measure_stop(const std::filesystem::path& folder, int media_seconds) {
   events.keyframe_wanted = [](const FeedId&) {};
   auto sink = std::make_shared<RecordingSink>();
   RecordingPlan made = plan(folder, "hour", safe);
-  RecordingJob job(made, sink, std::move(events));
-  job.begin();
+  RecordingJob job(made, std::move(events));
+  job.begin(sink, Duration::zero());
   std::vector<Feed> all{Feed(0), Feed(1)};
   for (const Feed& feed : all) sink->feed_added(feed_info(feed.id().value, rtp::CodecName::vp8), made.start);
   sink->feed_added(feed_info("fd_mic", rtp::CodecName::opus), made.start);

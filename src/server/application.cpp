@@ -100,7 +100,7 @@ Result<void> Application::start_workers() {
       address.port = config_.media_port == 0 ? std::uint16_t{0} : static_cast<std::uint16_t>(config_.media_port + i);
     auto worker = MediaWorker::create(i, addresses, *certificate, control_, [this](const SessionId& session, sfu::Event event) {
       directory_->handle_event(session, std::move(event));
-    });
+    }, std::chrono::seconds(config_.recording_pre_roll_seconds));
     if (!worker) return tl::unexpected(worker.error());
     workers_.push_back(std::move(*worker));
   }
@@ -138,7 +138,7 @@ Result<void> Application::start() {
   const unsigned writers = std::max(1u, std::min(4u, std::thread::hardware_concurrency()));
   HttpRoutes::Parts parts = routes();
   services_ = std::make_unique<ServicesHub>(control_, *directory_, catalogue_, safe_,
-                                            Recordings::Options{writers, config_.recording_reserve_mb * 1'000'000}, parts.verify, random_, drops_);
+                                            Recordings::Options{writers, config_.recording_reserve_mb * 1'000'000, std::chrono::seconds(config_.recording_pre_roll_seconds)}, parts.verify, random_, drops_);
   signalling_ = std::make_unique<Signalling>(*directory_, parts.verify, drops_);
   routes_ = std::make_unique<HttpRoutes>(std::move(parts));
   auto http = HttpServer::listen(control_, *Address::parse(config_.listen, config_.port), config_.tls_cert, config_.tls_key,

@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <toml++/toml.h>
 
@@ -13,7 +14,7 @@ namespace {
 /// Both sources fill these; what neither names keeps ServeConfig's default.
 struct Options {
   std::optional<std::string> listen, recordings, web, key_file, tls_cert, tls_key, recording_signing_key, recording_key, ready_file;
-  std::optional<std::int64_t> port, media_port, workers, recording_reserve_mb;
+  std::optional<std::int64_t> port, media_port, workers, recording_reserve_mb, recording_pre_roll_seconds;
   std::optional<std::vector<std::string>> media_addresses;
   std::optional<bool> dev;
 };
@@ -36,11 +37,27 @@ void each_number(Options& o, Visit visit) {
   visit("media-port", o.media_port, 0, 65535, "first UDP port; worker n takes the n-th after it; 0: any free ones");
   visit("workers", o.workers, 0, 256, "media workers; 0: one for each core");
   visit("recording-reserve-mb", o.recording_reserve_mb, 0, 1'000'000'000, "a recording begins with at least so many MB free, and ends at half of it; 0: the disk may fill up");
+  visit("recording-pre-roll-seconds", o.recording_pre_roll_seconds, 0, 120, "how much of its newest media each session keeps in memory; a recording begins that far back");
+}
+
+/// [recording] pre_roll_seconds is recording-pre-roll-seconds: one name for each option, however the file is laid out.
+void flatten(const toml::table& table, const std::string& prefix, std::map<std::string, const toml::node*>& out) {
+  for (const auto& [key, value] : table) {
+    std::string name = prefix + std::string(key.str());
+    std::replace(name.begin(), name.end(), '_', '-');
+    if (const auto* inner = value.as_table()) flatten(*inner, name + "-", out);
+    else out[name] = &value;
+  }
 }
 
 std::optional<std::string> read_toml(const std::string& path, Options& o) {
   const toml::parse_result parsed = [&]() -> toml::parse_result { return toml::parse_file(path); }();
-  const toml::table& table = parsed;
+  std::map<std::string, const toml::node*> given;
+  flatten(parsed, "", given);
+  const auto find = [&](const char* name) {
+    const auto found = given.find(name);
+    return found == given.end() ? nullptr : found->second;
+  };
   std::optional<std::string> mistake;
   std::vector<std::string> known{"media-address", "dev"};
   const auto complain = [&](const char* name, const char* expected) {
@@ -48,29 +65,30 @@ std::optional<std::string> read_toml(const std::string& path, Options& o) {
   };
   each_text(o, [&](const char* name, auto& value, const char*) {
     known.emplace_back(name);
-    if (!table.contains(name)) return;
-    value = table[name].value_exact<std::string>();
+    const toml::node* node = find(name);
+    if (node == nullptr) return;
+    value = node->value_exact<std::string>();
     if (!value) complain(name, "a text");
   });
   each_number(o, [&](const char* name, auto& value, std::int64_t least, std::int64_t most, const char*) {
     known.emplace_back(name);
-    if (!table.contains(name)) return;
-    value = table[name].value_exact<std::int64_t>();
+    const toml::node* node = find(name);
+    if (node == nullptr) return;
+    value = node->value_exact<std::int64_t>();
     if (!value || *value < least || *value > most) complain(name, "a number in its range");
   });
-  if (table.contains("dev")) {
-    o.dev = table["dev"].value_exact<bool>();
+  if (const toml::node* node = find("dev")) {
+    o.dev = node->value_exact<bool>();
     if (!o.dev) complain("dev", "true or false");
   }
-  if (const auto* node = table.get("media-address")) {
+  if (const toml::node* node = find("media-address")) {
     o.media_addresses.emplace();
     if (const auto one = node->value_exact<std::string>()) o.media_addresses->push_back(*one);
     else if (const auto* many = node->as_array())
       for (const auto& entry : *many) o.media_addresses->push_back(entry.value_or(std::string()));
     else complain("media-address", "a text or an array of texts");
   }
-  for (const auto& [key, value] : table) {
-    const std::string name(key.str());
+  for (const auto& [name, value] : given) {
     if (!mistake && std::find(known.begin(), known.end(), name) == known.end()) mistake = path + ": unknown option " + name;
   }
   return mistake;
@@ -95,6 +113,7 @@ void apply(const Options& o, ServeConfig& config) {
   apply(o.media_port, config.media_port);
   apply(o.workers, config.workers);
   apply(o.recording_reserve_mb, config.recording_reserve_mb);
+  apply(o.recording_pre_roll_seconds, config.recording_pre_roll_seconds);
   apply(o.media_addresses, config.media_addresses);
   apply(o.dev, config.dev);
 }

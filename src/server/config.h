@@ -27,6 +27,7 @@ struct ServeConfig {
   std::string tls_cert, tls_key;
   std::string recording_signing_key, recording_key;
   std::uint64_t recording_reserve_mb = 512;
+  unsigned recording_pre_roll_seconds = 0;
   std::string ready_file;
   bool dev = false;
 };

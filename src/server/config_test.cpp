@@ -70,6 +70,16 @@ TEST_F(ConfigTest, a_file_sets_the_same_options_and_a_flag_wins_over_it) {
   EXPECT_TRUE(config.dev);
 }
 
+TEST_F(ConfigTest, a_table_of_the_file_is_the_beginning_of_its_options_names) {
+  const auto nested = file("nested.toml", "dev = true\n[recording]\npre_roll_seconds = 30\nreserve_mb = 7\n");
+  EXPECT_EQ(served({"--config", nested}).recording_pre_roll_seconds, 30u);
+  EXPECT_EQ(served({"--config", nested}).recording_reserve_mb, 7u);
+  EXPECT_EQ(served({"--config", nested, "--recording-pre-roll-seconds", "5"}).recording_pre_roll_seconds, 5u);
+  EXPECT_EQ(served({"--config", file("flat.toml", "dev = true\nrecording-pre-roll-seconds = 120\n")}).recording_pre_roll_seconds, 120u);
+  EXPECT_EQ(refused({"--config", file("much.toml", "dev = true\n[recording]\npre_roll_seconds = 121\n")}).status, 2);
+  EXPECT_EQ(refused({"--config", file("unknown.toml", "dev = true\n[recording]\npre_rol_seconds = 1\n")}).status, 2);
+}
+
 TEST_F(ConfigTest, every_mistake_is_told_and_ends_with_status_2) {
   struct Row {
     std::vector<std::string> arguments;

@@ -5,6 +5,8 @@
 namespace amphi::server {
 namespace {
 
+constexpr Duration kKeyframeEvery = 2s;  // while a pre-roll is kept: a feed's pictures begin so soon after the recording does
+
 void add_drops(std::vector<std::pair<std::string, std::uint64_t>>& sums, const Counters<peer::Drop>& drops) {
   std::size_t at = 0;
   drops.for_each([&](std::string_view name, std::uint64_t value) {
@@ -28,8 +30,8 @@ void add(sfu::SessionStats& sum, const sfu::SessionStats& one) {
 
 Result<std::unique_ptr<MediaWorker>> MediaWorker::create(unsigned index, const std::vector<Address>& bind,
                                                          std::shared_ptr<const dtls::Certificate> certificate,
-                                                         boost::asio::io_context& control, EventSink on_event) {
-  std::unique_ptr<MediaWorker> worker(new MediaWorker(std::move(certificate), control, std::move(on_event)));
+                                                         boost::asio::io_context& control, EventSink on_event, Duration pre_roll) {
+  std::unique_ptr<MediaWorker> worker(new MediaWorker(std::move(certificate), control, std::move(on_event), pre_roll));
   auto loop = runtime::MediaLoop::create("media-" + std::to_string(index), bind, *worker);
   if (!loop) return tl::unexpected(loop.error());
   worker->loop_ = std::move(*loop);
@@ -38,8 +40,8 @@ Result<std::unique_ptr<MediaWorker>> MediaWorker::create(unsigned index, const s
 }
 
 MediaWorker::MediaWorker(std::shared_ptr<const dtls::Certificate> certificate, boost::asio::io_context& control,
-                         EventSink on_event)
-    : certificate_(std::move(certificate)), control_(control), on_event_(std::move(on_event)), router_(random_) {}
+                         EventSink on_event, Duration pre_roll)
+    : certificate_(std::move(certificate)), control_(control), on_event_(std::move(on_event)), router_(random_), pre_roll_(pre_roll) {}
 
 MediaWorker::~MediaWorker() {
   if (loop_) loop_->stop();
@@ -70,7 +72,20 @@ void MediaWorker::handle_datagrams(std::span<Datagram> in, SendBatch& out, Time 
 
 void MediaWorker::handle_timeout(SendBatch& out, Time now) {
   router_.handle_timeout(out, now);
+  if (keep_at_ <= now) look_after_keepers(out, now);
   forward_events();
+}
+
+void MediaWorker::look_after_keepers(SendBatch& out, Time now) {
+  keep_at_ = Time::max();
+  for (const auto& entry : sessions_) {
+    if (!entry.sink || !entry.sink->keeping()) continue;
+    keep_at_ = now + kKeyframeEvery;
+    entry.sink->forget_old(now);
+    for (const auto& feed : entry.session->feeds())
+      if (feed.codec.kind() == rtp::Kind::video) entry.session->request_keyframe(feed.id, now);
+    router_.drain(*entry.session, out, now);
+  }
 }
 
 void MediaWorker::forward_events() {
@@ -100,6 +115,7 @@ Result<sfu::Session*> MediaWorker::find_or_create(const SessionId& session) {
   sfu::Session* made = router_.create_session(std::move(config));
   if (!made) return fail(ErrorCode::internal, "The session could not be created.");
   sessions_.push_back({session, made, nullptr});
+  keep_pre_roll(sessions_.back(), runtime::now());
   return made;
 }
 
@@ -112,11 +128,33 @@ void MediaWorker::remove_session(const SessionId& session, Time now) {
   sessions_.erase(sessions_.begin() + (entry - sessions_.data()));
 }
 
-void MediaWorker::set_recording(const SessionId& session, std::shared_ptr<RecordingSink> sink, Time at) {
+void MediaWorker::keep_pre_roll(Pinned& entry, Time now) {
+  if (pre_roll_ == Duration::zero()) return;
+  entry.sink = std::make_shared<RecordingSink>(pre_roll_, RecordingSink::Limits{});
+  entry.session->set_tap(entry.sink.get(), now);
+  keep_at_ = std::min(keep_at_, now + kKeyframeEvery);
+}
+
+MediaWorker::Begun MediaWorker::begin_recording(const SessionId& session, Time at) {
   Pinned* entry = pinned(session);
-  if (!entry) return;
-  entry->session->set_tap(sink.get(), at);
-  entry->sink = std::move(sink);
+  if (entry && entry->sink && entry->sink->keeping()) {
+    const Duration pre_roll = entry->sink->hand_over(at);
+    return {entry->sink, pre_roll};
+  }
+  auto sink = std::make_shared<RecordingSink>();
+  if (entry) {
+    entry->session->set_tap(sink.get(), at);
+    entry->sink = sink;
+  }
+  return {std::move(sink), Duration::zero()};
+}
+
+void MediaWorker::end_recording(const SessionId& session, Time at) {
+  Pinned* entry = pinned(session);
+  if (!entry || (entry->sink && entry->sink->keeping())) return;
+  entry->session->set_tap(nullptr, at);
+  entry->sink.reset();
+  keep_pre_roll(*entry, at);
 }
 
 WorkerReport MediaWorker::report() {

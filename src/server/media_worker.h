@@ -1,6 +1,6 @@
 // One media worker: a MediaLoop with the Router of the sessions that are pinned to it. The control thread reaches it by posted
 // calls and hears from it by posted events, in the order in which they happened: the answer to a call is posted before the
-// events that it caused.
+// events that it caused. With a pre-roll configured, each session that is not recorded has a keeper of its newest media as its tap.
 //
 // Thread: constructed, started and stopped by control; what is marked "worker" runs on the worker's own thread.
 #pragma once
@@ -35,7 +35,7 @@ class MediaWorker final : public runtime::MediaHandler {
 
   static Result<std::unique_ptr<MediaWorker>> create(unsigned index, const std::vector<Address>& bind,
                                                      std::shared_ptr<const dtls::Certificate> certificate,
-                                                     boost::asio::io_context& control, EventSink on_event);
+                                                     boost::asio::io_context& control, EventSink on_event, Duration pre_roll);
   ~MediaWorker() override;
 
   std::vector<Address> addresses() const { return loop_->local_addresses(); }
@@ -53,18 +53,25 @@ class MediaWorker final : public runtime::MediaHandler {
   sfu::Session* find(const SessionId& session);
   Result<sfu::Session*> find_or_create(const SessionId& session);
   void remove_session(const SessionId& session, Time now);
-  /// The session feeds `sink` from now on; nullptr: nobody any more. `at` is when the feeds that are there count as added.
-  void set_recording(const SessionId& session, std::shared_ptr<RecordingSink> sink, Time at);
+  struct Begun {
+    std::shared_ptr<RecordingSink> sink;  // the recording's from now on
+    Duration pre_roll{};                  // how far before `at` it holds media
+  };
+  /// The session's media go to a recording from now on. A session that is not there has none.
+  Begun begin_recording(const SessionId& session, Time at);
+  void end_recording(const SessionId& session, Time at);
   WorkerReport report();
 
  private:
-  MediaWorker(std::shared_ptr<const dtls::Certificate> certificate, boost::asio::io_context& control, EventSink on_event);
+  MediaWorker(std::shared_ptr<const dtls::Certificate> certificate, boost::asio::io_context& control, EventSink on_event,
+              Duration pre_roll);
 
   void handle_datagrams(std::span<Datagram> in, SendBatch& out, Time now) override;
   void handle_timeout(SendBatch& out, Time now) override;
-  Time next_timeout() const noexcept override { return router_.next_timeout(); }
+  Time next_timeout() const noexcept override { return std::min(router_.next_timeout(), keep_at_); }
   void run_posted(std::function<void(MediaWorker&, Time)>& task, SendBatch& out, Time now);
   void forward_events();
+  void look_after_keepers(SendBatch& out, Time now);
 
   struct Pinned {
     SessionId id;
@@ -72,6 +79,7 @@ class MediaWorker final : public runtime::MediaHandler {
     std::shared_ptr<RecordingSink> sink;  // kept for as long as the session has it as its tap
   };
   Pinned* pinned(const SessionId& session);
+  void keep_pre_roll(Pinned& entry, Time now);
 
   std::shared_ptr<const dtls::Certificate> certificate_;
   boost::asio::io_context& control_;
@@ -79,6 +87,8 @@ class MediaWorker final : public runtime::MediaHandler {
   runtime::SystemRandom random_;
   sfu::Router router_;
   std::vector<Pinned> sessions_;
+  const Duration pre_roll_;    // zero: none is kept
+  Time keep_at_ = Time::max();  // of the next look at the keepers
   std::vector<std::pair<std::string, std::uint64_t>> gone_drops_;  // of sessions that are over
   std::unique_ptr<runtime::MediaLoop> loop_;
 };

@@ -28,10 +28,13 @@ Result<void> enough_space(const std::string& folder, std::uint64_t reserve) {
 
 }  // namespace
 
-RecordingJob::RecordingJob(RecordingPlan plan, std::shared_ptr<RecordingSink> sink, RecordingEvents events)
-    : plan_(std::move(plan)), sink_(std::move(sink)), events_(std::move(events)) {}
+RecordingJob::RecordingJob(RecordingPlan plan, RecordingEvents events) : plan_(std::move(plan)), events_(std::move(events)) {}
 
-void RecordingJob::begin() {
+void RecordingJob::begin(std::shared_ptr<RecordingSink> sink, Duration pre_roll) {
+  sink_ = std::move(sink);
+  plan_.start -= pre_roll;
+  plan_.info.started_at.unix_ms -= to_ms(pre_roll);
+  plan_.info.pre_roll = pre_roll;
   const std::string folder = plan_.session_folder + "/" + plan_.info.id.value;
   auto ready = runtime::create_folders(folder);
   if (ready) ready = enough_space(folder, plan_.reserve);
@@ -42,6 +45,7 @@ void RecordingJob::begin() {
   }
   files_.emplace(folder);
   recorder_.emplace(plan_.info, plan_.start, plan_.safe->for_new());
+  for (const auto& known : sink_->take_known()) add_feed(known.feed, *known.info, plan_.start);
   run_outputs(plan_.start);
 }
 
@@ -49,20 +53,22 @@ const FeedId* RecordingJob::feed_of(RecordingSink::FeedNumber number) const {
   return number < feeds_.size() ? &feeds_[number] : nullptr;
 }
 
+void RecordingJob::add_feed(RecordingSink::FeedNumber number, const sfu::FeedInfo& feed, Time at) {
+  if (feeds_.size() <= number) feeds_.resize(number + 1);
+  feeds_[number] = feed.id;
+  recorder_->add_feed(recorded(feed), at);
+}
+
 void RecordingJob::take(RecordingSink::Item& item) {
   using Kind = RecordingSink::Kind;
   if (item.kind == Kind::feed_added) {
-    if (feeds_.size() <= item.feed) feeds_.resize(item.feed + 1);
-    feeds_[item.feed] = item.added->id;
-    recorder_->add_feed(recorded(*item.added), item.at);
-    item.added.reset();
-    return;
+    return add_feed(item.feed, *item.added, item.at);
   }
   const FeedId* feed = feed_of(item.feed);
   if (!feed) return;
   switch (item.kind) {
     case Kind::packet:
-      return recorder_->handle_packet(*feed, item.seq, item.header, ByteView(item.payload.data(), item.size), item.at);
+      return recorder_->handle_packet(*feed, item.seq, item.header, sink_->payload(), item.at);
     case Kind::sender_report: return recorder_->handle_sender_report(*feed, item.ntp, item.rtp_timestamp, item.at);
     case Kind::feed_removed: return recorder_->remove_feed(*feed, item.at);
     case Kind::overflow: return recorder_->handle_overflow(*feed, item.lost, item.at);
@@ -75,8 +81,10 @@ void RecordingJob::drain(Time until) {
   constexpr int kBetween = 256;
   int taken = 0;
   while (RecordingSink::Item* item = sink_->front()) {
-    if (item->at <= until) take(*item);
     const Time at = item->at;
+    // What a backlog had waited for is given up when its time had come then, not now.
+    for (Time due = recorder_->next_timeout(); due <= std::min(at, until); due = recorder_->next_timeout()) recorder_->handle_timeout(due);
+    if (at <= until) take(*item);
     sink_->pop();
     if (++taken % kBetween == 0) run_outputs(at);
     if (done_) return;
@@ -95,7 +103,7 @@ void RecordingJob::stop(Time at, WallTime wall) {
 }
 
 void RecordingJob::add_marker(std::string label, std::string by, Time at) {
-  if (done_ || stopping_) return;
+  if (!recorder_ || done_ || stopping_) return;
   recorder_->add_marker(std::move(label), std::move(by), at);
   run_outputs(at);
 }

@@ -38,15 +38,16 @@ struct RecordingPlan {
   const Safe* safe = nullptr;          // outlives the recording
   std::uint64_t reserve = 0;           // bytes that must be free to begin; at half of it the recording is ended while it can be
   std::uint64_t revision_ceiling = 0;  // written before the recording begins: see recording_catalogue.h
-  Time start{};
+  Time start{};                        // when it was asked for
 };
 
 class RecordingJob {
  public:
-  RecordingJob(RecordingPlan plan, std::shared_ptr<RecordingSink> sink, RecordingEvents events);
+  RecordingJob(RecordingPlan plan, RecordingEvents events);
 
-  /// Creates the folders. What goes wrong here is reported as finished with an error.
-  void begin();
+  /// Creates the folders. What goes wrong here is reported as finished with an error. The recording begins `pre_roll` before it was
+  /// asked for: with what `sink` holds of that time.
+  void begin(std::shared_ptr<RecordingSink> sink, Duration pre_roll);
   /// Ends at `at`. The worker no longer writes to the sink.
   void stop(Time at, WallTime wall);
   void add_marker(std::string label, std::string by, Time at);
@@ -58,6 +59,7 @@ class RecordingJob {
  private:
   void drain(Time until);
   void take(RecordingSink::Item& item);
+  void add_feed(RecordingSink::FeedNumber number, const sfu::FeedInfo& feed, Time at);
   void run_outputs(Time now);
   void look_at_space(Time now);
   void close();

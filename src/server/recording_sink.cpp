@@ -4,12 +4,52 @@
 
 namespace amphi::server {
 
-RecordingSink::RecordingSink(std::size_t capacity) : queue_(capacity) {}
+RecordingSink::RecordingSink() : RecordingSink(Duration::zero(), Limits{}) {}
+
+RecordingSink::RecordingSink(Duration keep, Limits limits)
+    : keep_(keep),
+      most_chunks_(limits.chunks + (keep > Duration::zero() ? limits.kept_chunks : 0)),
+      log_(limits.chunk_bytes, keep > Duration::zero() ? limits.kept_chunks : limits.chunks) {}
+
+template <class Fill>
+bool RecordingSink::push(std::size_t payload_size, Fill fill) {
+  while (!log_.push(payload_size, fill)) {
+    if (!keeping() || log_.front() == nullptr) return false;
+    forget_first();
+  }
+  return true;
+}
+
+void RecordingSink::forget_first() {
+  Item& item = *log_.front();
+  if (item.kind == Kind::feed_added) {
+    known_.push_back({item.feed, std::move(item.added)});
+  } else if (item.kind == Kind::feed_removed) {
+    std::erase_if(known_, [&](const Known& known) { return known.feed == item.feed; });
+  }
+  log_.pop();
+}
+
+void RecordingSink::forget_old(Time now) {
+  if (!keeping()) return;
+  while (const Item* item = log_.front()) {
+    if (item->at >= now - keep_) return;
+    forget_first();
+  }
+}
+
+Duration RecordingSink::hand_over(Time now) {
+  forget_old(now);
+  keep_ = Duration::zero();
+  log_.set_max_chunks(most_chunks_);
+  const Item* oldest = log_.front();
+  return oldest != nullptr ? std::max(now - oldest->at, Duration::zero()) : Duration::zero();
+}
 
 bool RecordingSink::flush_waiting(Time now) {
   while (!waiting_.empty()) {
     Waiting& next = waiting_.front();
-    const bool pushed = queue_.push([&](Item& item) {
+    const bool pushed = push(0, [&](Item& item, MutableBytes) {
       item.kind = next.kind;
       item.feed = next.feed;
       item.at = next.at;
@@ -18,9 +58,11 @@ bool RecordingSink::flush_waiting(Time now) {
     if (!pushed) return false;
     waiting_.pop_front();
   }
+  // Not into the last gap: what was lost is told once there is room to go on.
+  if (lost_untold_ > 0 && !log_.has_free_chunk()) return false;
   for (FeedNumber feed = 0; lost_untold_ > 0 && feed < lost_.size(); ++feed) {
     if (lost_[feed] == 0) continue;
-    const bool pushed = queue_.push([&](Item& item) {
+    const bool pushed = push(0, [&](Item& item, MutableBytes) {
       item.kind = Kind::overflow;
       item.feed = feed;
       item.at = now;
@@ -53,14 +95,14 @@ void RecordingSink::packet(const FeedId& feed, const peer::ReceivedRtp& packet, 
   const auto found = feeds_.find(feed);
   if (found == feeds_.end()) return;
   const FeedNumber number = found->second;
-  const bool pushed = packet.payload.size() <= kMaxDatagram && flush_waiting(now) && queue_.push([&](Item& item) {
+  forget_old(now);
+  const bool pushed = flush_waiting(now) && push(packet.payload.size(), [&](Item& item, MutableBytes payload) {
     item.kind = Kind::packet;
     item.feed = number;
     item.at = now;
     item.seq = packet.seq;
     item.header = packet.header;
-    item.size = packet.payload.size();
-    if (item.size > 0) std::memcpy(item.payload.data(), packet.payload.data(), item.size);
+    if (!payload.empty()) std::memcpy(payload.data(), packet.payload.data(), payload.size());
   });
   if (!pushed) {
     ++lost_[number];
@@ -71,7 +113,7 @@ void RecordingSink::packet(const FeedId& feed, const peer::ReceivedRtp& packet, 
 void RecordingSink::sender_report(const FeedId& feed, rtp::NtpTime ntp, rtp::WireTimestamp rtp_timestamp, Time now) {
   const auto found = feeds_.find(feed);
   if (found == feeds_.end() || !flush_waiting(now)) return;  // the next report says as much
-  queue_.push([&](Item& item) {
+  push(0, [&](Item& item, MutableBytes) {
     item.kind = Kind::sender_report;
     item.feed = found->second;
     item.at = now;

@@ -1,14 +1,17 @@
-// The bridge from the media path to one recording: a Tap that copies what it sees into a bounded queue and leaves. A slow disk
-// fills the queue and delays no packet; what does not fit is counted per feed and told as soon as there is room again.
+// The bridge from the media path to one recording: a Tap that copies what it sees into a bounded log and leaves. A slow disk
+// fills the log and delays no packet; what does not fit is counted per feed and told as soon as there is room again.
+// Before a recording it may be a keeper: it holds the newest media by itself and lets go of what is older, until a recording takes
+// it over and begins with what it held (pre-roll).
 //
-// Thread: the Tap's calls come on the session's worker; `front` and `pop` are the recording writer's. `final_overflow` is the
-// writer's too, once the worker has let go of the tap.
+// Thread: the Tap's calls, `forget_old` and `hand_over` come on the session's worker; `take_known`, `front`, `payload` and `pop` are the
+// recording writer's, after `hand_over`. `final_overflow` is the writer's too, once the worker has let go of the tap.
 #pragma once
 
 #include <deque>
 #include <unordered_map>
+#include <vector>
 
-#include "server/packet_queue.h"
+#include "server/media_log.h"
 #include "sfu/tap.h"
 
 namespace amphi::server {
@@ -28,28 +31,52 @@ class RecordingSink final : public sfu::Tap {
     rtp::WireTimestamp rtp_timestamp = 0;  // sender_report
     std::uint64_t lost = 0;                // overflow
     std::unique_ptr<sfu::FeedInfo> added;  // feed_added
-    std::size_t size = 0;
-    std::array<std::byte, kMaxDatagram> payload;
+  };
+  struct Known {
+    FeedNumber feed;
+    std::unique_ptr<sfu::FeedInfo> info;
+  };
+  /// Bytes of a chunk, and chunks: what a disk that stands still may cost in memory. A keeper has `kept_chunks` besides.
+  struct Limits {
+    std::size_t chunk_bytes = 256 * 1024;
+    std::size_t chunks = 256;        // 64 MiB: five seconds of a hundred Mbit/s
+    std::size_t kept_chunks = 1024;  // 256 MiB: two minutes of seventeen
   };
 
-  explicit RecordingSink(std::size_t capacity = 4096);
+  RecordingSink();
+  /// `keep`: how much of the newest media it holds until it is handed over; zero: it is a recording's from the start.
+  RecordingSink(Duration keep, Limits limits);
 
   void feed_added(const sfu::FeedInfo& feed, Time now) override;
   void feed_removed(const FeedId& feed, Time now) override;
   void packet(const FeedId& feed, const peer::ReceivedRtp& packet, Time now) override;
   void sender_report(const FeedId& feed, rtp::NtpTime ntp, rtp::WireTimestamp rtp_timestamp, Time now) override;
 
-  Item* front() { return queue_.front(); }
-  void pop() { queue_.pop(); }
+  bool keeping() const { return keep_ > Duration::zero(); }
+  /// What is older than it keeps goes also when nothing new comes.
+  void forget_old(Time now);
+  /// A recording begins at `now`, or as much before as is returned: that far back it holds media. It keeps everything from here on.
+  Duration hand_over(Time now);
+
+  /// The feeds that were there before the first item.
+  std::vector<Known> take_known() { return std::move(known_); }
+  Item* front() { return log_.front(); }
+  ByteView payload() { return log_.payload(); }
+  void pop() { log_.pop(); }
 
   /// What was dropped and never told, by feed.
   std::vector<std::pair<FeedNumber, std::uint64_t>> final_overflow() const;
 
  private:
-  /// Feeds that came or went while the queue was full, and losses to tell: in order, before anything newer.
+  template <class Fill>
+  bool push(std::size_t payload_size, Fill fill);
+  /// Feeds that came or went while the log was full, and losses to tell: in order, before anything newer.
   bool flush_waiting(Time now);
+  void forget_first();
 
-  PacketQueue<Item> queue_;
+  Duration keep_;
+  const std::size_t most_chunks_;  // once it is a recording's
+  MediaLog<Item> log_;
   std::unordered_map<FeedId, FeedNumber> feeds_;
   std::vector<std::uint64_t> lost_;  // by number: also of feeds that are gone
   std::uint64_t lost_untold_ = 0;
@@ -60,6 +87,7 @@ class RecordingSink final : public sfu::Tap {
     Time at;
   };
   std::deque<Waiting> waiting_;
+  std::vector<Known> known_;  // whose coming was forgotten, and who have not left
 };
 
 }  // namespace amphi::server

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <thread>
 
 namespace amphi::server {
@@ -42,7 +43,7 @@ std::vector<std::string> drained(RecordingSink& sink) {
 using Words = std::vector<std::string>;
 
 TEST(RecordingSink, passes_on_what_it_sees_in_order) {
-  RecordingSink sink(16);
+  RecordingSink sink;
   sink.feed_added(feed("a"), at(1));
   sink.packet(FeedId("a"), packet(70000, "hello"), at(2));
   sink.sender_report(FeedId("a"), {}, 0, at(3));
@@ -54,45 +55,109 @@ TEST(RecordingSink, passes_on_what_it_sees_in_order) {
 }
 
 TEST(RecordingSink, copies_the_payload) {
-  RecordingSink sink(16);
+  RecordingSink sink;
   sink.feed_added(feed("a"), at(0));
   std::string payload = "before";
   sink.packet(FeedId("a"), packet(1, payload), at(0));
   payload = "after!";
   sink.pop();
   ASSERT_NE(sink.front(), nullptr);
-  EXPECT_EQ(as_text(ByteView(sink.front()->payload.data(), sink.front()->size)), "before");
+  EXPECT_EQ(as_text(sink.payload()), "before");
 }
 
+/// Room for a handful of packets of 1000 bytes.
+RecordingSink small(Duration keep = Duration::zero()) { return RecordingSink(keep, {4096, 2, 3}); }
+
+const std::string kThousand(1000, 'x');
+
 TEST(RecordingSink, counts_what_does_not_fit_and_tells_it_before_anything_newer) {
-  RecordingSink sink(4);
+  RecordingSink sink = small();
   sink.feed_added(feed("a"), at(0));
   sink.feed_added(feed("b"), at(0));
-  for (int i = 0; i < 10; ++i) sink.packet(FeedId("a"), packet(i, "x"), at(i));
-  sink.packet(FeedId("b"), packet(0, "x"), at(10));
-  EXPECT_EQ(drained(sink), (Words{"added 0 a", "added 1 b", "packet 0 0", "packet 0 1"}));
+  for (int i = 0; i < 10; ++i) sink.packet(FeedId("a"), packet(i, kThousand), at(i));
+  sink.packet(FeedId("b"), packet(0, kThousand), at(10));
+  Words words = drained(sink);
+  const std::size_t fitted = words.size() - 2;
+  ASSERT_GE(fitted, 3u);
+  ASSERT_LT(fitted, 10u);
+  EXPECT_EQ(words.back(), "packet 0 " + std::to_string(fitted - 1));
   sink.packet(FeedId("a"), packet(10, "x"), at(11));
-  EXPECT_EQ(drained(sink), (Words{"lost 0 8", "lost 1 1", "packet 0 10"}));
+  EXPECT_EQ(drained(sink), (Words{"lost 0 " + std::to_string(10 - fitted), "lost 1 1", "packet 0 10"}));
   EXPECT_TRUE(sink.final_overflow().empty());
 }
 
 TEST(RecordingSink, never_loses_the_coming_and_going_of_a_feed) {
-  RecordingSink sink(2);
+  RecordingSink sink = small();
+  sink.feed_added(feed("a"), at(0));
+  for (int i = 0; i < 20; ++i) sink.packet(FeedId("a"), packet(i, kThousand), at(1));
+  Words expected{"added 0 a"};
+  for (int i = 1; i <= 100; ++i) {  // more than the full log has room for
+    const std::string name = "x" + std::to_string(i);
+    sink.feed_added(feed(name), at(2));
+    sink.packet(FeedId(name), packet(0, kThousand), at(3));
+    sink.feed_removed(FeedId(name), at(4));
+    expected.push_back("added " + std::to_string(i) + " " + name);
+    expected.push_back("removed " + std::to_string(i));
+  }
+  Words told;
+  std::uint64_t lost = 0, there = 0;
+  for (int i = 0; i < 50; ++i) {
+    for (const std::string& word : drained(sink)) {
+      if (word.starts_with("lost")) lost += std::stoull(word.substr(word.rfind(' ') + 1));
+      else if (word.starts_with("packet")) ++there;
+      else told.push_back(word);
+    }
+    sink.packet(FeedId("a"), packet(20 + i, "x"), at(5 + i));
+  }
+  EXPECT_EQ(told, expected);
+  EXPECT_EQ(there + drained(sink).size() + lost, 20u + 100u + 50u);
+  EXPECT_TRUE(sink.final_overflow().empty());
+}
+
+TEST(RecordingSink, a_keeper_holds_the_newest_and_knows_who_was_there_before) {
+  RecordingSink sink = small(100ms);
+  EXPECT_TRUE(sink.keeping());
+  for (const char* id : {"a", "b", "c"}) sink.feed_added(feed(id), at(0));
+  sink.packet(FeedId("a"), packet(0, "x"), at(10));
+  sink.feed_removed(FeedId("b"), at(20));
+  sink.packet(FeedId("a"), packet(1, "x"), at(60));
+  sink.feed_removed(FeedId("c"), at(70));
+  sink.packet(FeedId("a"), packet(2, "x"), at(150));
+  EXPECT_EQ(sink.hand_over(at(155)), 95ms);
+  EXPECT_FALSE(sink.keeping());
+  std::string known;
+  for (const auto& k : sink.take_known()) known += std::to_string(k.feed) + k.info->id.value + " ";
+  EXPECT_EQ(known, "0a 2c ") << "b had left before";
+  EXPECT_EQ(drained(sink), (Words{"packet 0 1", "removed 2", "packet 0 2"}));
+  for (int i = 3; i < 6; ++i) sink.packet(FeedId("a"), packet(i, "x"), at(1000 * i));
+  EXPECT_EQ(drained(sink).size(), 3u) << "a recording's sink forgets nothing";
+}
+
+TEST(RecordingSink, a_keeper_forgets_also_while_nothing_comes_and_never_grows_past_its_bound) {
+  RecordingSink sink = small(100ms);
   sink.feed_added(feed("a"), at(0));
   sink.packet(FeedId("a"), packet(0, "x"), at(1));
-  sink.feed_added(feed("b"), at(2));
-  sink.packet(FeedId("b"), packet(0, "x"), at(3));
-  sink.feed_removed(FeedId("b"), at(4));
-  EXPECT_EQ(drained(sink), (Words{"added 0 a", "packet 0 0"}));
-  sink.packet(FeedId("a"), packet(1, "x"), at(5));
-  EXPECT_EQ(drained(sink), (Words{"added 1 b", "removed 1"}));
-  sink.packet(FeedId("a"), packet(2, "x"), at(6));
-  EXPECT_EQ(drained(sink), (Words{"lost 0 1", "lost 1 1"}));
-  EXPECT_EQ(sink.final_overflow().size(), 1u);  // the last packet, behind two reports of loss in a queue of two
+  sink.forget_old(at(1000));
+  EXPECT_EQ(sink.front(), nullptr);
+  for (int i = 0; i < 1000; ++i) sink.packet(FeedId("a"), packet(i, kThousand), at(2000));
+  EXPECT_TRUE(sink.final_overflow().empty()) << "the oldest goes, not the newest";
+  EXPECT_EQ(sink.hand_over(at(2000)), 0ms);
+  EXPECT_EQ(sink.take_known().size(), 1u);
+  const Words words = drained(sink);
+  EXPECT_LE(words.size(), 12u);
+  EXPECT_EQ(words.back(), "packet 0 999");
+}
+
+TEST(RecordingSink, a_keeper_of_nothing_begins_at_once) {
+  RecordingSink sink = small(100ms);
+  sink.feed_added(feed("a"), at(0));
+  EXPECT_EQ(sink.hand_over(at(5000)), 0ms);
+  EXPECT_EQ(sink.take_known().size(), 1u);
+  EXPECT_EQ(sink.front(), nullptr);
 }
 
 TEST(RecordingSink, a_feed_that_comes_again_is_another_number) {
-  RecordingSink sink(16);
+  RecordingSink sink;
   for (int i = 0; i < 2; ++i) {
     sink.feed_added(feed("a"), at(i));
     sink.feed_removed(FeedId("a"), at(i));
@@ -101,7 +166,7 @@ TEST(RecordingSink, a_feed_that_comes_again_is_another_number) {
 }
 
 TEST(RecordingSink, every_packet_is_either_there_or_counted_between_two_threads) {
-  RecordingSink sink(64);
+  RecordingSink sink(Duration::zero(), {4096, 2, 0});
   constexpr std::uint64_t kCount = 50'000;
   std::atomic<bool> sent{false};
   std::thread worker([&] {

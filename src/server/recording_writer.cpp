@@ -16,9 +16,9 @@ constexpr auto kLook = std::chrono::milliseconds(10);  // a full queue takes mor
 RecordingWriter::RecordingWriter(std::string thread_name) : name_(std::move(thread_name)), thread_([this] { run(); }) {}
 RecordingWriter::~RecordingWriter() { stop(); }
 
-void RecordingWriter::add(std::shared_ptr<RecordingJob> job) {
-  post([this, job = std::move(job)] {
-    job->begin();
+void RecordingWriter::add(std::shared_ptr<RecordingJob> job, std::shared_ptr<RecordingSink> sink, Duration pre_roll) {
+  post([this, job = std::move(job), sink = std::move(sink), pre_roll]() mutable {
+    job->begin(std::move(sink), pre_roll);
     if (!job->done()) jobs_.push_back(job);
   });
 }

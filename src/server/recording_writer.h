@@ -21,7 +21,8 @@ class RecordingWriter {
   explicit RecordingWriter(std::string thread_name);
   ~RecordingWriter();
 
-  void add(std::shared_ptr<RecordingJob> job);
+  /// `sink`, `pre_roll`: see RecordingJob::begin.
+  void add(std::shared_ptr<RecordingJob> job, std::shared_ptr<RecordingSink> sink, Duration pre_roll);
   void post(std::function<void()> task);
   /// Since when it has been at one round of work; nullopt: it waits for some. Any thread.
   std::optional<Time> busy_since() const {

@@ -46,14 +46,15 @@ void Recordings::start(const SessionId& session, const RecordingId& id, const st
     });
   };
 
-  auto sink = std::make_shared<RecordingSink>();
-  auto job = std::make_shared<RecordingJob>(plan, sink, std::move(events));
+  auto job = std::make_shared<RecordingJob>(plan, std::move(events));
   RecordingWriter* writer = writers_[next_writer_++ % writers_.size()].get();
   running_[id] = Running{session, &worker, writer, job, false, std::nullopt, false};
   if (running_.size() == 1) watch_writers();
   // The packets of now wait in the sink while the folder is being made.
-  worker.post([session, sink, at = plan.start](MediaWorker& there, Time) { there.set_recording(session, sink, at); });
-  writer->add(std::move(job));
+  worker.post([session, writer, job = std::move(job), at = plan.start](MediaWorker& there, Time) mutable {
+    auto begun = there.begin_recording(session, at);
+    writer->add(std::move(job), std::move(begun.sink), begun.pre_roll);
+  });
 }
 
 void Recordings::stop(const RecordingId& id) {
@@ -64,7 +65,7 @@ void Recordings::stop(const RecordingId& id) {
   const WallTime wall = runtime::wall_now();
   // Through the worker to the writer: when the writer hears of it, the worker has put its last packet into the sink.
   running.worker->post([session = running.session, writer = running.writer, job = running.job, at, wall](MediaWorker& there, Time) {
-    there.set_recording(session, nullptr, at);
+    there.end_recording(session, at);
     writer->post([job, at, wall] { job->stop(at, wall); });
   });
 }
@@ -122,7 +123,7 @@ void Recordings::on_finished(const RecordingId& id, Duration duration, std::opti
   if (found == running_.end()) return;
   const Running running = std::move(found->second);
   running_.erase(found);
-  running.worker->post([session = running.session](MediaWorker& there, Time now) { there.set_recording(session, nullptr, now); });
+  running.worker->post([session = running.session](MediaWorker& there, Time now) { there.end_recording(session, now); });
   ++(error ? failed_ : finished_);
   if (running.started) events_.finished(running.session, id, duration, std::move(error));
   else events_.refused(running.session, id, error.value_or(Error{ErrorCode::internal, "The recording ended before it began."}));

@@ -26,6 +26,7 @@ class Recordings {
   struct Options {
     unsigned writers = 1;
     std::uint64_t reserve = 0;  // bytes: see RecordingPlan
+    Duration pre_roll{};        // that the workers keep
   };
   Recordings(boost::asio::io_context& control, const RecordingCatalogue& catalogue, const Safe& safe, Options options, Events events);
 

@@ -25,7 +25,7 @@ void add(Counters<services::ServerDrop>& sum, const Counters<services::ServerDro
 ServicesHub::ServicesHub(asio::io_context& control, SessionDirectory& directory, const RecordingCatalogue& catalogue,
                          const Safe& safe, Recordings::Options recordings, Verify verify, Random& random, Counters<Drop>& drops)
     : control_(control), directory_(directory), catalogue_(catalogue), verify_(std::move(verify)), random_(random),
-      drops_(drops), recordings_(control, catalogue, safe, recordings, recording_events()) {
+      drops_(drops), pre_roll_(recordings.pre_roll), recordings_(control, catalogue, safe, recordings, recording_events()) {
   directory_.set_hooks(hooks());
 }
 
@@ -94,6 +94,7 @@ ServicesHub::Room& ServicesHub::find_or_create(const SessionId& session) {
     room = std::make_unique<Room>();
     room->session = session;
     room->machine = std::make_unique<services::ServerSession>(session, catalogue_.restore(session), random_);
+    room->machine->set_pre_roll(pre_roll_);
     room->timer = std::make_unique<asio::steady_timer>(control_);
   }
   return *room;

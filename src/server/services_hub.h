@@ -71,6 +71,7 @@ class ServicesHub {
   Verify verify_;
   Random& random_;
   Counters<Drop>& drops_;
+  const Duration pre_roll_;
   Recordings recordings_;
   std::map<SessionId, std::unique_ptr<Room>> rooms_;
   Counters<services::ServerDrop> gone_drops_;
