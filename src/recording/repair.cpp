@@ -65,7 +65,7 @@ void Repair::finish_track(JournalTrack& track, std::int64_t duration_ms) {
   TrackOutput output(track.file, out_, journal_, safekeeping_.sealer ? &*safekeeping_.sealer : nullptr);
   const auto file = resume_track_file(std::move(output), track);
   track.end = file->finish(milliseconds(duration_ms - record.summary.offset_ms));
-  record.summary.duration_ms = to_ms(file->end());
+  record.summary.duration_ms = rounded_ms(file->end());
   record.bytes = file->size();
   journal_.track_end(track.file, record, *track.end);
 }

@@ -54,7 +54,7 @@ inline rtp::Codec h264() { return {rtp::CodecName::h264, 90'000, 0, "packetizati
 inline rtp::Codec opus() { return {rtp::CodecName::opus, 48'000, 2, ""}; }
 
 inline const std::vector<Sender>& four_senders() {
-  static const std::vector<Sender> senders{{"wide", vp8(), 40ms, 25}, {"scope", h264(), 40ms, 25}, {"near", vp8(), 33ms, 60}, {"mic", opus(), 20ms, 25}};
+  static const std::vector<Sender> senders{{"wide", vp8(), 40ms, 25}, {"scope", h264(), std::chrono::microseconds(33'367), 25}, {"near", vp8(), 33ms, 60}, {"mic", opus(), 20ms, 25}};
   return senders;
 }
 
