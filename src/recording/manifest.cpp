@@ -42,7 +42,7 @@ Json evidence_json(const RecordingId& id, const Evidence& evidence) {
   return json;
 }
 
-bool read_track(const Json& json, TrackSummary& track) {
+bool read_track(const Json& json, Manifest::Track& track) {
   Fields fields(json);
   track.path = fields.text("path");
   track.feed = FeedId(fields.text("feedId"));
@@ -57,6 +57,8 @@ bool read_track(const Json& json, TrackSummary& track) {
   track.duration_ms = static_cast<std::int64_t>(fields.count("durationMs"));
   track.frames = fields.count("frames");
   track.sha256 = fields.text("sha256");
+  track.participant_identity = fields.text("participantIdentity");
+  track.label = fields.text("label");
   return fields.ok() && codec && is_safe_path_name(track.path);
 }
 
@@ -172,9 +174,17 @@ Result<Manifest> parse_manifest(std::string_view text) {
   manifest.started_at = *started;
   manifest.stopped_at = *stopped;
   for (const Json& entry : *tracks) {
-    TrackSummary track;
+    Manifest::Track track;
     if (!read_track(entry, track)) return fail(ErrorCode::malformed, "manifest.json has a malformed track");
     manifest.tracks.push_back(std::move(track));
+  }
+  manifest.encrypted = json.value("encrypted", false);
+  if (const Json* markers = fields.find("markers", Json::value_t::array)) {
+    for (const Json& entry : *markers) {
+      Fields marker(entry);
+      manifest.markers.push_back({marker.signed_count("atMs"), marker.text("label"), marker.text("by")});
+      if (!marker.ok()) return fail(ErrorCode::malformed, "manifest.json has a malformed marker");
+    }
   }
   return manifest;
 }

@@ -165,13 +165,19 @@ bool is_safe_path_name(std::string_view name);
 
 /// What a finished (or interrupted) recording's manifest.json says; reads back what Recorder wrote.
 struct Manifest {
+  struct Track : TrackSummary {
+    std::string participant_identity;
+    std::string label;
+  };
   RecordingId id;
   SessionId session;
   std::string requested_by;
   std::string state;  // "recording", "complete", "failed", "repaired"
   WallTime started_at, stopped_at;
   std::int64_t duration_ms = 0;
-  std::vector<TrackSummary> tracks;
+  bool encrypted = false;
+  std::vector<Track> tracks;
+  std::vector<Marker> markers;
 };
 Result<Manifest> parse_manifest(std::string_view json);
 

@@ -11,6 +11,7 @@
 #include "base/net.h"
 #include "base/result.h"
 #include "server/access_token.h"
+#include "server/export_command.h"
 #include "server/verify_command.h"
 
 namespace amphi::server {
@@ -45,7 +46,7 @@ struct Exit {
   int status = 0;
 };
 
-using Command = std::variant<ServeConfig, TokenConfig, VerifyConfig, Exit>;
+using Command = std::variant<ServeConfig, TokenConfig, VerifyConfig, ExportConfig, Exit>;
 
 /// `arguments` without the program's name.
 Command parse_command(std::vector<std::string> arguments);

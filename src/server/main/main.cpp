@@ -1,4 +1,4 @@
-// amphi-server: `serve` (the default) and `token`. What it is told is in server/config.h.
+// amphi-server: `serve` (the default), `token`, `verify` and `export`. What it is told is in server/config.h.
 #include <iostream>
 
 #include "runtime/clock.h"
@@ -35,5 +35,6 @@ int main(int argc, char** argv) {
   }
   if (const auto* token = std::get_if<TokenConfig>(&command)) return print_token(*token);
   if (const auto* check = std::get_if<VerifyConfig>(&command)) return verify_recording(*check);
+  if (const auto* exporting = std::get_if<ExportConfig>(&command)) return export_recording(*exporting);
   return serve(std::get<ServeConfig>(command));
 }

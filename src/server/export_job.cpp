@@ -1,0 +1,283 @@
+#include "server/export_job.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "base/digest.h"
+#include "runtime/file_writer.h"
+#include "server/recorded_file.h"
+
+namespace amphi::server {
+namespace {
+
+namespace fs = std::filesystem;
+using recording::ExportPiece;
+using recording::ExportPlan;
+using recording::ExportSource;
+
+constexpr std::size_t kMaxManifest = 64 * 1024 * 1024;
+constexpr double kSoundShare = 0.05;  // of the work, for a second of sound: a second of picture being one
+constexpr const char* kFont = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf";
+
+Error storage(const std::string& what, const std::error_code& error) { return {ErrorCode::storage, what + ": " + error.message()}; }
+
+/// Where an export is made, by one process at a time; gone at the end.
+class Workshop {
+ public:
+  static Result<Workshop> open(const std::string& output) {
+    Workshop shop;
+    shop.path_ = output + ".work";
+    std::error_code error;
+    fs::create_directories(shop.path_, error);
+    if (!error) fs::permissions(shop.path_, fs::perms::owner_all, error);
+    if (error) return tl::unexpected(storage(shop.path_, error));
+    shop.lock_ = ::open((shop.path_ + "/lock").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+    if (shop.lock_ < 0 || flock(shop.lock_, LOCK_EX | LOCK_NB) != 0) {
+      shop.forget();
+      return fail(ErrorCode::invalid_state, "This export is being made already (" + output + "). Wait for it, or cancel it.");
+    }
+    for (const auto& left : fs::directory_iterator(shop.path_, error))  // by one that was killed
+      if (left.path().filename() != "lock") fs::remove_all(left.path(), error);
+    return shop;
+  }
+  Workshop(Workshop&& other) noexcept : path_(std::exchange(other.path_, {})), lock_(std::exchange(other.lock_, -1)) {}
+  ~Workshop() {
+    std::error_code ignored;
+    if (!path_.empty()) fs::remove_all(path_, ignored);
+    if (lock_ >= 0) ::close(lock_);
+  }
+  std::string file(const std::string& name) const { return path_ + "/" + name; }
+
+ private:
+  Workshop() = default;
+  void forget() {
+    if (lock_ >= 0) ::close(lock_);
+    lock_ = -1;
+    path_.clear();
+  }
+  std::string path_;
+  int lock_ = -1;
+};
+
+struct Input {
+  ExportSource source;
+  std::string manifest_text;
+};
+
+Result<Input> open_recording(const std::string& folder) {
+  const auto text = runtime::read_file(folder + "/manifest.json", kMaxManifest);
+  if (!text) return fail(ErrorCode::invalid_argument, folder + " is no recording's folder: it has no manifest.json (give <recordings>/<session>/<recording>)");
+  auto manifest = recording::parse_manifest(*text);
+  if (!manifest) return fail(ErrorCode::invalid_argument, folder + ": " + manifest.error().message);
+  if (manifest->state != "complete" && manifest->state != "repaired")
+    return fail(ErrorCode::invalid_argument, folder + ": the recording is not finished (" + manifest->state + "). Stop it, or start the server once so that it repairs it.");
+  return Input{{std::move(*manifest), folder}, *text};
+}
+
+/// The tracks' files as a player could read them, in the workshop.
+Result<void> decrypt(ExportSource& source, SealedFiles& sealed, const Workshop& shop, const Cancelled& cancelled) {
+  const std::string plain = shop.file("plain-" + source.manifest.id.value);
+  std::error_code error;
+  fs::create_directory(plain, error);
+  for (const auto& track : source.manifest.tracks) {
+    auto file = sealed.open(source.folder, track.path);
+    if (!file) return fail(file.error().code, source.folder + " is encrypted: give the key that it was recorded under with --recording-key. " + file.error().message);
+    if (!*file) return fail(ErrorCode::storage, source.folder + "/" + track.path + " cannot be read: the recording's journal does not know it");
+    std::ofstream out(plain + "/" + track.path, std::ios::binary);
+    constexpr std::uint64_t kAtOnce = 1 << 20;
+    for (std::uint64_t at = 0; at < (*file)->size(); at += kAtOnce) {
+      if (cancelled.load()) return fail(ErrorCode::internal, "cancelled");
+      const auto data = (*file)->read(at, std::min(kAtOnce, (*file)->size() - at));
+      if (!data) return tl::unexpected(data.error());
+      out.write(reinterpret_cast<const char*>(data->data()), static_cast<std::streamsize>(data->size()));
+    }
+    out.close();
+    if (!out) return fail(ErrorCode::storage, plain + ": cannot be written (is the disk full?)");
+  }
+  source.folder = plain;
+  return {};
+}
+
+std::vector<std::string> ffmpeg(std::vector<std::string> arguments) {
+  std::vector<std::string> all{"ffmpeg", "-nostdin", "-hide_banner", "-v", "error", "-y", "-progress", "pipe:1"};
+  all.insert(all.end(), std::make_move_iterator(arguments.begin()), std::make_move_iterator(arguments.end()));
+  return all;
+}
+
+/// What is done of all, as FFmpeg tells it.
+class Progress {
+ public:
+  Progress(double all, const std::function<void(double)>& tell) : all_(all), tell_(tell) {}
+  std::function<void(std::string_view)> of_step(double scale) {
+    return [this, scale](std::string_view line) {
+      constexpr std::string_view kTime = "out_time_us=";
+      if (line.substr(0, kTime.size()) != kTime) return;
+      std::int64_t us = 0;
+      line.remove_prefix(kTime.size());
+      if (std::from_chars(line.data(), line.data() + line.size(), us).ec == std::errc() && us > 0) tell_(std::min(1.0, (done_ + scale * static_cast<double>(us) / 1e6) / all_));
+    };
+  }
+  void step_done(double work) { tell_(std::min(1.0, (done_ += work) / all_)); }
+
+ private:
+  double done_ = 0, all_;
+  const std::function<void(double)>& tell_;
+};
+
+Result<void> write_text(const std::string& path, const std::string& text) {
+  std::ofstream out(path, std::ios::binary);
+  out << text;
+  out.close();
+  return out ? Result<void>{} : fail(ErrorCode::storage, path + ": cannot be written (is the disk full?)");
+}
+
+Result<void> make_composite(const ExportPlan& plan, const Workshop& shop, const std::string& comment, const std::string& output, const Cancelled& cancelled,
+                            const std::function<void(double)>& tell) {
+  const double seconds = static_cast<double>(plan.duration_ms) / 1000;
+  Progress progress(seconds * (1 + kSoundShare), tell);
+  std::vector<std::string> names, scenes;  // scenes by plain names
+  for (std::size_t i = 0; i < plan.pictures.size(); ++i) {
+    names.push_back(shop.file("name-" + std::to_string(i) + ".txt"));
+    if (auto written = write_text(names.back(), plan.pictures[i].name); !written) return written;
+  }
+  for (const auto& scene : plan.scenes) {
+    scenes.push_back("scene-" + std::to_string(scenes.size()) + ".mp4");
+    auto done = run_child(ffmpeg(recording::scene_arguments(plan, scene, names, kFont, shop.file(scenes.back()))), cancelled, progress.of_step(1));
+    if (!done) return done;
+    progress.step_done(static_cast<double>(scene.frames) / recording::kExportFramesPerSecond);
+  }
+  const std::string sound = plan.sounds.empty() ? "" : shop.file("sound.mp4");
+  if (!sound.empty()) {
+    if (auto done = run_child(ffmpeg(recording::sound_arguments(plan, sound)), cancelled, progress.of_step(kSoundShare)); !done) return done;
+  }
+  const std::string list = shop.file("scenes.txt"), chapters = shop.file("chapters.txt");
+  if (auto written = write_text(list, scene_list(plan, scenes)); !written) return written;
+  if (auto written = write_text(chapters, chapters_text(plan)); !written) return written;
+  return run_child(ffmpeg(recording::join_arguments(list, sound, chapters, comment, output)), cancelled, [](std::string_view) {});
+}
+
+/// Where a copy of `piece` really begins: a picture that needs none before it. In the file, milliseconds.
+std::int64_t copied_from(const ExportPiece& piece, const Cancelled& cancelled) {
+  if (piece.file_from_ms == 0) return 0;
+  double begins = static_cast<double>(piece.file_from_ms) / 1000;
+  (void)run_child({"ffprobe", "-v", "error", "-select_streams", "0", "-read_intervals", std::to_string(begins) + "%+#1", "-show_entries", "packet=pts_time", "-of",
+                   "csv=p=0", "file:" + piece.file},
+                  cancelled, [&](std::string_view line) { begins = std::strtod(std::string(line).c_str(), nullptr); });
+  return static_cast<std::int64_t>(begins * 1000 + 0.5);
+}
+
+Result<void> make_tracks(const ExportPlan& plan, const std::string& fingerprint, const std::string& folder, const Cancelled& cancelled, const std::function<void(double)>& tell) {
+  std::error_code error;
+  fs::create_directory(folder, error);
+  if (error) return tl::unexpected(storage(folder, error));
+  std::vector<const ExportPiece*> pieces;
+  double all = 0;
+  for (const auto* kind : {&plan.pictures, &plan.sounds})
+    for (const ExportPiece& piece : *kind) pieces.push_back(&piece), all += static_cast<double>(piece.duration_ms) / 1000;
+  Progress progress(all, tell);
+  nlohmann::ordered_json json{{"fingerprint", fingerprint}, {"durationMs", plan.duration_ms}, {"tracks", nlohmann::ordered_json::array()}, {"chapters", nlohmann::ordered_json::array()}};
+  for (const ExportPiece* piece : pieces) {
+    const std::int64_t early = piece->file_from_ms - copied_from(*piece, cancelled);
+    ExportPiece whole = *piece;
+    whole.duration_ms += early;
+    if (auto done = run_child(ffmpeg(recording::track_arguments(whole, folder + "/" + piece->id)), cancelled, progress.of_step(1)); !done) return done;
+    progress.step_done(static_cast<double>(piece->duration_ms) / 1000);
+    json["tracks"].push_back({{"path", piece->id}, {"name", piece->name}, {"codec", rtp::text(piece->codec.name)}, {"atMs", piece->at_ms - early}, {"durationMs", whole.duration_ms}});
+  }
+  for (const auto& chapter : plan.chapters) json["chapters"].push_back({{"atMs", chapter.from_ms}, {"title", chapter.title}});
+  return write_text(folder + "/tracks.json", json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
+}
+
+/// Whether what lies there was made of the same recordings in the same way.
+bool is_there(const ExportOrder& order, const std::string& output, const std::string& comment, const Cancelled& cancelled) {
+  std::error_code error;
+  if (!fs::exists(output, error)) return false;
+  if (order.tracks) {
+    const auto text = runtime::read_file(output + "/tracks.json", kMaxManifest);
+    return text && text->find('"' + comment + '"') != std::string::npos;
+  }
+  std::string found;
+  (void)run_child({"ffprobe", "-v", "error", "-show_entries", "format_tags=comment", "-of", "default=nw=1:nk=1", "file:" + output}, cancelled,
+                  [&](std::string_view line) { found = line; });
+  return found == comment;
+}
+
+std::string fingerprint_of(const ExportOrder& order, const std::vector<Input>& inputs) {
+  Sha256 hash;
+  hash.update(as_bytes("amphi export 1 " + std::string(order.tracks ? "tracks " : "composite ") + std::to_string(order.range.from_ms) + " " +
+                       (order.range.to_ms ? std::to_string(*order.range.to_ms) : "end")));
+  for (const Input& input : inputs) {
+    const auto one = sha256(as_bytes(input.manifest_text));
+    hash.update(one);
+  }
+  return "amphi-export-" + to_hex(hash.finish()).substr(0, 32);
+}
+
+}  // namespace
+
+Result<ExportResult> run_export(const ExportOrder& order, const Safe& safe, const Cancelled& cancelled, const std::function<void(double)>& progress) {
+  std::vector<Input> inputs;
+  for (const std::string& folder : order.folders) {
+    auto input = open_recording(folder);
+    if (!input) return tl::unexpected(input.error());
+    inputs.push_back(std::move(*input));
+  }
+  const std::string fingerprint = fingerprint_of(order, inputs);
+  ExportResult result;
+  result.output = order.output;
+  if (result.output.empty()) {
+    const fs::path near = inputs.size() == 1 ? fs::path(order.folders.front()) : fs::path(order.folders.front()).parent_path();
+    result.output = (near / "exports" / (fingerprint + (order.tracks ? "" : ".mp4"))).string();
+  }
+  std::vector<ExportSource> sources;
+  for (const Input& input : inputs) sources.push_back(input.source);
+  auto plan = recording::plan_export(sources, order.range);
+  if (!plan) return tl::unexpected(plan.error());
+  result.duration_ms = plan->duration_ms;
+  if (is_there(order, result.output, fingerprint, cancelled)) {
+    result.was_there = true;
+    return result;
+  }
+  std::error_code error;
+  if (fs::exists(result.output, error)) return fail(ErrorCode::storage, result.output + " is there already, and is another. Name another place, or remove it.");
+  fs::create_directories(fs::absolute(result.output).parent_path(), error);
+  if (error) return tl::unexpected(storage(result.output, error));
+  auto shop = Workshop::open(fs::absolute(result.output).string());
+  if (!shop) return tl::unexpected(shop.error());
+  SealedFiles sealed(safe);
+  for (ExportSource& source : sources) {
+    if (!source.manifest.encrypted) continue;
+    if (auto plain = decrypt(source, sealed, *shop, cancelled); !plain) return tl::unexpected(plain.error());
+  }
+  plan = recording::plan_export(sources, order.range);
+  const std::string made = shop->file(order.tracks ? "tracks" : "made.mp4");
+  const auto done = order.tracks ? make_tracks(*plan, fingerprint, made, cancelled, progress) : make_composite(*plan, *shop, fingerprint, made, cancelled, progress);
+  if (!done) return tl::unexpected(done.error());
+  fs::rename(made, result.output, error);
+  if (error) return tl::unexpected(storage(result.output, error));
+  return result;
+}
+
+Result<std::vector<std::string>> finished_recordings(const std::string& session_folder) {
+  std::vector<std::pair<std::int64_t, std::string>> found;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(session_folder, error)) {
+    const auto text = runtime::read_file(entry.path().string() + "/manifest.json", kMaxManifest);
+    const auto manifest = text ? recording::parse_manifest(*text) : tl::unexpected(text.error());
+    if (manifest && (manifest->state == "complete" || manifest->state == "repaired")) found.emplace_back(manifest->started_at.unix_ms, entry.path().string());
+  }
+  if (found.empty()) return fail(ErrorCode::not_found, session_folder + " holds no finished recording (give <recordings>/<session>)");
+  std::sort(found.begin(), found.end());
+  std::vector<std::string> folders;
+  for (auto& [at, folder] : found) folders.push_back(std::move(folder));
+  return folders;
+}
+
+}  // namespace amphi::server

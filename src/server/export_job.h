@@ -1,0 +1,35 @@
+// One export, from the recordings' folders to what lies at `output`: plans (recording/export_plan.h), decrypts where that is needed,
+// lets FFmpeg work, puts the result in place at once. Whatever goes wrong, nothing half done stays. Thread: any one; it blocks.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "recording/export_plan.h"
+#include "server/child_process.h"
+#include "server/safekeeping.h"
+
+namespace amphi::server {
+
+struct ExportOrder {
+  std::vector<std::string> folders;  // of recordings, in the order of their beginnings
+  bool tracks = false;
+  recording::ExportRange range;
+  std::string output;                // a folder for tracks, else a file; empty: made up, in `exports` beside the first recording's files
+};
+
+struct ExportResult {
+  std::string output;
+  std::int64_t duration_ms = 0;
+  bool was_there = false;  // made before, of the same recordings: nothing was done
+};
+
+/// `progress`: 0 to 1, as it goes. Errors: invalid_argument (nothing in that range; a recording that still runs or is broken),
+/// invalid_state (the same export runs already), unauthorized (encrypted, and another key), storage, not_found (no ffmpeg), internal.
+Result<ExportResult> run_export(const ExportOrder& order, const Safe& safe, const Cancelled& cancelled, const std::function<void(double)>& progress);
+
+/// The finished recordings of a session's folder, oldest first. Errors: not_found (none).
+Result<std::vector<std::string>> finished_recordings(const std::string& session_folder);
+
+}  // namespace amphi::server
