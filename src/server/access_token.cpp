@@ -62,6 +62,7 @@ Result<AccessToken> read_claims(const Json& claims, WallTime now) {
     if (grant == "publish") token.grants.publish = true;
     if (grant == "subscribe") token.grants.subscribe = true;
     if (grant == "record") token.grants.record = true;
+    if (grant == "admin") token.grants.admin = true;
   }
   if (const auto* name = text_claim(claims, "name")) token.name = *name;
   return token;
@@ -74,6 +75,7 @@ std::vector<std::string> names(const Grants& grants) {
   if (grants.publish) all.emplace_back("publish");
   if (grants.subscribe) all.emplace_back("subscribe");
   if (grants.record) all.emplace_back("record");
+  if (grants.admin) all.emplace_back("admin");
   return all;
 }
 
@@ -83,7 +85,8 @@ Result<Grants> parse_grants(const std::vector<std::string>& given) {
     if (name == "publish") grants.publish = true;
     else if (name == "subscribe") grants.subscribe = true;
     else if (name == "record") grants.record = true;
-    else return fail(ErrorCode::invalid_argument, "unknown grant '" + name + "': publish, subscribe or record");
+    else if (name == "admin") grants.admin = true;
+    else return fail(ErrorCode::invalid_argument, "unknown grant '" + name + "': publish, subscribe, record or admin");
   }
   return grants;
 }

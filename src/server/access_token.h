@@ -17,6 +17,7 @@ struct Grants {
   bool publish = false;
   bool subscribe = false;
   bool record = false;
+  bool admin = false;  // over REST: every session, and what concerns all; means nothing inside a session
   bool operator==(const Grants&) const = default;
 };
 std::vector<std::string> names(const Grants& grants);

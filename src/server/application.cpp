@@ -18,6 +18,7 @@
 #include "server/http_server.h"
 #include "server/metrics.h"
 #include "server/recording_repair.h"
+#include "server/recording_routes.h"
 #include "server/services_hub.h"
 #include "server/signalling.h"
 
@@ -56,6 +57,8 @@ class Application {
   runtime::SystemRandom random_;
   Counters<Drop> drops_;
   Bytes key_;
+  const RestRoutes::Verify verify_ = [this](std::string_view token) { return verify_token(token, key_, runtime::wall_now()); };
+  RestRoutes rest_{verify_, drops_};
   RecordingCatalogue catalogue_;
   Safe safe_;
   SealedFiles sealed_files_{safe_};
@@ -110,10 +113,8 @@ Result<void> Application::start_workers() {
 HttpRoutes::Parts Application::routes() {
   HttpRoutes::Parts parts;
   parts.web = config_.web;
-  parts.catalogue = &catalogue_;
-  parts.sealed_files = &sealed_files_;
+  parts.rest = &rest_;
   parts.drops = &drops_;
-  parts.verify = [this](std::string_view token) { return verify_token(token, key_, runtime::wall_now()); };
   parts.metrics = [this] { return metrics(); };
   parts.signalling = [this](std::shared_ptr<WebSocketConnection> connection, SessionId session) {
     return signalling_->run(std::move(connection), std::move(session));
@@ -136,11 +137,11 @@ Result<void> Application::start() {
   directory_ = std::make_unique<SessionDirectory>(control_, workers_, random_, drops_);
   if (auto ready = start_workers(); !ready) return ready;
   const unsigned writers = std::max(1u, std::min(4u, std::thread::hardware_concurrency()));
-  HttpRoutes::Parts parts = routes();
-  services_ = std::make_unique<ServicesHub>(control_, *directory_, catalogue_, safe_,
-                                            Recordings::Options{writers, config_.recording_reserve_mb * 1'000'000, std::chrono::seconds(config_.recording_pre_roll_seconds)}, parts.verify, random_, drops_);
-  signalling_ = std::make_unique<Signalling>(*directory_, parts.verify, drops_);
-  routes_ = std::make_unique<HttpRoutes>(std::move(parts));
+  add_recording_routes(rest_, catalogue_, sealed_files_);
+  const Recordings::Options recordings{writers, config_.recording_reserve_mb * 1'000'000, std::chrono::seconds(config_.recording_pre_roll_seconds)};
+  services_ = std::make_unique<ServicesHub>(control_, *directory_, catalogue_, safe_, recordings, verify_, random_, drops_);
+  signalling_ = std::make_unique<Signalling>(*directory_, verify_, drops_);
+  routes_ = std::make_unique<HttpRoutes>(routes());
   auto http = HttpServer::listen(control_, *Address::parse(config_.listen, config_.port), config_.tls_cert, config_.tls_key,
                                  *routes_, drops_);
   if (!http) return tl::unexpected(http.error());

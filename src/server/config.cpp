@@ -189,7 +189,7 @@ Command parse_command(std::vector<std::string> arguments) {
   make->add_option("--session", token.claims.session.value, "the session it is for")->required();
   make->add_option("--identity", token.claims.identity, "who it is for; people see it")->required();
   make->add_option("--name", token.claims.name, "a longer name");
-  make->add_option("--grants", grants, "publish,subscribe,record")->delimiter(',');
+  make->add_option("--grants", grants, "publish,subscribe,record,admin")->delimiter(',');
   make->add_option("--valid-seconds", token.valid_seconds, "how long it is valid")->check(CLI::Range(1L, 315360000L));
 
   VerifyConfig verify;

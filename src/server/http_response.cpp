@@ -12,6 +12,8 @@
 #include <boost/beast/http/write.hpp>
 #include <cerrno>
 
+#include "server/static_files.h"
+
 namespace amphi::server {
 namespace {
 
@@ -51,6 +53,7 @@ http::response<http::empty_body> head_of(const HttpRequest& request, const HttpA
              "style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'");
     head.set("Permissions-Policy", "camera=(self), microphone=(self), display-capture=(self)");
   }
+  if (!answer.allow.empty()) head.set(http::field::allow, answer.allow);
   if (answer.challenge) head.set(http::field::www_authenticate, "Bearer");
   return head;
 }

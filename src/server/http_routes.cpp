@@ -3,12 +3,14 @@
 #include <filesystem>
 
 #include "server/signalling_messages.h"
+#include "server/static_files.h"
 #include "services/messages.h"
 
 namespace amphi::server {
 namespace {
 
 namespace asio = boost::asio;
+namespace http = boost::beast::http;
 namespace fs = std::filesystem;
 using Path = std::vector<std::string>;
 
@@ -16,14 +18,6 @@ std::string_view view(boost::beast::string_view text) { return {text.data(), tex
 
 bool is_session_route(const Path& path) {
   return path.size() >= 4 && path[0] == "v1" && path[1] == "sessions" && is_session_name(path[2]);
-}
-
-/// The header wins; a media element cannot set one and puts the token in the address.
-std::string token_of(const HttpRequest& request) {
-  constexpr std::string_view kBearer = "Bearer ";
-  const std::string_view header = view(request[boost::beast::http::field::authorization]);
-  if (header.substr(0, kBearer.size()) == kBearer) return std::string(header.substr(kBearer.size()));
-  return query_value(view(request.target()), "access_token");
 }
 
 }  // namespace
@@ -49,7 +43,12 @@ HttpAnswer HttpRoutes::not_found() const {
 
 asio::awaitable<HttpAnswer> HttpRoutes::answer(const HttpRequest& request) const {
   const auto path = safe_path(view(request.target()));
-  if (!path) co_return not_found();
+  if (!path) co_return request.target().starts_with("/v1/") ? parts_.rest->not_found() : not_found();
+  if (!path->empty() && (*path)[0] == "v1") co_return co_await parts_.rest->answer(request, *path);
+  if (request.method() != http::verb::get && request.method() != http::verb::head) {
+    parts_.drops->add(Drop::http_method);
+    co_return method_not_allowed("GET, HEAD");
+  }
   if (path->size() == 1 && (*path)[0] == "healthz") {
     HttpAnswer healthy;
     healthy.body = "ok\n";
@@ -61,41 +60,7 @@ asio::awaitable<HttpAnswer> HttpRoutes::answer(const HttpRequest& request) const
     metrics.body = co_await parts_.metrics();
     co_return metrics;
   }
-  if (is_session_route(*path) && (*path)[3] == "recordings") co_return recordings(request, *path);
-  if (!path->empty() && (*path)[0] == "v1") co_return not_found();
   co_return page(*path);
-}
-
-HttpAnswer HttpRoutes::recordings(const HttpRequest& request, const Path& path) const {
-  const SessionId session(path[2]);
-  const auto token = parts_.verify(token_of(request));
-  if (!token || token->session != session) {
-    parts_.drops->add(Drop::http_unauthorized);
-    HttpAnswer refused;
-    refused.status = token ? 403 : 401;
-    refused.challenge = !token;
-    refused.body = (token ? std::string("The token is for another session.") : token.error().message) + "\n";
-    return refused;
-  }
-  HttpAnswer answer;
-  if (path.size() == 4) {
-    answer.content_type = "application/json";
-    answer.body = parts_.catalogue->list_json(session);
-    return answer;
-  }
-  if (path.size() != 6) return not_found();
-  const auto file = parts_.catalogue->file_path(session, path[4], path[5]);
-  if (!file) return not_found();
-  auto sealed = parts_.sealed_files->open(fs::path(*file).parent_path().string(), path[5]);
-  if (!sealed) {
-    answer.status = 403;
-    answer.body = sealed.error().message + "\n";
-    return answer;
-  }
-  answer.content_type = content_type(path[5]);
-  answer.file = *file;
-  answer.sealed = std::move(*sealed);
-  return answer;
 }
 
 HttpAnswer HttpRoutes::page(const Path& path) const {

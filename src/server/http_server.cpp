@@ -18,8 +18,8 @@ namespace asio = boost::asio;
 namespace http = boost::beast::http;
 using asio::ip::tcp;
 
-constexpr auto kFirstRequest = std::chrono::seconds(5);
-constexpr auto kNextRequest = std::chrono::seconds(30);
+constexpr auto kLinger = std::chrono::seconds(1);
+constexpr std::size_t kLingerBytes = 1024 * 1024;
 
 Error words(const std::string& what, const boost::system::error_code& error) {
   return {ErrorCode::invalid_argument, what + ": " + error.message()};
@@ -35,15 +35,36 @@ Result<void> load_certificate(asio::ssl::context& tls, const std::string& certif
   return {};
 }
 
+/// By when a request must have been read whole.
+struct ReadDeadline : std::enable_shared_from_this<ReadDeadline> {
+  ReadDeadline(std::shared_ptr<AnyStream> s, Duration limit)
+      : stream(std::move(s)), timer(stream->get_executor(), std::chrono::duration_cast<asio::steady_timer::duration>(limit)) {}
+  void start() {
+    timer.async_wait([self = shared_from_this()](boost::system::error_code error) {
+      if (error || self->done) return;
+      self->passed = true;
+      self->stream->tcp().cancel();
+    });
+  }
+  void finish() {
+    done = true;
+    timer.cancel();
+  }
+  std::shared_ptr<AnyStream> stream;
+  asio::steady_timer timer;
+  bool passed = false, done = false;
+};
+
 }  // namespace
 
-HttpServer::HttpServer(asio::io_context& control, const HttpRoutes& routes, Counters<Drop>& drops)
-    : control_(control), acceptor_(control), routes_(routes), drops_(drops) {}
+HttpServer::HttpServer(asio::io_context& control, const HttpRoutes& routes, Counters<Drop>& drops, HttpLimits limits)
+    : control_(control), acceptor_(control), routes_(routes), drops_(drops), limits_(limits) {}
 
 Result<std::unique_ptr<HttpServer>> HttpServer::listen(asio::io_context& control, const Address& at,
                                                        const std::string& tls_cert, const std::string& tls_key,
-                                                       const HttpRoutes& routes, Counters<Drop>& drops) {
-  std::unique_ptr<HttpServer> server(new HttpServer(control, routes, drops));
+                                                       const HttpRoutes& routes, Counters<Drop>& drops,
+                                                       HttpLimits limits) {
+  std::unique_ptr<HttpServer> server(new HttpServer(control, routes, drops, limits));
   if (!tls_cert.empty()) {
     server->tls_.emplace(asio::ssl::context::tls_server);
     if (auto loaded = load_certificate(*server->tls_, tls_cert, tls_key); !loaded) return tl::unexpected(loaded.error());
@@ -107,7 +128,7 @@ asio::awaitable<void> HttpServer::serve_counted(tcp::socket socket, std::string 
 
 asio::awaitable<void> HttpServer::serve(std::shared_ptr<AnyStream> stream) {
   boost::system::error_code error;
-  stream->tcp().expires_after(kFirstRequest);
+  stream->tcp().expires_after(std::chrono::duration_cast<std::chrono::nanoseconds>(limits_.first_request));
   if (auto* tls = stream->tls()) {
     co_await tls->async_handshake(asio::ssl::stream_base::server, asio::redirect_error(asio::use_awaitable, error));
     if (error) {
@@ -116,13 +137,19 @@ asio::awaitable<void> HttpServer::serve(std::shared_ptr<AnyStream> stream) {
     }
   }
   boost::beast::flat_buffer buffer;
+  Duration limit = limits_.first_request;
   bool more = true;
   while (more) {
     http::request_parser<http::string_body> parser;
     parser.header_limit(static_cast<std::uint32_t>(limits_.header_bytes));
     parser.body_limit(limits_.body_bytes);
+    stream->tcp().expires_never();  // the deadline's cancellation leaves the connection open for the answer
+    const auto deadline = std::make_shared<ReadDeadline>(stream, limit);
+    deadline->start();
     co_await http::async_read(*stream, buffer, parser, asio::redirect_error(asio::use_awaitable, error));
+    deadline->finish();
     if (error) {
+      if (deadline->passed && (parser.got_some() || buffer.size() > 0)) error = boost::beast::error::timeout;
       co_await refuse(*stream, error);
       co_return;
     }
@@ -138,7 +165,7 @@ asio::awaitable<void> HttpServer::serve(std::shared_ptr<AnyStream> stream) {
       }
     }
     more = co_await respond(*stream, request) && request.keep_alive();
-    stream->tcp().expires_after(kNextRequest);
+    limit = limits_.next_request;
   }
   stream->tcp().socket().shutdown(tcp::socket::shutdown_send, error);
 }
@@ -154,32 +181,33 @@ asio::awaitable<void> HttpServer::run_websocket(std::shared_ptr<WebSocketConnect
 }
 
 asio::awaitable<bool> HttpServer::respond(AnyStream& stream, const HttpRequest& request) {
-  HttpAnswer answer;
-  if (request.method() == http::verb::get || request.method() == http::verb::head) {
-    answer = co_await routes_.answer(request);
-  } else {
-    answer.status = 405;
-    answer.body = "Only GET and HEAD are understood here.\n";
-  }
+  HttpAnswer answer = co_await routes_.answer(request);
   co_return co_await write_answer(stream, request, std::move(answer));
 }
 
 asio::awaitable<void> HttpServer::refuse(AnyStream& stream, boost::system::error_code why) {
-  if (why == boost::beast::error::timeout) {
-    drops_.add(Drop::http_timeout);
-    co_return;
-  }
-  if (why.category() != make_error_code(http::error::end_of_stream).category() || why == http::error::end_of_stream ||
-      why == http::error::partial_message)
-    co_return;  // the client went away
+  const bool too_slow = why == boost::beast::error::timeout;
+  const bool in_http = why.category() == make_error_code(http::error::end_of_stream).category();
+  const bool went_away = why == http::error::end_of_stream || why == http::error::partial_message;
+  if (went_away || (!in_http && !too_slow)) co_return;
   const bool too_large = why == http::error::header_limit || why == http::error::body_limit;
-  drops_.add(too_large ? Drop::http_too_large : Drop::http_malformed);
+  drops_.add(too_slow ? Drop::http_timeout : too_large ? Drop::http_too_large : Drop::http_malformed);
   HttpRequest request;
   request.keep_alive(false);
-  HttpAnswer answer;
-  answer.status = why == http::error::header_limit ? 431 : too_large ? 413 : 400;
-  answer.body = why.message() + "\n";
-  co_await write_answer(stream, request, std::move(answer));
+  const ErrorCode code = too_slow ? ErrorCode::timeout : too_large ? ErrorCode::limit_exceeded : ErrorCode::malformed;
+  const unsigned status = too_slow ? 408 : why == http::error::header_limit ? 431 : too_large ? 413 : 400;
+  HttpAnswer answer = error_answer({code, why.message()}, status);
+  const bool written = co_await write_answer(stream, request, std::move(answer));
+  if (written) co_await linger(stream);
+}
+
+asio::awaitable<void> HttpServer::linger(AnyStream& stream) {
+  boost::system::error_code error;
+  stream.tcp().socket().shutdown(tcp::socket::shutdown_send, error);
+  stream.tcp().expires_after(kLinger);
+  std::string ignored(4096, '\0');
+  for (std::size_t left = kLingerBytes; !error && left >= ignored.size(); left -= ignored.size())
+    co_await stream.tcp().async_read_some(asio::buffer(ignored), asio::redirect_error(asio::use_awaitable, error));
 }
 
 }  // namespace amphi::server

@@ -20,6 +20,8 @@ struct HttpLimits {
   std::size_t connections_per_address = 1000;
   std::size_t header_bytes = 16 * 1024;
   std::size_t body_bytes = 64 * 1024;
+  Duration first_request = std::chrono::seconds(5);  // to be read whole in
+  Duration next_request = std::chrono::seconds(30);
 };
 
 class HttpServer {
@@ -27,7 +29,7 @@ class HttpServer {
   /// `routes` and `drops` outlive the server. Errors: invalid_argument with the system's words.
   static Result<std::unique_ptr<HttpServer>> listen(boost::asio::io_context& control, const Address& at,
                                                     const std::string& tls_cert, const std::string& tls_key,
-                                                    const HttpRoutes& routes, Counters<Drop>& drops);
+                                                    const HttpRoutes& routes, Counters<Drop>& drops, HttpLimits limits = {});
 
   std::uint16_t port() const { return acceptor_.local_endpoint().port(); }
   void start();
@@ -37,7 +39,7 @@ class HttpServer {
   std::size_t websockets() const { return websockets_; }
 
  private:
-  HttpServer(boost::asio::io_context& control, const HttpRoutes& routes, Counters<Drop>& drops);
+  HttpServer(boost::asio::io_context& control, const HttpRoutes& routes, Counters<Drop>& drops, HttpLimits limits);
   boost::asio::awaitable<void> accept_loop();
   boost::asio::awaitable<void> serve(std::shared_ptr<AnyStream> stream);
   boost::asio::awaitable<void> serve_counted(boost::asio::ip::tcp::socket socket, std::string address);
@@ -47,6 +49,8 @@ class HttpServer {
   /// False: the connection is not to be used any further.
   boost::asio::awaitable<bool> respond(AnyStream& stream, const HttpRequest& request);
   boost::asio::awaitable<void> refuse(AnyStream& stream, boost::system::error_code why);
+  /// Takes in for a moment what is still being sent: a reset would cost the client the answer.
+  boost::asio::awaitable<void> linger(AnyStream& stream);
 
   boost::asio::io_context& control_;
   boost::asio::ip::tcp::acceptor acceptor_;

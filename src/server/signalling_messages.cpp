@@ -142,7 +142,7 @@ std::string encode(const Joined& joined) {
                {"sessionId", joined.session.value},
                {"participantId", joined.participant.value},
                {"identity", joined.identity},
-               {"grants", names(joined.grants)},
+               {"grants", names({joined.grants.publish, joined.grants.subscribe, joined.grants.record})},
                {"resumeToken", joined.resume_token},
                {"resumed", joined.resumed},
                {"resumeWindowMs", kResumeWindowMs},

@@ -5,8 +5,6 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/http/message.hpp>
-#include <boost/beast/http/string_body.hpp>
 #include <boost/beast/websocket/stream.hpp>
 #include <deque>
 #include <memory>
@@ -16,10 +14,9 @@
 #include "base/time.h"
 #include "server/any_stream.h"
 #include "server/drops.h"
+#include "server/http_message.h"
 
 namespace amphi::server {
-
-using HttpRequest = boost::beast::http::request<boost::beast::http::string_body>;
 
 class WebSocketConnection : public std::enable_shared_from_this<WebSocketConnection> {
  public:
