@@ -66,6 +66,8 @@ class Application {
   std::unique_ptr<SessionDirectory> directory_;
   std::unique_ptr<Signalling> signalling_;
   std::unique_ptr<ServicesHub> services_;
+  std::unique_ptr<CatalogueService> index_;
+  std::unique_ptr<ExportJobs> exports_;
   std::unique_ptr<HttpRoutes> routes_;
   std::unique_ptr<HttpServer> http_;
 };
@@ -137,9 +139,17 @@ Result<void> Application::start() {
   directory_ = std::make_unique<SessionDirectory>(control_, workers_, random_, drops_);
   if (auto ready = start_workers(); !ready) return ready;
   const unsigned writers = std::max(1u, std::min(4u, std::thread::hardware_concurrency()));
-  add_recording_routes(rest_, catalogue_, sealed_files_);
   const Recordings::Options recordings{writers, config_.recording_reserve_mb * 1'000'000, std::chrono::seconds(config_.recording_pre_roll_seconds)};
   services_ = std::make_unique<ServicesHub>(control_, *directory_, catalogue_, safe_, recordings, verify_, random_, drops_);
+  auto index = CatalogueIndex::open(catalogue_.root());
+  if (!index) return tl::unexpected(index.error());
+  index_ = std::make_unique<CatalogueService>(control_, std::move(*index), config_.recording_retention_days);
+  services_->on_recording_changed([this](const SessionId& session, const RecordingId& id) { index_->refresh(session, id); });
+  exports_ = std::make_unique<ExportJobs>(control_, random_, std::filesystem::read_symlink("/proc/self/exe").string(), config_.recording_key);
+  const RecordingParts parts{catalogue_, *index_, sealed_files_, *services_, *exports_};
+  add_recording_routes(rest_, parts);
+  add_live_routes(rest_, parts);
+  add_export_routes(rest_, parts);
   signalling_ = std::make_unique<Signalling>(*directory_, verify_, drops_);
   routes_ = std::make_unique<HttpRoutes>(routes());
   auto http = HttpServer::listen(control_, *Address::parse(config_.listen, config_.port), config_.tls_cert, config_.tls_key,

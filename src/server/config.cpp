@@ -14,7 +14,7 @@ namespace {
 /// Both sources fill these; what neither names keeps ServeConfig's default.
 struct Options {
   std::optional<std::string> listen, recordings, web, key_file, tls_cert, tls_key, recording_signing_key, recording_key, ready_file;
-  std::optional<std::int64_t> port, media_port, workers, recording_reserve_mb, recording_pre_roll_seconds;
+  std::optional<std::int64_t> port, media_port, workers, recording_reserve_mb, recording_pre_roll_seconds, recording_retention_days;
   std::optional<std::vector<std::string>> media_addresses;
   std::optional<bool> dev;
 };
@@ -38,6 +38,7 @@ void each_number(Options& o, Visit visit) {
   visit("workers", o.workers, 0, 256, "media workers; 0: one for each core");
   visit("recording-reserve-mb", o.recording_reserve_mb, 0, 1'000'000'000, "a recording begins with at least so many MB free, and ends at half of it; 0: the disk may fill up");
   visit("recording-pre-roll-seconds", o.recording_pre_roll_seconds, 0, 120, "how much of its newest media each session keeps in memory; a recording begins that far back");
+  visit("recording-retention-days", o.recording_retention_days, 0, 36'500, "finished recordings are deleted so many days after their end; 0: they are kept");
 }
 
 /// [recording] pre_roll_seconds is recording-pre-roll-seconds: one name for each option, however the file is laid out.
@@ -114,6 +115,7 @@ void apply(const Options& o, ServeConfig& config) {
   apply(o.workers, config.workers);
   apply(o.recording_reserve_mb, config.recording_reserve_mb);
   apply(o.recording_pre_roll_seconds, config.recording_pre_roll_seconds);
+  apply(o.recording_retention_days, config.recording_retention_days);
   apply(o.media_addresses, config.media_addresses);
   apply(o.dev, config.dev);
 }

@@ -29,6 +29,7 @@ struct ServeConfig {
   std::string recording_signing_key, recording_key;
   std::uint64_t recording_reserve_mb = 512;
   unsigned recording_pre_roll_seconds = 0;
+  unsigned recording_retention_days = 0;  // 0: kept
   std::string ready_file;
   bool dev = false;
 };

@@ -1,5 +1,5 @@
 // What lies in the recordings' folder: the manifests of a session's recordings, and the little that must outlive a restart.
-// The folders are the only source; there is no database. Reads block, and are small. Thread: control (and the recording
+// The folders are the only source (the index over all sessions is catalogue_index.h). Reads block, and are small. Thread: control (and the recording
 // writers for store_revision_ceiling).
 //
 //   <root>/<session>/<recording id>/manifest.json   each recording, whole in itself

@@ -1,31 +1,207 @@
 #include "server/recording_routes.h"
 
+#include <charconv>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
+#include "recording/manifest.h"
+#include "runtime/clock.h"
 #include "server/static_files.h"
 
 namespace amphi::server {
 namespace {
 
 namespace asio = boost::asio;
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
 using boost::beast::http::verb;
+using Answer = asio::awaitable<HttpAnswer>;
+
+std::string text_of(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
+/// false: it is given, and no number.
+bool read_number(const std::string& text, std::optional<std::int64_t>& out) {
+  if (text.empty()) return true;
+  std::int64_t value = 0;
+  const auto read = std::from_chars(text.data(), text.data() + text.size(), value);
+  out = value;
+  return read.ec == std::errc() && read.ptr == text.data() + text.size() && value >= 0;
+}
+
+Result<CatalogueQuery> query_of(const RestCall& call) {
+  CatalogueQuery query{call.query("session"), call.query("state"), {}, {}, 100, call.query("cursor")};
+  std::optional<std::int64_t> limit;
+  if (!read_number(call.query("from"), query.from_ms) || !read_number(call.query("to"), query.to_ms) || !read_number(call.query("limit"), limit))
+    return fail(ErrorCode::invalid_argument, "`from`, `to` (milliseconds since 1970) and `limit` are whole numbers.");
+  if (limit && (*limit < 1 || *limit > 1000)) return fail(ErrorCode::invalid_argument, "`limit` is 1 to 1000.");
+  if (limit) query.limit = static_cast<std::size_t>(*limit);
+  if (call.token.grants.admin) return query;
+  if (!query.session.empty() && query.session != call.token.session.value) return fail(ErrorCode::forbidden, "The token is for another session.");
+  query.session = call.token.session.value;
+  return query;
+}
+
+Json entry_json(const CatalogueEntry& entry) {
+  Json json{{"sessionId", entry.session}, {"recordingId", entry.id}, {"state", entry.state}, {"requestedBy", entry.requested_by},
+            {"startedAt", recording::iso8601({entry.started_ms})}, {"durationMs", entry.duration_ms}, {"tracks", entry.tracks}};
+  if (entry.stopped_ms > 0) json["stoppedAt"] = recording::iso8601({entry.stopped_ms});
+  return json;
+}
+
+Answer list(RecordingParts parts, const RestCall& call) {
+  auto query = query_of(call);
+  if (!query) co_return error_answer(query.error());
+  auto task = [query = std::move(*query)](CatalogueIndex& index) { return index.list(query); };
+  const auto page = co_await parts.index.call(std::move(task));
+  if (!page) co_return error_answer(page.error());
+  Json json{{"recordings", Json::array()}};
+  for (const auto& entry : page->entries) json["recordings"].push_back(entry_json(entry));
+  if (!page->next.empty()) json["next"] = page->next;
+  co_return json_answer(text_of(json));
+}
+
+/// 410 with who and when, where somebody deleted it; else `otherwise`.
+Answer gone_or(RecordingParts parts, std::string session, std::string id, Error otherwise) {
+  auto task = [session = std::move(session), id = std::move(id)](CatalogueIndex& index) { return index.deletion_of(session, id); };
+  const auto deletion = co_await parts.index.call(std::move(task));
+  if (!deletion) co_return error_answer(otherwise);
+  co_return error_answer({ErrorCode::not_found, "Deleted by " + deletion->by + " at " + recording::iso8601({deletion->at_ms}) + "."}, 410);
+}
+
+Answer file_of(RecordingParts parts, const RestCall& call) {
+  const auto file = parts.catalogue.file_path(SessionId(call.names[0]), call.names[1], call.names[2]);
+  if (!file) {
+    auto gone = gone_or(parts, call.names[0], call.names[1], file.error());
+    co_return co_await std::move(gone);
+  }
+  auto sealed = parts.sealed_files.open(fs::path(*file).parent_path().string(), call.names[2]);
+  if (!sealed) co_return error_answer({ErrorCode::forbidden, sealed.error().message});
+  HttpAnswer answer;
+  answer.sealed = std::move(*sealed);
+  answer.content_type = content_type(call.names[2]);
+  answer.file = *file;
+  co_return answer;
+}
+
+Answer remove(RecordingParts parts, const RestCall& call) {
+  const std::string session = call.names[0], id = call.names[1];
+  if (parts.services.recordings().is_running(RecordingId(id))) co_return error_answer({ErrorCode::invalid_state, "The recording runs: stop it first."});
+  auto task = [session, id, by = call.token.identity](CatalogueIndex& index) { return index.remove(session, id, by, runtime::wall_now()); };
+  const auto removed = co_await parts.index.call(std::move(task));
+  if (removed) co_return json_answer("", 204);
+  if (removed.error().code != ErrorCode::not_found) co_return error_answer(removed.error());
+  auto gone = gone_or(parts, session, id, removed.error());
+  co_return co_await std::move(gone);
+}
+
+Answer state_of(RecordingParts parts, const RestCall& call, unsigned status) {
+  const auto state = parts.services.state(SessionId(call.names[0]));
+  if (!state) co_return error_answer(state.error());
+  co_return json_answer(services::encode(services::RecordingStateMessage{*state, {}}), status);
+}
+
+Answer ask(RecordingParts parts, const RestCall& call) {
+  const Json body = Json::parse(call.request.body(), nullptr, false);
+  if (!body.is_object() || !body.contains("on") || !body["on"].is_boolean())
+    co_return error_answer({ErrorCode::malformed, R"(The body is {"on": true} or {"on": false}.)"});
+  const auto asked = parts.services.request_recording(SessionId(call.names[0]), body["on"].get<bool>(), call.token.identity);
+  if (!asked) co_return error_answer(asked.error());
+  auto answer = state_of(parts, call, 202);
+  co_return co_await std::move(answer);
+}
+
+Answer mark(RecordingParts parts, const RestCall& call) {
+  const Json body = Json::parse(call.request.body(), nullptr, false);
+  if (!body.is_object() || !body.contains("label") || !body["label"].is_string())
+    co_return error_answer({ErrorCode::malformed, R"(The body is {"label": TEXT}.)"});
+  const auto marker = parts.services.add_marker(SessionId(call.names[0]), body["label"].get<std::string>(), call.token.identity);
+  if (!marker) co_return error_answer(marker.error());
+  co_return json_answer(services::encode(services::MarkerMessage{*marker}), 201);
+}
+
+// --- exports
+
+Json status_json(const ExportStatus& status) {
+  Json json{{"exportId", status.id}, {"state", status.state}, {"form", status.tracks ? "tracks" : "composite"}, {"progress", status.progress}};
+  if (!status.error.empty()) json["error"] = status.error;
+  if (status.state != "done") return json;
+  json["durationMs"] = status.duration_ms;
+  if (!status.tracks) json["file"] = "/v1/sessions/" + status.session + "/exports/" + status.id + "/file";
+  return json;
+}
+
+Answer add_export(RecordingParts parts, const RestCall& call) {
+  const Json body = Json::parse(call.request.body(), nullptr, false);
+  const auto wrong = [&](const char* name) { return body.contains(name) && (!body[name].is_number_unsigned() || body[name].get<std::uint64_t>() > 1'000'000'000'000); };
+  if (!body.is_object() || wrong("fromMs") || wrong("toMs") || (body.value("form", Json()) != "composite" && body.value("form", Json()) != "tracks"))
+    co_return error_answer({ErrorCode::malformed, R"(The body is {"form": "composite" or "tracks", "fromMs"?, "toMs"?}.)"});
+  ExportRequest request;
+  request.session = call.names[0];
+  if (call.names.size() > 1) {
+    const auto manifest = parts.catalogue.file_path(SessionId(request.session), call.names[1], "manifest.json");
+    if (!manifest) {
+      auto gone = gone_or(parts, request.session, call.names[1], manifest.error());
+      co_return co_await std::move(gone);
+    }
+    request.recording = call.names[1];
+    request.folder = fs::path(*manifest).parent_path().string();
+  } else {
+    request.folder = parts.catalogue.session_folder(SessionId(request.session));
+  }
+  request.tracks = body["form"] == "tracks";
+  request.from_ms = body.value("fromMs", std::int64_t{0});
+  if (body.contains("toMs")) request.to_ms = body["toMs"].get<std::int64_t>();
+  request.by = call.token.identity;
+  const auto added = parts.exports.add(request);
+  if (!added) co_return error_answer(added.error());
+  co_return json_answer(text_of(status_json(*added)), 202);
+}
+
+/// nullptr: none of this session's.
+const ExportStatus* export_of(RecordingParts parts, const RestCall& call) {
+  const ExportStatus* status = parts.exports.find(call.names[1]);
+  return status != nullptr && status->session == call.names[0] ? status : nullptr;
+}
+
+HttpAnswer no_such_export() { return error_answer({ErrorCode::not_found, "There is no such export; what was asked for before the server's last start is not remembered."}); }
 
 }  // namespace
 
-void add_recording_routes(RestRoutes& routes, const RecordingCatalogue& catalogue, SealedFiles& sealed_files) {
-  routes.add(verb::get, "/v1/sessions/*/recordings", Access::member, [&catalogue](const RestCall& call) -> asio::awaitable<HttpAnswer> {
-    co_return json_answer(catalogue.list_json(SessionId(call.names[0])));
+void add_recording_routes(RestRoutes& routes, RecordingParts parts) {
+  routes.add(verb::get, "/v1/recordings", Access::member, [parts](const RestCall& call) { return list(parts, call); });
+  routes.add(verb::get, "/v1/sessions/*/recordings", Access::member, [parts](const RestCall& call) -> Answer {
+    co_return json_answer(parts.catalogue.list_json(SessionId(call.names[0])));
   });
-  routes.add(verb::get, "/v1/sessions/*/recordings/*/*", Access::member, [&catalogue, &sealed_files](const RestCall& call) -> asio::awaitable<HttpAnswer> {
-    const auto file = catalogue.file_path(SessionId(call.names[0]), call.names[1], call.names[2]);
-    if (!file) co_return error_answer(file.error());
-    auto sealed = sealed_files.open(std::filesystem::path(*file).parent_path().string(), call.names[2]);
-    if (!sealed) co_return error_answer({ErrorCode::forbidden, sealed.error().message});
+  routes.add(verb::get, "/v1/sessions/*/recordings/*/*", Access::member, [parts](const RestCall& call) { return file_of(parts, call); });
+  routes.add(verb::delete_, "/v1/sessions/*/recordings/*", Access::admin, [parts](const RestCall& call) { return remove(parts, call); });
+}
+
+void add_live_routes(RestRoutes& routes, RecordingParts parts) {
+  routes.add(verb::get, "/v1/sessions/*/recording", Access::member, [parts](const RestCall& call) { return state_of(parts, call, 200); });
+  routes.add(verb::post, "/v1/sessions/*/recording", Access::record, [parts](const RestCall& call) { return ask(parts, call); });
+  routes.add(verb::post, "/v1/sessions/*/recording/markers", Access::record, [parts](const RestCall& call) { return mark(parts, call); });
+}
+
+void add_export_routes(RestRoutes& routes, RecordingParts parts) {
+  routes.add(verb::post, "/v1/sessions/*/recordings/*/exports", Access::record, [parts](const RestCall& call) { return add_export(parts, call); });
+  routes.add(verb::post, "/v1/sessions/*/exports", Access::record, [parts](const RestCall& call) { return add_export(parts, call); });
+  routes.add(verb::get, "/v1/sessions/*/exports/*", Access::member, [parts](const RestCall& call) -> Answer {
+    const ExportStatus* status = export_of(parts, call);
+    co_return status != nullptr ? json_answer(text_of(status_json(*status))) : no_such_export();
+  });
+  routes.add(verb::get, "/v1/sessions/*/exports/*/file", Access::member, [parts](const RestCall& call) -> Answer {
+    const ExportStatus* status = export_of(parts, call);
+    if (status == nullptr) co_return no_such_export();
+    if (status->state != "done" || status->tracks) co_return error_answer({ErrorCode::invalid_state, "The export has no file: it is " + status->state + "."});
     HttpAnswer answer;
-    answer.sealed = std::move(*sealed);
-    answer.content_type = content_type(call.names[2]);
-    answer.file = *file;
+    answer.content_type = "video/mp4";
+    answer.file = status->output;
     co_return answer;
+  });
+  routes.add(verb::delete_, "/v1/sessions/*/exports/*", Access::record, [parts](const RestCall& call) -> Answer {
+    if (export_of(parts, call) == nullptr) co_return no_such_export();
+    if (!parts.exports.cancel(call.names[1])) co_return error_answer({ErrorCode::invalid_state, "The export is over."});
+    co_return json_answer("", 204);
   });
 }
 

@@ -1,12 +1,27 @@
 // REST for recordings (docs/protocol.md, "REST"): adds its routes to the table. Thread: control.
 #pragma once
 
+#include "server/catalogue_service.h"
+#include "server/export_jobs.h"
 #include "server/recording_catalogue.h"
 #include "server/rest_routes.h"
+#include "server/services_hub.h"
 
 namespace amphi::server {
 
-/// What is given outlives the routes.
-void add_recording_routes(RestRoutes& routes, const RecordingCatalogue& catalogue, SealedFiles& sealed_files);
+/// All outlive the routes.
+struct RecordingParts {
+  const RecordingCatalogue& catalogue;
+  CatalogueService& index;
+  SealedFiles& sealed_files;
+  ServicesHub& services;
+  ExportJobs& exports;
+};
+
+/// What there is: listed, played back, deleted.
+void add_recording_routes(RestRoutes& routes, RecordingParts parts);
+/// What happens now: the state, start and stop, markers.
+void add_live_routes(RestRoutes& routes, RecordingParts parts);
+void add_export_routes(RestRoutes& routes, RecordingParts parts);
 
 }  // namespace amphi::server

@@ -37,6 +37,7 @@ class Recordings {
   void add_marker(const RecordingId& id, std::string label, std::string by, Time at);
   std::size_t running() const { return running_.size(); }
   bool is_running(const SessionId& session) const;
+  bool is_running(const RecordingId& id) const { return running_.contains(id); }
   std::uint64_t finished() const { return finished_; }
   std::uint64_t failed() const { return failed_; }
   /// Ends the writer threads.

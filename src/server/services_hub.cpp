@@ -42,6 +42,7 @@ Recordings::Events ServicesHub::recording_events() {
   Recordings::Events events;
   events.started = [this](const SessionId& session, const RecordingId& id, Time started_at) {
     spdlog::info("session {}: recording {} is on", session.value, id.value);
+    recording_changed_(session, id);
     Room* room = find(session);
     if (!room) return;
     room->machine->recording_started(id, started_at, runtime::now());
@@ -50,6 +51,7 @@ Recordings::Events ServicesHub::recording_events() {
   events.finished = [this](const SessionId& session, const RecordingId& id, Duration duration, std::optional<Error> error) {
     if (error) spdlog::error("session {}: recording {} has failed: {}", session.value, id.value, error->message);
     else spdlog::info("session {}: recording {} is complete, {} ms", session.value, id.value, to_ms(duration));
+    recording_changed_(session, id);
     if (Room* room = find(session)) {
       room->machine->recording_finished(id, duration, std::move(error), runtime::now());
       pump(*room);
@@ -172,6 +174,33 @@ void ServicesHub::participant_left(const SessionId& session, const ParticipantId
     at = room->links.erase(at);
   }
   pump(*room);
+}
+
+Result<ServicesHub::Room*> ServicesHub::room_of(const SessionId& session) {
+  if (directory_.worker_of(session) == nullptr) return fail(ErrorCode::not_found, "Nobody is in that session.");
+  return &find_or_create(session);
+}
+
+Result<services::RecordingSnapshot> ServicesHub::state(const SessionId& session) {
+  auto room = room_of(session);
+  if (!room) return tl::unexpected(room.error());
+  return (*room)->machine->snapshot(runtime::now());
+}
+
+Result<void> ServicesHub::request_recording(const SessionId& session, bool on, const std::string& identity) {
+  auto room = room_of(session);
+  if (!room) return tl::unexpected(room.error());
+  (*room)->machine->request_recording(on, identity, runtime::now());
+  pump(**room);
+  return {};
+}
+
+Result<services::Marker> ServicesHub::add_marker(const SessionId& session, const std::string& label, const std::string& identity) {
+  auto room = room_of(session);
+  if (!room) return tl::unexpected(room.error());
+  auto marker = (*room)->machine->add_marker(label, identity, runtime::now());
+  pump(**room);
+  return marker;
 }
 
 void ServicesHub::session_removed(const SessionId& session) {

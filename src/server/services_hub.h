@@ -27,6 +27,15 @@ class ServicesHub {
   /// One services connection, until it ends.
   boost::asio::awaitable<void> run(std::shared_ptr<WebSocketConnection> connection, SessionId session);
 
+  /// For other servers, over REST. Errors: not_found (nobody is in that session); of a marker: see services::ServerSession.
+  Result<services::RecordingSnapshot> state(const SessionId& session);
+  Result<void> request_recording(const SessionId& session, bool on, const std::string& identity);
+  Result<services::Marker> add_marker(const SessionId& session, const std::string& label, const std::string& identity);
+
+  /// Called when a recording's manifest has come to say something else.
+  using RecordingChanged = std::function<void(const SessionId&, const RecordingId&)>;
+  void on_recording_changed(RecordingChanged changed) { recording_changed_ = std::move(changed); }
+
   bool is_recording(const SessionId& session) const;
   /// Asked by the server itself.
   void stop_recording(const SessionId& session);
@@ -71,6 +80,8 @@ class ServicesHub {
   Verify verify_;
   Random& random_;
   Counters<Drop>& drops_;
+  Result<Room*> room_of(const SessionId& session);
+  RecordingChanged recording_changed_ = [](const SessionId&, const RecordingId&) {};
   const Duration pre_roll_;
   Recordings recordings_;
   std::map<SessionId, std::unique_ptr<Room>> rooms_;

@@ -71,20 +71,22 @@ bool RawClient::closed() {
   return closed_;
 }
 
-HttpAnswer http(int port, const std::string& method, const std::string& target, const std::string& bearer) {
+HttpAnswer http(int port, const std::string& method, const std::string& target, const std::string& bearer, const std::string& body) {
   asio::io_context io;
   beast::tcp_stream stream(io);
   stream.connect({asio::ip::address_v4::loopback(), static_cast<unsigned short>(port)});
-  beast::http::request<beast::http::empty_body> request(beast::http::string_to_verb(method), target, 11);
+  beast::http::request<beast::http::string_body> request(beast::http::string_to_verb(method), target, 11, body);
   request.set(beast::http::field::host, "127.0.0.1");
   request.set(beast::http::field::connection, "close");
   if (!bearer.empty()) request.set(beast::http::field::authorization, "Bearer " + bearer);
+  if (!body.empty()) request.prepare_payload();
   beast::http::write(stream, request);
   beast::flat_buffer buffer;
-  beast::http::response<beast::http::string_body> response;
+  beast::http::response_parser<beast::http::string_body> response;
+  response.body_limit(256 * 1024 * 1024);
   beast::error_code error;
   beast::http::read(stream, buffer, response, error);
-  return {static_cast<int>(response.result_int()), response.body()};
+  return {static_cast<int>(response.get().result_int()), response.get().body()};
 }
 
 }  // namespace amphi::end_to_end

@@ -37,6 +37,6 @@ struct HttpAnswer {
   int status = 0;
   std::string body;
 };
-HttpAnswer http(int port, const std::string& method, const std::string& target, const std::string& bearer = "");
+HttpAnswer http(int port, const std::string& method, const std::string& target, const std::string& bearer = "", const std::string& body = "");
 
 }  // namespace amphi::end_to_end

@@ -1,0 +1,294 @@
+#include "server/catalogue_index.h"
+
+#include <fcntl.h>
+#include <spdlog/spdlog.h>
+#include <sqlite3.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <cstring>
+#include <map>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "recording/recorder.h"
+#include "runtime/file_writer.h"
+
+namespace amphi::server {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+
+constexpr int kVersion = 1;
+constexpr std::size_t kMaxManifest = 16 * 1024 * 1024, kMaxDeletions = 1024 * 1024 * 1024;
+constexpr std::string_view kGoing = ".deleted-";
+constexpr const char* kTables =
+    "CREATE TABLE recordings (session TEXT, id TEXT, state TEXT, requested_by TEXT, started_ms INTEGER, stopped_ms INTEGER, duration_ms INTEGER,"
+    " tracks INTEGER, manifest_size INTEGER, manifest_time INTEGER, PRIMARY KEY (session, id)) WITHOUT ROWID;"
+    "CREATE INDEX by_time ON recordings (started_ms, session, id);"
+    "CREATE TABLE deletions (session TEXT, id TEXT, at_ms INTEGER, by TEXT, PRIMARY KEY (session, id)) WITHOUT ROWID;";
+constexpr const char* kColumns = "session, id, state, requested_by, started_ms, stopped_ms, duration_ms, tracks";
+
+struct CloseDatabase {
+  void operator()(sqlite3* db) const { sqlite3_close_v2(db); }
+};
+using Database = std::unique_ptr<sqlite3, CloseDatabase>;
+
+/// One statement with its values, stepped through.
+class Statement {
+ public:
+  Statement(sqlite3* db, const std::string& sql) {
+    if (sqlite3_prepare_v2(db, sql.c_str(), -1, &statement_, nullptr) != SQLITE_OK) spdlog::error("catalogue: {}", sqlite3_errmsg(db));
+  }
+  ~Statement() { sqlite3_finalize(statement_); }
+  Statement(const Statement&) = delete;
+  Statement& operator=(const Statement&) = delete;
+
+  Statement& bind(const std::string& text) {
+    sqlite3_bind_text(statement_, ++bound_, text.data(), static_cast<int>(text.size()), SQLITE_TRANSIENT);
+    return *this;
+  }
+  Statement& bind(std::int64_t value) {
+    sqlite3_bind_int64(statement_, ++bound_, value);
+    return *this;
+  }
+  bool step() { return sqlite3_step(statement_) == SQLITE_ROW; }
+  std::string text(int column) const {
+    const auto* data = reinterpret_cast<const char*>(sqlite3_column_text(statement_, column));
+    return data != nullptr ? std::string(data, static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))) : std::string();
+  }
+  std::int64_t number(int column) const { return sqlite3_column_int64(statement_, column); }
+
+ private:
+  sqlite3_stmt* statement_ = nullptr;
+  int bound_ = 0;
+};
+
+CatalogueEntry entry_of(const Statement& row) {
+  return {row.text(0), row.text(1), row.text(2), row.text(3), row.number(4), row.number(5), row.number(6), row.number(7)};
+}
+
+bool run(sqlite3* db, const char* sql) { return sqlite3_exec(db, sql, nullptr, nullptr, nullptr) == SQLITE_OK; }
+
+/// nullptr: what is there is no index of this version.
+Database open_database(const std::string& path) {
+  sqlite3* raw = nullptr;
+  const int opened = sqlite3_open_v2(path.c_str(), &raw, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX, nullptr);
+  Database db(raw);
+  if (opened != SQLITE_OK || !run(db.get(), "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")) return nullptr;
+  std::int64_t version = -1;
+  if (Statement asked(db.get(), "PRAGMA user_version"); asked.step()) version = asked.number(0);
+  if (version == 0 && run(db.get(), kTables)) return run(db.get(), ("PRAGMA user_version = " + std::to_string(kVersion)).c_str()) ? std::move(db) : nullptr;
+  if (version != kVersion) return nullptr;
+  Statement check(db.get(), "PRAGMA quick_check(1)");
+  return check.step() && check.text(0) == "ok" ? std::move(db) : nullptr;
+}
+
+void put_aside(const std::string& path) {
+  std::error_code ignored;
+  fs::rename(path, path + ".broken", ignored);
+  fs::remove(path + "-wal", ignored);
+  fs::remove(path + "-shm", ignored);
+}
+
+struct Stamp {
+  std::int64_t size = 0, time = 0;
+  bool operator==(const Stamp&) const = default;
+};
+std::optional<Stamp> stamp_of(const std::string& path) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0) return std::nullopt;
+  return Stamp{info.st_size, info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec};
+}
+
+}  // namespace
+
+struct CatalogueIndex::Impl {
+  std::string root;
+  Database db;
+
+  std::string folder(const std::string& session, const std::string& id) const { return root + "/" + session + "/" + id; }
+
+  void put(const std::string& session, const std::string& id) {
+    const std::string path = folder(session, id) + "/manifest.json";
+    const auto stamp = stamp_of(path);
+    const auto text = runtime::read_file(path, kMaxManifest);
+    const auto manifest = text ? recording::parse_manifest(*text) : tl::unexpected(text.error());
+    if (!stamp || !manifest) return drop(session, id);
+    Statement(db.get(), std::string("INSERT OR REPLACE INTO recordings (") + kColumns + ", manifest_size, manifest_time) VALUES (?,?,?,?,?,?,?,?,?,?)")
+        .bind(session).bind(id).bind(manifest->state).bind(manifest->requested_by).bind(manifest->started_at.unix_ms).bind(manifest->stopped_at.unix_ms)
+        .bind(manifest->duration_ms).bind(static_cast<std::int64_t>(manifest->tracks.size())).bind(stamp->size).bind(stamp->time).step();
+  }
+  void drop(const std::string& session, const std::string& id) {
+    Statement(db.get(), "DELETE FROM recordings WHERE session = ? AND id = ?").bind(session).bind(id).step();
+  }
+  void remember(const Deletion& deletion) {
+    Statement(db.get(), "INSERT OR REPLACE INTO deletions (session, id, at_ms, by) VALUES (?,?,?,?)")
+        .bind(deletion.session).bind(deletion.id).bind(deletion.at_ms).bind(deletion.by).step();
+  }
+
+  void read_deletions() {
+    const std::string path = root + "/deletions.jsonl";
+    const auto text = runtime::read_file(path, kMaxDeletions);
+    if (!text || text->empty()) return;
+    for (std::size_t begin = 0, end = 0; begin < text->size(); begin = end + 1) {
+      end = std::min(text->find('\n', begin), text->size());
+      const Json line = Json::parse(text->begin() + static_cast<std::ptrdiff_t>(begin), text->begin() + static_cast<std::ptrdiff_t>(end), nullptr, false);
+      if (line.is_object()) remember({line.value("session", ""), line.value("recording", ""), line.value("by", ""), line.value("atMs", std::int64_t{0})});
+    }
+    if (text->back() != '\n') (void)append("\n");  // torn by a crash: the next line is one of its own
+  }
+
+  /// To deletions.jsonl, durably.
+  Result<void> append(const std::string& text) const {
+    const std::string path = root + "/deletions.jsonl";
+    const int file = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+    const bool said = file >= 0 && ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && ::fsync(file) == 0;
+    const std::string why = std::strerror(errno);
+    if (file >= 0) ::close(file);
+    return said ? Result<void>{} : fail(ErrorCode::storage, path + ": " + why + ". Nothing was deleted.");
+  }
+
+  std::string going(const std::string& session, const std::string& id) const { return root + "/" + session + "/" + std::string(kGoing) + id; }
+
+  /// A crash in the middle of a deletion: one that was said is completed, one that was not never was.
+  void complete_deletion(const std::string& session, const std::string& id) {
+    std::error_code error;
+    Statement said(db.get(), "SELECT 1 FROM deletions WHERE session = ? AND id = ?");
+    if (said.bind(session).bind(id).step()) fs::remove_all(going(session, id), error);
+    else fs::rename(going(session, id), folder(session, id), error);
+  }
+
+  void align() {
+    run(db.get(), "BEGIN");
+    read_deletions();
+    std::map<std::pair<std::string, std::string>, Stamp> known;
+    Statement all(db.get(), "SELECT session, id, manifest_size, manifest_time FROM recordings");
+    while (all.step()) known[{all.text(0), all.text(1)}] = {all.number(2), all.number(3)};
+    std::size_t read = 0;
+    std::error_code error;
+    for (const auto& session : fs::directory_iterator(root, error)) {
+      const std::string name = session.path().filename();
+      if (!session.is_directory(error) || !recording::is_safe_path_name(name)) continue;
+      for (const auto& recording : fs::directory_iterator(session.path(), error)) {
+        std::string id = recording.path().filename();
+        if (id.starts_with(kGoing)) complete_deletion(name, id = id.substr(kGoing.size()));
+        if (!recording::is_safe_path_name(id)) continue;
+        const auto stamp = stamp_of(folder(name, id) + "/manifest.json");
+        if (!stamp) continue;
+        const auto found = known.find({name, id});
+        if (found == known.end() || found->second != *stamp) put(name, id), ++read;
+        if (found != known.end()) known.erase(found);
+        if (read > 0 && read % 1000 == 0) spdlog::info("catalogue: {} recordings read", read);
+      }
+    }
+    for (const auto& [gone, stamp] : known) drop(gone.first, gone.second);
+    run(db.get(), "COMMIT");
+    if (read > 0 || !known.empty()) spdlog::info("catalogue: {} recordings read anew, {} are gone", read, known.size());
+  }
+};
+
+CatalogueIndex::CatalogueIndex(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+CatalogueIndex::CatalogueIndex(CatalogueIndex&&) noexcept = default;
+CatalogueIndex::~CatalogueIndex() = default;
+
+Result<CatalogueIndex> CatalogueIndex::open(const std::string& root) {
+  const std::string path = root + "/catalogue.sqlite";
+  auto impl = std::make_unique<Impl>();
+  impl->root = root;
+  impl->db = open_database(path);
+  if (!impl->db) {
+    spdlog::warn("catalogue: {} is broken or of another version: it is put aside and made anew", path);
+    put_aside(path);
+    impl->db = open_database(path);
+  }
+  if (!impl->db) return fail(ErrorCode::storage, path + " cannot be made. Is the folder writable, and the disk not full?");
+  impl->align();
+  return CatalogueIndex(std::move(impl));
+}
+
+void CatalogueIndex::refresh(const std::string& session, const std::string& id) {
+  if (recording::is_safe_path_name(session) && recording::is_safe_path_name(id)) impl_->put(session, id);
+}
+
+Result<CataloguePage> CatalogueIndex::list(const CatalogueQuery& query) const {
+  std::string sql = std::string("SELECT ") + kColumns + " FROM recordings WHERE 1";
+  if (!query.session.empty()) sql += " AND session = ?";
+  if (!query.state.empty()) sql += " AND state = ?";
+  if (query.from_ms) sql += " AND started_ms >= ?";
+  if (query.to_ms) sql += " AND started_ms < ?";
+  // A page ends behind an entry, not after so many: what comes meanwhile moves nothing.
+  std::int64_t after_ms = 0;
+  std::string after_session, after_id;
+  if (!query.cursor.empty()) {
+    const auto one = query.cursor.find('/'), two = query.cursor.find('/', one + 1);
+    if (one == std::string::npos || two == std::string::npos ||
+        std::from_chars(query.cursor.data(), query.cursor.data() + one, after_ms).ptr != query.cursor.data() + one || one == 0)
+      return fail(ErrorCode::invalid_argument, "The cursor is none that was given: take `next` of the page before.");
+    after_session = query.cursor.substr(one + 1, two - one - 1);
+    after_id = query.cursor.substr(two + 1);
+    sql += " AND (started_ms, session, id) < (?, ?, ?)";
+  }
+  sql += " ORDER BY started_ms DESC, session DESC, id DESC LIMIT ?";
+  Statement rows(impl_->db.get(), sql);
+  if (!query.session.empty()) rows.bind(query.session);
+  if (!query.state.empty()) rows.bind(query.state);
+  if (query.from_ms) rows.bind(*query.from_ms);
+  if (query.to_ms) rows.bind(*query.to_ms);
+  if (!query.cursor.empty()) rows.bind(after_ms).bind(after_session).bind(after_id);
+  rows.bind(static_cast<std::int64_t>(query.limit) + 1);
+  CataloguePage page;
+  while (rows.step()) {
+    if (page.entries.size() == query.limit) {
+      if (page.entries.empty()) break;
+      const CatalogueEntry& last = page.entries.back();
+      page.next = std::to_string(last.started_ms) + "/" + last.session + "/" + last.id;
+      break;
+    }
+    page.entries.push_back(entry_of(rows));
+  }
+  return page;
+}
+
+std::vector<CatalogueEntry> CatalogueIndex::ended_before(std::int64_t ms) const {
+  Statement rows(impl_->db.get(), std::string("SELECT ") + kColumns + " FROM recordings WHERE state IN ('complete', 'repaired') AND stopped_ms > 0 AND stopped_ms < ?");
+  rows.bind(ms);
+  std::vector<CatalogueEntry> entries;
+  while (rows.step()) entries.push_back(entry_of(rows));
+  return entries;
+}
+
+Result<void> CatalogueIndex::remove(const std::string& session, const std::string& id, const std::string& by, WallTime now) {
+  if (!recording::is_safe_path_name(session) || !recording::is_safe_path_name(id)) return fail(ErrorCode::not_found, "There is no such recording.");
+  impl_->put(session, id);
+  Statement row(impl_->db.get(), "SELECT state FROM recordings WHERE session = ? AND id = ?");
+  if (!row.bind(session).bind(id).step()) return fail(ErrorCode::not_found, "There is no such recording.");
+  if (const std::string state = row.text(0); state == "recording") return fail(ErrorCode::invalid_state, "The recording is not finished: stop it first.");
+  const Json line{{"atMs", now.unix_ms}, {"session", session}, {"recording", id}, {"by", by}};
+  const std::string text = line.dump(-1, ' ', false, Json::error_handler_t::replace);
+  // Out of everybody's sight at once, then said, then gone.
+  std::error_code error;
+  fs::rename(impl_->folder(session, id), impl_->going(session, id), error);
+  if (error) return fail(ErrorCode::storage, "The recording cannot be moved: " + error.message() + ". Nothing was deleted.");
+  if (auto said = impl_->append(text + "\n"); !said) {
+    fs::rename(impl_->going(session, id), impl_->folder(session, id), error);
+    return said;
+  }
+  spdlog::warn("deleted: {}", text);
+  impl_->remember({session, id, by, now.unix_ms});
+  impl_->drop(session, id);
+  fs::remove_all(impl_->going(session, id), error);
+  if (error) return fail(ErrorCode::storage, "The recording is deleted, but its files could not all be removed; the next start of the server tries again.");
+  return {};
+}
+
+std::optional<Deletion> CatalogueIndex::deletion_of(const std::string& session, const std::string& id) const {
+  Statement row(impl_->db.get(), "SELECT session, id, by, at_ms FROM deletions WHERE session = ? AND id = ?");
+  if (!row.bind(session).bind(id).step()) return std::nullopt;
+  return Deletion{row.text(0), row.text(1), row.text(2), row.number(3)};
+}
+
+}  // namespace amphi::server

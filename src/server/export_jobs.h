@@ -1,0 +1,64 @@
+// Exports that were asked for over REST: one after the other, each `amphi-server export` in a process of its own at low priority, with its
+// progress, and cancelled when that is asked for. The last thousand are remembered; what they made lies with the recordings.
+// Thread: control.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/random.h"
+#include "base/result.h"
+#include "server/child_process.h"
+
+namespace amphi::server {
+
+struct ExportRequest {
+  std::string session, recording;  // recording empty: all of the session's
+  std::string folder;              // where they lie
+  bool tracks = false;
+  std::int64_t from_ms = 0;
+  std::optional<std::int64_t> to_ms;
+  std::string by;                  // identity
+};
+
+struct ExportStatus {
+  std::string id, session, recording, state;  // "waiting", "running", "done", "failed", "cancelled"
+  bool tracks = false;
+  double progress = 0;  // 0 to 1
+  std::string error;
+  std::string output;   // path, once it is done
+  std::int64_t duration_ms = 0;
+};
+
+class ExportJobs {
+ public:
+  /// `program`: amphi-server itself. `recording_key`: the file, or empty.
+  ExportJobs(boost::asio::io_context& control, Random& random, std::string program, std::string recording_key);
+  ~ExportJobs();  // cancels what runs, and waits for its end
+
+  /// Errors: limit_exceeded (too many wait).
+  Result<ExportStatus> add(const ExportRequest& request);
+  /// nullptr: unknown.
+  const ExportStatus* find(const std::string& id) const;
+  /// What has not ended ends as "cancelled". False: unknown, or over.
+  bool cancel(const std::string& id);
+
+ private:
+  struct Job;
+  void run(const std::shared_ptr<Job>& job);
+  void forget_old();
+
+  boost::asio::io_context& control_;
+  Random& random_;
+  const std::string program_, recording_key_;
+  std::map<std::string, std::shared_ptr<Job>> jobs_;
+  std::vector<std::string> order_;  // the oldest first
+  boost::asio::thread_pool thread_{1};
+};
+
+}  // namespace amphi::server

@@ -1,0 +1,178 @@
+// What other servers do over REST, on the real server: ask for a recording, mark it, list, export, delete.
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "raw_client.h"
+#include "recorded_files.h"
+#include "server_process.h"
+#include "session_probe.h"
+
+namespace amphi::end_to_end {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+
+class RestTest : public ::testing::Test {
+ protected:
+  struct Reply {
+    int status = 0;
+    std::string body;
+    Json json() const { return Json::parse(body, nullptr, false); }
+  };
+  Reply ask(const std::string& method, const std::string& target, const std::string& token, const Json& body = nullptr) {
+    const auto reply = http(server_.port(), method, target, token, body.is_null() ? "" : body.dump());
+    return {reply.status, reply.body};
+  }
+  const Json& state() { return state_ = ask("GET", "/v1/sessions/theatre/recording", member_).json(); }
+  /// Until `done` holds of what GET says.
+  bool wait_for(const std::string& target, const std::function<bool(const Json&)>& done, std::chrono::milliseconds limit = 20s) {
+    return surgeon_.wait([&] { return done(ask("GET", target, member_).json()); }, limit);
+  }
+  std::string record_over_rest() {
+    EXPECT_EQ(ask("POST", "/v1/sessions/theatre/recording", recorder_, {{"on", true}}).status, 202);
+    EXPECT_TRUE(surgeon_.wait_recording(true)) << server_.log();
+    EXPECT_TRUE(surgeon_.wait([&] { return surgeon_->sessionRecordingState().totalRunningDurationMs() > 1500 && !surgeon_->sessionRecordingState().waitingForMedia; }));
+    const Reply marked = ask("POST", "/v1/sessions/theatre/recording/markers", recorder_, {{"label", "Zange"}});
+    EXPECT_EQ(marked.status, 201) << marked.body;
+    EXPECT_EQ(marked.json().value("by", ""), "control room");
+    EXPECT_EQ(ask("POST", "/v1/sessions/theatre/recording", recorder_, {{"on", false}}).status, 202);
+    EXPECT_TRUE(surgeon_.wait_recording(false));
+    return surgeon_->sessionRecordingState().recordingId;
+  }
+  void join() {
+    ASSERT_TRUE(surgeon_.connect()) << server_.log();
+    OutgoingVideoComponents components;
+    components.input = VideoInputComponentTestPattern{VideoInputComponentTestPattern::Pattern::ball, true};
+    components.encoding = {VideoCodec::vp8, 200'000, 320, 180, 25};
+    feed_ = surgeon_->addOutgoingVideoFeed("scope", components);
+    ASSERT_TRUE(surgeon_.wait([&] { return feed_->statistics().frames > 0; }));
+  }
+
+  ServerProcess server_;
+  const std::string member_ = server_.token("theatre", "watcher", "subscribe");
+  const std::string recorder_ = server_.token("theatre", "control room", "record");
+  const std::string admin_ = server_.token("any", "archivist", "admin");
+  SessionProbe surgeon_{server_.session_url("theatre"), server_.token("theatre", "surgeon")};
+  std::shared_ptr<OutgoingVideoFeed> feed_;
+  Json state_;
+};
+
+TEST_F(RestTest, a_recording_is_asked_for_marked_listed_and_deleted_and_everybody_knows_by_whom) {
+  EXPECT_EQ(ask("POST", "/v1/sessions/theatre/recording", recorder_, {{"on", true}}).status, 404) << "nobody is there";
+  join();
+  EXPECT_EQ(ask("POST", "/v1/sessions/theatre/recording", member_, {{"on", true}}).status, 403);
+  EXPECT_EQ(ask("POST", "/v1/sessions/theatre/recording", recorder_, {{"on", 1}}).status, 400);
+  EXPECT_EQ(ask("POST", "/v1/sessions/theatre/recording/markers", recorder_, {{"label", "too early"}}).status, 409);
+  EXPECT_FALSE(state().at("on"));
+  const std::string id = record_over_rest();
+  EXPECT_EQ(surgeon_->sessionRecordingState().changedBy, "control room");
+  const fs::path folder = server_.recordings() / "theatre" / id;
+  EXPECT_EQ(read_manifest(folder).at("markers").at(0).at("label"), "Zange");
+  const std::string second = record_over_rest();
+
+  ASSERT_TRUE(wait_for("/v1/recordings?state=complete", [](const Json& page) { return page.at("recordings").size() == 2; }));
+  const Json page = ask("GET", "/v1/recordings?limit=1", member_).json();
+  ASSERT_EQ(page.at("recordings").size(), 1u);
+  EXPECT_EQ(page.at("recordings")[0].at("recordingId"), second);
+  EXPECT_EQ(page.at("recordings")[0].at("requestedBy"), "control room");
+  EXPECT_EQ(ask("GET", "/v1/recordings?limit=1&cursor=" + page.at("next").get<std::string>(), member_).json().at("recordings")[0].at("recordingId"), id);
+  EXPECT_EQ(ask("GET", "/v1/recordings?session=theatre", admin_).json().at("recordings").size(), 2u);
+  EXPECT_EQ(ask("GET", "/v1/recordings?session=theatre", server_.token("other", "x", "subscribe")).status, 403);
+  EXPECT_TRUE(ask("GET", "/v1/recordings", server_.token("other", "x", "subscribe")).json().at("recordings").empty());
+  EXPECT_EQ(ask("GET", "/v1/recordings?limit=0", admin_).status, 400);
+  EXPECT_EQ(ask("GET", "/v1/recordings?cursor=x", admin_).status, 400);
+
+  const std::string address = "/v1/sessions/theatre/recordings/" + id;
+  EXPECT_EQ(ask("DELETE", address, recorder_).status, 403) << "who may record may not delete";
+  EXPECT_TRUE(fs::exists(folder));
+  EXPECT_EQ(ask("DELETE", address, admin_).status, 204);
+  EXPECT_FALSE(fs::exists(folder));
+  const Reply gone = ask("GET", address + "/manifest.json", member_);
+  EXPECT_EQ(gone.status, 410);
+  EXPECT_NE(gone.body.find("archivist"), std::string::npos) << gone.body;
+  EXPECT_EQ(ask("DELETE", address, admin_).status, 410);
+  EXPECT_NE(server_.log().find("deleted: "), std::string::npos);
+  EXPECT_EQ(ask("GET", "/v1/recordings", member_).json().at("recordings").size(), 1u);
+
+  // The catalogue is lost with the server: both come back with what is true.
+  server_.stop();
+  fs::remove(server_.recordings() / "catalogue.sqlite");
+  server_.start_again();
+  EXPECT_EQ(ask("GET", "/v1/recordings", member_).json().at("recordings").size(), 1u);
+  EXPECT_EQ(ask("GET", address + "/manifest.json", member_).status, 410);
+}
+
+TEST_F(RestTest, a_running_recording_is_not_deleted) {
+  join();
+  ASSERT_TRUE(surgeon_->requestSessionRecording(true));
+  ASSERT_TRUE(surgeon_.wait_recording(true));
+  const std::string id = surgeon_->sessionRecordingState().recordingId;
+  EXPECT_EQ(ask("DELETE", "/v1/sessions/theatre/recordings/" + id, admin_).status, 409);
+  EXPECT_TRUE(surgeon_->sessionRecordingState().on);
+  EXPECT_TRUE(fs::exists(server_.recordings() / "theatre" / id / "manifest.json"));
+}
+
+TEST_F(RestTest, an_export_is_made_with_progress_fetched_and_cancelled) {
+  join();
+  const std::string id = record_over_rest();
+  const std::string exports = "/v1/sessions/theatre/recordings/" + id + "/exports";
+  EXPECT_EQ(ask("POST", exports, member_, {{"form", "composite"}}).status, 403);
+  EXPECT_EQ(ask("POST", exports, recorder_, {{"form", "film"}}).status, 400);
+  EXPECT_EQ(ask("POST", exports, recorder_, {{"form", "composite"}, {"fromMs", -1}}).status, 400);
+  EXPECT_EQ(ask("POST", "/v1/sessions/theatre/recordings/none/exports", recorder_, {{"form", "composite"}}).status, 404);
+  const Reply asked = ask("POST", exports, recorder_, {{"form", "composite"}, {"fromMs", 100}});
+  ASSERT_EQ(asked.status, 202) << asked.body;
+  const std::string job = "/v1/sessions/theatre/exports/" + asked.json().at("exportId").get<std::string>();
+  ASSERT_TRUE(wait_for(job, [](const Json& status) { return status.at("state") == "done"; }, 60s)) << ask("GET", job, member_).body;
+  const Json done = ask("GET", job, member_).json();
+  EXPECT_EQ(done.at("progress"), 1.0);
+  const Reply file = ask("GET", done.at("file"), member_);
+  EXPECT_EQ(file.status, 200);
+  EXPECT_EQ(file.body.substr(4, 4), "ftyp");
+  EXPECT_EQ(ask("GET", job, server_.token("other", "x", "subscribe")).status, 403);
+  EXPECT_EQ(ask("DELETE", job, recorder_).status, 409) << "it is over";
+
+  const Reply wrong = ask("POST", exports, recorder_, {{"form", "composite"}, {"fromMs", 10'000'000}});
+  const std::string failing = "/v1/sessions/theatre/exports/" + wrong.json().at("exportId").get<std::string>();
+  ASSERT_TRUE(wait_for(failing, [](const Json& status) { return status.at("state") == "failed"; })) << ask("GET", failing, member_).body;
+  EXPECT_NE(ask("GET", failing, member_).body.find("nothing from"), std::string::npos);
+
+  const Reply whole = ask("POST", "/v1/sessions/theatre/exports", recorder_, {{"form", "composite"}});
+  const std::string going = "/v1/sessions/theatre/exports/" + whole.json().at("exportId").get<std::string>();
+  ASSERT_TRUE(wait_for(going, [](const Json& status) { return status.at("state") != "waiting"; }));
+  EXPECT_EQ(ask("DELETE", going, recorder_).status, 204);
+  EXPECT_EQ(ask("GET", going, member_).json().at("state"), "cancelled");
+  const auto nothing_left = [&] { return !fs::exists(server_.recordings() / "theatre" / "exports") || fs::is_empty(server_.recordings() / "theatre" / "exports"); };
+  EXPECT_TRUE(surgeon_.wait(nothing_left));
+  EXPECT_EQ(ask("DELETE", "/v1/sessions/theatre/recordings/" + id, admin_).status, 204) << "with its exports";
+}
+
+TEST(Retention, what_ended_long_ago_goes_by_itself_and_only_where_that_is_configured) {
+  ServerProcess server({"--recording-retention-days", "30"});
+  SessionProbe surgeon(server.session_url("theatre"), server.token("theatre", "surgeon"));
+  ASSERT_TRUE(surgeon.connect());
+  std::vector<fs::path> folders;
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(surgeon->requestSessionRecording(true));
+    ASSERT_TRUE(surgeon.wait_recording(true));
+    ASSERT_TRUE(surgeon->requestSessionRecording(false));
+    ASSERT_TRUE(surgeon.wait_recording(false));
+    folders.push_back(server.recordings() / "theatre" / surgeon->sessionRecordingState().recordingId);
+  }
+  server.stop();
+  Json manifest = read_manifest(folders[0]);
+  manifest["startedAt"] = manifest["stoppedAt"] = "2001-01-01T00:00:00.000Z";
+  std::ofstream(folders[0] / "manifest.json") << manifest.dump();
+  server.start_again();
+  EXPECT_TRUE(surgeon.wait([&] { return !fs::exists(folders[0]); })) << server.log();
+  EXPECT_TRUE(fs::exists(folders[1]));
+  std::ifstream log(server.recordings() / "deletions.jsonl");
+  std::string line;
+  ASSERT_TRUE(std::getline(log, line));
+  EXPECT_EQ(Json::parse(line).at("by"), "retention of 30 days");
+}
+
+}  // namespace
+}  // namespace amphi::end_to_end
