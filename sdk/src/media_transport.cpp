@@ -38,13 +38,30 @@ Result<std::unique_ptr<MediaTransport>> MediaTransport::create(const std::string
   const std::vector<Address> bound = (*loop)->local_addresses();
   const auto middle = bound.begin() + static_cast<std::ptrdiff_t>(bound.size() / 2);
 
-  peer::Config config{peer::End::client, {bound.begin(), middle}, *certificate, cname};
-  self->publishing_ = std::make_unique<Publishing>(config, self->random_, std::move(publishing));
-  config.local.assign(middle, bound.end());
-  self->subscribing_ = std::make_unique<Subscribing>(config, self->random_, std::move(subscribing));
+  self->config_ = {peer::End::client, {}, *certificate, cname};
+  self->publishing_at_.assign(bound.begin(), middle);
+  self->subscribing_at_.assign(middle, bound.end());
+  self->publishing_events_ = std::move(publishing);
+  self->subscribing_events_ = std::move(subscribing);
+  self->make_transports();
   self->loop_ = std::move(*loop);
   self->loop_->start();
   return self;
+}
+
+void MediaTransport::make_transports() {
+  peer::Config config = config_;
+  config.local = publishing_at_;
+  publishing_ = std::make_unique<Publishing>(config, random_, publishing_events_);
+  config.local = subscribing_at_;
+  subscribing_ = std::make_unique<Subscribing>(config, random_, subscribing_events_);
+}
+
+void MediaTransport::begin_again(std::string cname) {
+  loop_->post([this, cname = std::move(cname)](SendBatch&, Time) mutable {
+    config_.cname = std::move(cname);
+    make_transports();
+  });
 }
 
 MediaTransport::~MediaTransport() {

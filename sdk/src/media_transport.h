@@ -24,6 +24,8 @@ class MediaTransport final : private runtime::MediaHandler {
   using Task = std::function<void(Publishing&, Subscribing&, SendBatch&, Time now)>;
   /// In order; what the peers have to say is sent after it.
   void post(Task task);
+  /// The server was started anew: both transports begin from nothing, on the same sockets. What was attached and added is to be again.
+  void begin_again(std::string cname);
   /// Says goodbye on both transports and ends the thread.
   void close();
 
@@ -33,7 +35,13 @@ class MediaTransport final : private runtime::MediaHandler {
   void handle_timeout(SendBatch& out, Time now) override;
   Time next_timeout() const noexcept override;
 
+  void make_transports();
+
   runtime::SystemRandom random_;
+  peer::Config config_;                        // but for the addresses
+  std::vector<Address> publishing_at_, subscribing_at_;
+  Publishing::Events publishing_events_;
+  Subscribing::Events subscribing_events_;
   std::unique_ptr<Publishing> publishing_;
   std::unique_ptr<Subscribing> subscribing_;
   std::unique_ptr<runtime::MediaLoop> loop_;   // last: its thread uses the others

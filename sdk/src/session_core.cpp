@@ -155,10 +155,13 @@ void SessionCore::on_signalling(signalling::Output& output) {
       s.signalling_interrupted();
     });
   } else if (std::holds_alternative<signalling::Resumed>(output)) {
+    services_->session_connected(participant_id(), grants_.contains("record"));
     media([](Publishing& p, Subscribing& s, SendBatch&, Time now) {
       p.signalling_resumed(now);
       s.signalling_resumed(now);
     });
+  } else if (auto* again = std::get_if<signalling::Rejoined>(&output)) {
+    on_rejoined(*again);
   } else if (auto* come = std::get_if<signalling::ParticipantJoined>(&output)) {
     const Session::Participant participant{come->participant.id, come->participant.identity};
     {
@@ -201,6 +204,17 @@ void SessionCore::on_joined(const signalling::Joined& joined) {
   }
   deliver(&Handlers::connected);
   services_->session_connected(joined.participant_id, grants_.contains("record"));
+  for (const auto& stream : outgoing_) publish(stream);
+}
+
+void SessionCore::on_rejoined(const signalling::Rejoined& rejoined) {
+  grants_ = {rejoined.grants.begin(), rejoined.grants.end()};
+  {
+    std::lock_guard lock(mutex_);
+    participant_id_ = rejoined.participant_id;
+  }
+  transport_->begin_again(rejoined.participant_id);
+  services_->session_connected(rejoined.participant_id, grants_.contains("record"));
   for (const auto& stream : outgoing_) publish(stream);
 }
 

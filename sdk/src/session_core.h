@@ -89,6 +89,7 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   }
   void on_signalling(signalling::Output& output);
   void on_joined(const signalling::Joined& joined);
+  void on_rejoined(const signalling::Rejoined& rejoined);
   void on_services(ServicesLink::Told told);
   void on_ended(const std::optional<Error>& error);
 

@@ -67,7 +67,7 @@ void Client::handle_message(std::string_view text, Time now) {
   if (std::holds_alternative<UnknownMessage>(*message)) return drops_.add(Drop::unknown_type);
   if (std::holds_alternative<Ping>(*message)) return send(write_bare("pong"), now);
   if (std::holds_alternative<Pong>(*message)) return;
-  if (std::holds_alternative<Closing>(*message)) return end(std::nullopt);
+  if (auto* m = std::get_if<Closing>(&*message)) return handle(*m, now);
   if (auto* m = std::get_if<ErrorMessage>(&*message)) return handle(*m, now);
   if (auto* m = std::get_if<JoinedMessage>(&*message)) return handle(*m, now);
   if (state_ != State::joined) return drops_.add(Drop::unexpected);
@@ -91,22 +91,40 @@ void Client::handle_message(std::string_view text, Time now) {
 
 void Client::handle(JoinedMessage& m, Time now) {
   if (state_ != State::joining) return drops_.add(Drop::unexpected);
-  if (resuming() && (!m.resumed || m.participant_id != participant_id_))
-    return abort({ErrorCode::disconnected, "the server no longer knows this participant"}, now);
+  if (resuming() && m.resumed && m.participant_id != participant_id_)
+    return abort({ErrorCode::disconnected, "the server takes this participant for another"}, now);
   state_ = State::joined;
   joined_by_ = Time::max();
   backoff_ = kFirstBackoff;
   resume_token_ = m.resume_token;
   resume_window_ = std::clamp<Duration>(milliseconds(m.resume_window_ms), 0ms, kResumeWindow);
   if (resuming()) {
-    resume_until_ = Time::max();
-    outputs_.push_back(Resumed{});
-    if (!outstanding_offer_.empty()) send(outstanding_offer_, now);
+    take_up_again(m, now);
   } else {
     participant_id_ = m.participant_id;
     outputs_.push_back(Joined{m.session_id, m.participant_id, m.identity, m.grants});
   }
   reconcile(m.participants);
+}
+
+void Client::take_up_again(const JoinedMessage& m, Time now) {
+  resume_until_ = Time::max();
+  said_goodbye_ = false;
+  if (m.resumed) {
+    outputs_.push_back(Resumed{});
+    if (!outstanding_offer_.empty()) send(outstanding_offer_, now);
+    return;
+  }
+  reconcile({});
+  outstanding_offer_.clear();  // of a transport that this server never saw
+  participant_id_ = m.participant_id;
+  outputs_.push_back(Rejoined{m.participant_id, m.grants});
+}
+
+void Client::handle(const Closing& m, Time now) {
+  if (!m.may_return || participant_id_.empty()) return end(std::nullopt);
+  said_goodbye_ = true;
+  lost({ErrorCode::disconnected, "the server went away"}, now);
 }
 
 void Client::handle(const ErrorMessage& m, Time) {
@@ -211,6 +229,7 @@ void Client::handle_timeout(Time now) {
   if (state_ == State::ended || state_ == State::idle) return;
   if (resuming() && now >= resume_until_) {
     if (state_ == State::joining) outputs_.push_back(CloseConnection{});
+    if (said_goodbye_) return end(std::nullopt);
     return end(Error{ErrorCode::disconnected, "the connection could not be resumed in time"});
   }
   if (state_ == State::waiting && now >= retry_at_) {

@@ -1,5 +1,5 @@
 // The client end of signalling (docs/protocol.md) as a machine without I/O: joins, keeps the connection alive, resumes it within the
-// server's window when it is lost, and tells what the server says. The connection itself (a WebSocket) is the owner's.
+// server's window when it is lost, joins anew where the server was started anew meanwhile, and tells what the server says. The connection itself (a WebSocket) is the owner's.
 // Contract: architecture's state machine; outputs are polled. Thread: the owner's (in the SDK: its control thread).
 #pragma once
 
@@ -28,9 +28,13 @@ struct Joined {                                // once; a resume is not told, fo
 };
 struct Interrupted {};                         // the connection was lost and is being resumed; media goes on
 struct Resumed {};
+struct Rejoined {                              // the server was started anew: it knows nothing of our media. Everybody else has left, and
+  std::string participant_id;                  // those who are back have joined; the id is the same where the server could tell
+  std::vector<std::string> grants;
+};
 struct PublishRefused { Error error; };        // the outstanding publish offer came to nothing
 struct Ended { std::optional<Error> error; };  // terminal, exactly once after connect(); empty: graceful
-using Output = std::variant<OpenConnection, SendText, CloseConnection, Joined, Interrupted, Resumed, PublishAnswer, PublishRefused,
+using Output = std::variant<OpenConnection, SendText, CloseConnection, Joined, Interrupted, Resumed, Rejoined, PublishAnswer, PublishRefused,
                             SubscribeOffer, ParticipantJoined, ParticipantLeft, FeedAdded, FeedRemoved, Ended>;
 
 enum class Drop { malformed, unknown_type, unexpected, error_reported, count_ };
@@ -80,6 +84,8 @@ class Client {
   enum class State { idle, opening, joining, joined, waiting, ended };
 
   void handle(JoinedMessage& m, Time now);
+  void handle(const Closing& m, Time now);
+  void take_up_again(const JoinedMessage& m, Time now);
   void handle(const ErrorMessage& m, Time now);
   void reconcile(const std::vector<ParticipantDescription>& present);
   void add_participant(const ParticipantDescription& participant);
@@ -101,6 +107,7 @@ class Client {
   std::string participant_id_;
   Duration resume_window_ = kResumeWindow;
   Time resume_until_ = Time::max();   // set: joined once, and lost since
+  bool said_goodbye_ = false;         // the server did, and may return: not to find it again is no error
   Duration backoff_ = kFirstBackoff;
   Time retry_at_ = Time::max();
   Time joined_by_ = Time::max();      // opening and joining must be over then

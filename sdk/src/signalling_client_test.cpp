@@ -193,16 +193,48 @@ TEST(SignallingClient, retries_back_off_and_end_with_an_error_after_the_window) 
   }
 }
 
-TEST(SignallingClient, a_resume_that_the_server_does_not_know_is_a_disconnect_with_an_error) {
+TEST(SignallingClient, a_resume_as_somebody_else_is_a_disconnect_with_an_error) {
   Rig rig;
   rig.join();
   rig.client.connection_closed(rig.now);
   rig.run(Client::kFirstBackoff);
   rig.client.connection_opened(rig.now);
-  rig.hear(Rig::joined(false, "r9"));
+  Json other = Rig::joined(true);
+  other["participantId"] = "par_other";
+  rig.hear(other);
   const auto ended = rig.take<Ended>();
   ASSERT_EQ(ended.size(), 1u);
+  ASSERT_TRUE(ended[0].error);
   EXPECT_EQ(ended[0].error->code, ErrorCode::disconnected);
+}
+
+TEST(SignallingClient, a_server_that_was_started_anew_is_joined_anew_and_everybody_has_left_and_come_again) {
+  for (const char* me : {"par_me", "par_new"}) {
+    Rig rig;
+    const Json bob = {{"id", "par_b"}, {"identity", "Bob"}, {"feeds", {Rig::feed("fd_1", "par_b")}}};
+    rig.join(Rig::joined(false, "r1", {bob}));
+    rig.client.publish("v=0", {}, rig.now);
+    rig.client.connection_closed(rig.now);
+    rig.run(Client::kFirstBackoff);
+    rig.client.connection_opened(rig.now);
+    rig.drain();
+    rig.out.clear();
+    Json anew = Rig::joined(false, "r2", {bob});
+    anew["participantId"] = me;
+    rig.hear(anew);
+    rig.drain();
+    std::string order;
+    for (const Output& output : rig.out) {
+      if (std::holds_alternative<FeedRemoved>(output)) order += "feed gone, ";
+      if (std::holds_alternative<ParticipantLeft>(output)) order += "left, ";
+      if (const auto* again = std::get_if<Rejoined>(&output)) order += "again as " + again->participant_id + ", ";
+      if (std::holds_alternative<ParticipantJoined>(output)) order += "joined, ";
+      if (std::holds_alternative<FeedAdded>(output)) order += "feed there, ";
+      EXPECT_FALSE(std::holds_alternative<SendText>(output)) << "the offer was for a server that is gone";
+    }
+    EXPECT_EQ(order, "feed gone, left, again as " + std::string(me) + ", joined, feed there, ");
+    EXPECT_TRUE(rig.client.joined());
+  }
 }
 
 TEST(SignallingClient, silence_is_answered_with_pings_and_then_taken_for_death) {
@@ -258,6 +290,33 @@ TEST(SignallingClient, a_server_that_says_closing_ends_the_session_gracefully) {
   const auto ended = rig.take<Ended>();
   ASSERT_EQ(ended.size(), 1u);
   EXPECT_EQ(ended[0].error, std::nullopt);
+}
+
+TEST(SignallingClient, a_server_that_may_return_is_waited_for_and_not_to_find_it_is_no_error) {
+  for (const bool returns : {true, false}) {
+    Rig rig;
+    rig.join();
+    rig.hear({{"type", "closing"}, {"reason", "restart"}, {"mayReturn", true}});
+    EXPECT_EQ(rig.take<Interrupted>().size(), 1u);
+    rig.run(Client::kFirstBackoff);
+    EXPECT_EQ(rig.take<OpenConnection>().size(), 1u);
+    if (returns) {
+      rig.client.connection_opened(rig.now);
+      rig.hear(Rig::joined());
+      EXPECT_EQ(rig.take<Rejoined>().size(), 1u);
+      EXPECT_TRUE(rig.take<Ended>().empty());
+      continue;
+    }
+    rig.client.connection_failed({ErrorCode::disconnected, "refused"}, rig.now);
+    while (!rig.client.ended()) {
+      rig.run(1s);
+      for (const auto& attempt : rig.take<OpenConnection>()) (void)attempt, rig.client.connection_failed({ErrorCode::disconnected, "refused"}, rig.now);
+      rig.drain();
+    }
+    const auto ended = rig.take<Ended>();
+    ASSERT_EQ(ended.size(), 1u);
+    EXPECT_EQ(ended[0].error, std::nullopt);
+  }
 }
 
 TEST(SignallingClient, offer_ids_are_sent_back_as_they_were_written) {

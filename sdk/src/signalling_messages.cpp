@@ -135,7 +135,7 @@ std::optional<Message> parse(std::string_view text) {
     return FeedAdded{std::move(*feed)};
   }
   if (type == "feedRemoved") return checked(r, FeedRemoved{r.text("feedId")});
-  if (type == "closing") return Closing{r.optional_text("reason")};
+  if (type == "closing") return checked(r, Closing{r.optional_text("reason"), r.optional_flag("mayReturn")});
   if (type == "ping") return Ping{};
   if (type == "pong") return Pong{};
   if (type == "error") {

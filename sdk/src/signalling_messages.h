@@ -50,7 +50,7 @@ struct ParticipantJoined { ParticipantDescription participant; };
 struct ParticipantLeft { std::string participant_id; };
 struct FeedAdded { FeedDescription feed; };
 struct FeedRemoved { std::string feed_id; };
-struct Closing { std::string reason; };
+struct Closing { std::string reason; bool may_return = false; };
 struct Ping {};
 struct Pong {};
 struct ErrorMessage {

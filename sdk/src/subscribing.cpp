@@ -94,6 +94,8 @@ void Subscribing::handle(const peer::Event& event, Time now) {
   } else if (const auto* failed = std::get_if<peer::Failed>(&event)) {
     if (may_revive(failed->error, peer_, was_connected_)) {
       restarts_.consent_lost(now);
+    } else if (failed->error.code == ErrorCode::disconnected) {
+      restarts_.stop();  // closed at the other end: signalling tells whether anything comes after it
     } else {
       fail(failed->error);
     }

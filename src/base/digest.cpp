@@ -6,13 +6,21 @@
 
 namespace amphi {
 
-Sha1Digest hmac_sha1(ByteView key, ByteView data) {
-  Sha1Digest digest{};
+namespace {
+
+template <class Digest>
+Digest hmac(const EVP_MD* hash, ByteView key, ByteView data) {
+  Digest digest{};
   unsigned size = digest.size();
-  HMAC(EVP_sha1(), key.data(), static_cast<int>(key.size()), reinterpret_cast<const unsigned char*>(data.data()),
-       data.size(), reinterpret_cast<unsigned char*>(digest.data()), &size);
+  HMAC(hash, key.data(), static_cast<int>(key.size()), reinterpret_cast<const unsigned char*>(data.data()), data.size(),
+       reinterpret_cast<unsigned char*>(digest.data()), &size);
   return digest;
 }
+
+}  // namespace
+
+Sha1Digest hmac_sha1(ByteView key, ByteView data) { return hmac<Sha1Digest>(EVP_sha1(), key, data); }
+Sha256Digest hmac_sha256(ByteView key, ByteView data) { return hmac<Sha256Digest>(EVP_sha256(), key, data); }
 
 bool equal_constant_time(ByteView a, ByteView b) {
   return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;

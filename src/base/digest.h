@@ -1,4 +1,4 @@
-// Digests: HMAC-SHA1 (STUN's message integrity, RFC 5389 15.4) and SHA-256 (files, fingerprints).
+// Digests: HMAC-SHA1 (STUN's message integrity, RFC 5389 15.4), SHA-256 (files, fingerprints), HMAC-SHA256 (resume tokens, RFC 2104).
 // OpenSSL does the work, and stays in digest.cpp (docs/decisions/0002).
 #pragma once
 
@@ -13,6 +13,7 @@ using Sha1Digest = std::array<std::byte, 20>;
 using Sha256Digest = std::array<std::byte, 32>;
 
 Sha1Digest hmac_sha1(ByteView key, ByteView data);
+Sha256Digest hmac_sha256(ByteView key, ByteView data);
 Sha256Digest sha256(ByteView data);
 /// Compares without telling by its time where two values differ.
 bool equal_constant_time(ByteView a, ByteView b);

@@ -154,13 +154,31 @@ void Feed::update_record() {
   record_.bytes = track_->size();
 }
 
+void Feed::leave(Time now) {
+  drain(now, true);
+  left_at_ = now;
+  if (track_) desk_.journal.away(*file_number_);
+}
+
+void Feed::come_back(Time now) {
+  left_at_.reset();
+  reorder_.reset();
+  assembler_.restart();
+  timeline_.restart();
+  ssrc_.reset();
+  begin_gap("absent", 0);
+  desk_.journal.back(*file_number_);
+  keyframe_at_ = now;
+  if (assembler_.waits_for_keyframe()) want_keyframe(now);
+}
+
 void Feed::finish(Time now) {
   if (finished_) return;
   drain(now, true);
   finished_ = true;
   if (!track_) return;
   if (overflowed_) begin_gap("overflow", 0);
-  const Duration until = now - start_;
+  const Duration until = left_at_.value_or(now) - start_;
   end_gap(until);
   const TrackEnd end = track_->finish(until - offset_);
   update_record();

@@ -38,7 +38,11 @@ class Feed {
   void handle_overflow(std::uint64_t packets);
   void handle_timeout(Time now);
   Time next_timeout() const;
-  /// Uses all that arrived and completes the file, which lasts until `now`.
+  /// The feed has gone, and may come again: uses all that arrived, and leaves the file open.
+  void leave(Time now);
+  /// It is there again, and its file goes on behind a gap. Only a feed with a file, in the same codec.
+  void come_back(Time now);
+  /// Uses all that arrived and completes the file, which lasts until `now`, or until the feed had gone.
   void finish(Time now);
   void set_hash(const Sha256Digest& digest);
   /// Storage failed: nothing is written any more; the account stays.
@@ -48,6 +52,8 @@ class Feed {
   const TrackRecord& record() const { return record_; }
   std::optional<FileNumber> file() const { return file_number_; }
   bool finished() const { return finished_; }
+  /// Whether a feed that comes now can go on in this one's file.
+  bool continues_as(const FeedInfo& feed) const { return track_ && record_.feed.codec.name == feed.codec.name && record_.feed.participant == feed.participant; }
 
  private:
   struct OpenGap {
@@ -80,6 +86,7 @@ class Feed {
   std::optional<std::uint32_t> ssrc_;
   bool overflowed_ = false;
   bool finished_ = false;
+  std::optional<Time> left_at_;
 
   std::optional<OpenGap> gap_;
   Duration written_until_{};  // on the recording's line: the end of the last frame, as far as it is known

@@ -131,6 +131,18 @@ void Journal::marker(const Marker& marker) {
   append(line);
 }
 
+void Journal::away(FileNumber file) {
+  Line line(*this, "away");
+  line.json["file"] = file;
+  append(line);
+}
+
+void Journal::back(FileNumber file) {
+  Line line(*this, "back");
+  line.json["file"] = file;
+  append(line);
+}
+
 void Journal::alive() {
   Line line(*this, "alive");
   append(line);

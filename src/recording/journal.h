@@ -59,6 +59,9 @@ class Journal {
   void track(FileNumber file, const TrackRecord& track, const Frame& first, const Extent& head);
   void piece(FileNumber file, const Piece& piece);
   void gap(FileNumber file, const Gap& gap);
+  /// The feed has gone, and may come again.
+  void away(FileNumber file);
+  void back(FileNumber file);
   void marker(const Marker& marker);
   /// Nothing else has happened for a while, and the recording lives.
   void alive();
@@ -97,6 +100,7 @@ struct JournalTrack {
   Extent head;         // as first written
   std::vector<Piece> pieces;
   std::optional<TrackEnd> end;
+  std::optional<std::int64_t> away_at_ms;  // its feed has gone, and did not come again
 };
 
 struct JournalContent {

@@ -6,7 +6,7 @@
 namespace amphi::recording {
 namespace {
 
-constexpr std::string_view kReasons[] = {"loss", "overflow", "damaged", "restart"};
+constexpr std::string_view kReasons[] = {"loss", "overflow", "damaged", "restart", "absent"};
 
 std::string_view known_reason(const std::string& text) {
   for (const std::string_view reason : kReasons)
@@ -78,6 +78,8 @@ class Reader {
     else if (event == "track") track(fields);
     else if (event == "piece") piece(fields);
     else if (event == "gap") gap(fields);
+    else if (event == "away") away(fields, ms);
+    else if (event == "back") away(fields, std::nullopt);
     else if (event == "marker") marker(fields);
     else if (event == "alive") out_.last_alive_ms = std::max(out_.last_alive_ms, ms);
     else if (event == "trackEnd") track_end(fields);
@@ -178,6 +180,10 @@ class Reader {
     if (!fields.ok()) return;
     track->record.lost_packets += gap.packets;
     track->record.gaps.push_back(gap);
+  }
+
+  void away(Fields& fields, std::optional<std::int64_t> at_ms) {
+    if (JournalTrack* track = open_track(fields)) track->away_at_ms = at_ms;
   }
 
   void marker(Fields& fields) {

@@ -31,6 +31,7 @@ struct Recorder::Impl {
   Journal journal{out};
   std::vector<std::unique_ptr<Feed>> feeds;  // all that ever were, in their order
   std::unordered_map<FeedId, Feed*> active;
+  std::deque<Feed*> away;  // gone, their files still open; in the order in which they went
   std::map<ParticipantId, ParticipantClock> clocks;  // a node each: feeds hold references
   FileNumber files = 0;
   std::size_t hashes_awaited = 0;
@@ -52,6 +53,17 @@ struct Recorder::Impl {
     drops.add(Drop::unknown_feed);
     return nullptr;
   }
+  /// The feed, if it can go on in its file; what cannot is completed.
+  Feed* take_back(const FeedInfo& feed, Time now) {
+    const auto found = std::find_if(away.begin(), away.end(), [&](const Feed* gone) { return gone->info().id == feed.id; });
+    if (found == away.end()) return nullptr;
+    Feed* gone = *found;
+    away.erase(found);
+    if (gone->continues_as(feed)) return gone;
+    gone->finish(now);
+    return nullptr;
+  }
+
   const Sealer* sealer() const { return safekeeping.sealer ? &*safekeeping.sealer : nullptr; }
 
   /// Whether the recorder still takes anything; what is journaled from here on happens at `now`.
@@ -151,6 +163,11 @@ void Recorder::add_feed(const FeedInfo& feed, Time now) {
   Impl& me = *impl_;
   if (!me.running_at(now) || me.active.contains(feed.id)) return;
   if (!is_safe_path_name(feed.id.value) || feed.id.value.size() > kMaxFeedId) return me.drops.add(Drop::unsafe_feed_id);
+  if (Feed* again = me.take_back(feed, now)) {
+    again->come_back(now);
+    me.active.emplace(feed.id, again);
+    return me.refresh_manifest(now);
+  }
   ParticipantClock& clock = me.clocks[feed.participant];
   me.feeds.push_back(std::make_unique<Feed>(feed, me.start, now, clock, me.out, Desk{me.journal, me.files, me.sealer()}));
   me.active.emplace(feed.id, me.feeds.back().get());
@@ -161,8 +178,13 @@ void Recorder::remove_feed(const FeedId& feed, Time now) {
   Impl& me = *impl_;
   if (!me.running_at(now)) return;
   if (Feed* found = me.find(feed)) {
-    found->finish(now);
+    found->leave(now);
     me.active.erase(feed);
+    me.away.push_back(found);
+    if (me.away.size() > kMaxAway) {
+      me.away.front()->finish(now);
+      me.away.pop_front();
+    }
     me.refresh_manifest(now);
     me.advance(now);
   }
@@ -206,6 +228,7 @@ void Recorder::stop(Time now, WallTime stopped_at, std::optional<Error> why) {
   me.manifest_stale = false;
   for (const auto& feed : me.feeds) feed->finish(now);
   me.active.clear();
+  me.away.clear();
   me.journal.end(to_ms(me.duration), stopped_at, "complete", me.error, me.drops);
   me.out.emplace_back(FileOp(CloseFile{kJournalFile}));
   me.complete();
@@ -215,6 +238,7 @@ void Recorder::handle_timeout(Time now) {
   Impl& me = *impl_;
   if (!me.running_at(now)) return;
   for (const auto& [id, feed] : me.active) feed->handle_timeout(now);
+  for (Feed* feed : me.away) feed->handle_timeout(now);
   if (now >= me.alive_at()) me.journal.alive();
   me.advance(now);
 }
@@ -234,6 +258,7 @@ Time Recorder::next_timeout() const noexcept {
   Time next = me.alive_at();
   if (me.writing) next = std::min(next, me.piece_at + kSilence);
   for (const auto& [id, feed] : me.active) next = std::min(next, feed->next_timeout());
+  for (const Feed* feed : me.away) next = std::min(next, feed->next_timeout());
   return next;
 }
 
@@ -279,6 +304,7 @@ void Recorder::handle_storage_error(Error error, Time now) {
   me.error = std::move(error);
   for (const auto& feed : me.feeds) feed->abandon();
   me.active.clear();
+  me.away.clear();
   std::erase_if(me.out, [](const Output& output) { return !std::holds_alternative<Started>(output); });
   me.put_manifest("failed", me.duration);
 }

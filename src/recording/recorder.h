@@ -121,6 +121,7 @@ struct Safekeeping {
 class Recorder {
  public:
   static constexpr std::size_t kMaxMarkers = 10'000;
+  static constexpr std::size_t kMaxAway = 32;       // feeds whose files are kept open for their return: the one that left first is completed
   static constexpr Duration kAliveEvery = 1s;       // a line of the journal at least, so that a crash costs no more
   static constexpr Duration kSilence = 5s;          // without a piece of media: it waits for some
   static constexpr std::uint64_t kHashedAtOnce = 64'000'000;  // bytes; more than that is hashed after Finished
@@ -128,7 +129,8 @@ class Recorder {
   Recorder(RecordingInfo info, Time start, Safekeeping safekeeping = {});
   ~Recorder();
 
-  /// The feed is in the session from now on (or was when the recording began). Repeated: ignored.
+  /// The feed is in the session from now on (or was when the recording began). Repeated: ignored. One that was removed and comes again,
+  /// in the same codec, goes on in its file behind a gap.
   void add_feed(const FeedInfo& feed, Time now);
   void remove_feed(const FeedId& feed, Time now);
   /// One received packet, in any order, RTX already undone; `seq` is extended. The payload is copied where it must be.

@@ -96,31 +96,72 @@ TEST(Recorder, tracks_last_as_long_as_the_recording_whatever_their_frame_rate) {
   }
 }
 
-TEST(Recorder, feeds_come_go_and_come_again_each_with_its_own_offset) {
+TEST(Recorder, a_feed_that_comes_again_goes_on_in_its_file_behind_a_gap) {
   Studio studio;
   Camera camera{studio};
   studio.recorder.add_feed(feed("cam", vp8_codec()), studio.at(0ms));
   studio.recorder.add_feed(feed("muted", opus_codec()), studio.at(0ms));
   camera.send(0ms, 2s);
   studio.recorder.remove_feed(FeedId("cam"), studio.at(2500ms));
-  studio.drain(studio.at(2500ms));
-  EXPECT_FALSE(studio.file("video-01-cam.webm")->open) << "complete at once";
   studio.packet("cam", 5000, 0, true, kKey, studio.at(2600ms));
+  studio.recorder.handle_timeout(studio.at(3200ms));
+  studio.drain(studio.at(3200ms));
+  const auto before = studio.file("video-01-cam.webm")->data.size();
   studio.recorder.add_feed(feed("cam", vp8_codec()), studio.at(4s));
   studio.recorder.add_feed(feed("cam", vp8_codec()), studio.at(4500ms));
   camera.send(4040ms, 6s);
   studio.stop(6s);
-  ASSERT_EQ(studio.finished->tracks.size(), 2u);
+  ASSERT_EQ(studio.finished->tracks.size(), 1u);
   EXPECT_EQ(studio.finished->tracks[0].path, "video-01-cam.webm");
-  EXPECT_EQ(studio.finished->tracks[0].duration_ms, 2500);
-  EXPECT_EQ(studio.finished->tracks[1].path, "video-02-cam.webm");
-  EXPECT_EQ(studio.finished->tracks[1].offset_ms, 4000);
-  EXPECT_EQ(studio.finished->tracks[1].duration_ms, 2000);
-  const Node file = tree(parse_ebml(studio.file("video-02-cam.webm")->data));
-  EXPECT_EQ(file.get("18538067").get("1f43b675").get("e7").number(), 40u);
+  EXPECT_EQ(studio.finished->tracks[0].offset_ms, 0);
+  EXPECT_EQ(studio.finished->tracks[0].duration_ms, 6000);
+  EXPECT_GT(studio.file("video-01-cam.webm")->data.size(), before);
+  const auto gaps = manifest_of(studio)["tracks"][0]["gaps"];
+  ASSERT_EQ(gaps.size(), 1u);
+  EXPECT_EQ(gaps[0]["reason"], "absent");
+  EXPECT_EQ(gaps[0]["fromMs"], 1900) << "the last picture";
+  EXPECT_EQ(gaps[0]["toMs"], 4040);
   EXPECT_EQ(manifest_of(studio)["feedsWithoutMedia"][0]["feedId"], "muted");
   EXPECT_EQ(manifest_of(studio)["feedsWithoutMedia"].size(), 1u);
   EXPECT_EQ(studio.recorder.drops()[Drop::unknown_feed], 1u);
+}
+
+TEST(Recorder, a_feed_that_comes_later_has_an_offset_and_one_that_went_a_shorter_track) {
+  Studio studio;
+  Camera camera{studio}, other{studio, "late"};
+  studio.recorder.add_feed(feed("cam", vp8_codec()), studio.at(0ms));
+  camera.send(0ms, 2s);
+  studio.recorder.remove_feed(FeedId("cam"), studio.at(2500ms));
+  studio.recorder.add_feed(feed("late", vp8_codec()), studio.at(4s));
+  other.send(4040ms, 6s);
+  studio.stop(6s);
+  ASSERT_EQ(studio.finished->tracks.size(), 2u);
+  EXPECT_EQ(studio.finished->tracks[0].duration_ms, 2500);
+  EXPECT_EQ(studio.finished->tracks[1].path, "video-02-late.webm");
+  EXPECT_EQ(studio.finished->tracks[1].offset_ms, 4000);
+  EXPECT_EQ(studio.finished->tracks[1].duration_ms, 2000);
+  const Node file = tree(parse_ebml(studio.file("video-02-late.webm")->data));
+  EXPECT_EQ(file.get("18538067").get("1f43b675").get("e7").number(), 40u);
+  EXPECT_EQ(manifest_of(studio)["tracks"][0]["gaps"].size(), 0u) << "what was not there any more is no gap";
+}
+
+TEST(Recorder, only_so_many_files_are_kept_open_for_feeds_that_went) {
+  Studio studio;
+  const int all = static_cast<int>(Recorder::kMaxAway) + 3;
+  for (int i = 0; i < all; ++i) {
+    const std::string id = "mic" + std::to_string(i);
+    studio.recorder.add_feed(feed(id, opus_codec()), studio.at(i * 1s));
+    microphone(studio, id).send(i * 1s, i * 1s + 500ms);
+    studio.recorder.remove_feed(FeedId(id), studio.at(i * 1s + 500ms));
+    studio.drain(studio.at(i * 1s + 500ms));
+  }
+  int open = 0;
+  for (const auto& [number, file] : studio.files.files) open += file.open && number != 0 ? 1 : 0;
+  EXPECT_EQ(open, static_cast<int>(Recorder::kMaxAway));
+  studio.recorder.add_feed(feed("mic0", opus_codec()), studio.at(all * 1s));  // whose file is complete: a further track
+  microphone(studio, "mic0").send(all * 1s, all * 1s + 500ms);
+  studio.stop(all * 1s + 1s);
+  EXPECT_EQ(studio.finished->tracks.size(), static_cast<std::size_t>(all) + 1);
 }
 
 TEST(Recorder, the_manifest_names_each_track_while_it_is_recorded) {

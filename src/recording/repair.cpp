@@ -82,7 +82,7 @@ void Repair::complete_journal(const FolderReader& folder, WallTime now) {
   for (JournalTrack& track : content_.tracks) {
     const std::string& path = track.record.summary.path;
     if (!track.end && !track.pieces.empty()) {
-      finish_track(track, duration_ms);
+      finish_track(track, std::min(duration_ms, track.away_at_ms.value_or(duration_ms)));
     } else if (!track.end) {
       out_.emplace_back(FileOp(RemoveFile{path}));  // a head without media
     }

@@ -136,7 +136,7 @@ Result<void> Application::start() {
   if (!safe) return tl::unexpected(safe.error());
   safe_ = std::move(*safe);
   repair_recordings(catalogue_.root(), safe_);
-  directory_ = std::make_unique<SessionDirectory>(control_, workers_, random_, drops_);
+  directory_ = std::make_unique<SessionDirectory>(control_, workers_, key_, random_, drops_);
   if (auto ready = start_workers(); !ready) return ready;
   const unsigned writers = std::max(1u, std::min(4u, std::thread::hardware_concurrency()));
   const Recordings::Options recordings{writers, config_.recording_reserve_mb * 1'000'000, std::chrono::seconds(config_.recording_pre_roll_seconds)};
@@ -223,7 +223,7 @@ asio::awaitable<void> Application::wait_until(Duration limit, Done done) {
 asio::awaitable<void> Application::go_down() {
   spdlog::info("going down");
   http_->stop_accepting();
-  services_->stop_all_recordings();
+  services_->interrupt_all_recordings();
   const auto recorded = [this] { return services_->recordings().running() == 0; };
   co_await wait_until(kRecordingsLimit, recorded);
   if (!recorded()) spdlog::error("{} recordings were not completed in time", services_->recordings().running());

@@ -16,10 +16,27 @@ using Json = nlohmann::json;
 constexpr std::size_t kMaxManifest = 16 * 1024 * 1024;
 constexpr const char* kServicesFile = "/services.json";
 
+StoredSession read_session(const std::string& session_folder) {
+  StoredSession stored;
+  const auto text = runtime::read_file(session_folder + kServicesFile, 4096);
+  if (!text) return stored;
+  const Json json = Json::parse(*text, nullptr, false);
+  if (!json.is_object()) return stored;
+  if (json.contains("revision") && json["revision"].is_number_unsigned()) stored.revision = json["revision"].get<std::uint64_t>();
+  const auto string_of = [](const Json& in, const char* name) { return in.contains(name) && in[name].is_string() ? in[name].get<std::string>() : ""; };
+  if (json.contains("recording") && json["recording"].is_object()) {
+    stored.recording = RecordingId(string_of(json["recording"], "id"));
+    stored.requested_by = string_of(json["recording"], "requestedBy");
+  }
+  return stored;
+}
+
 }  // namespace
 
-Result<void> store_revision_ceiling(const std::string& session_folder, std::uint64_t revision) {
-  const std::string text = Json{{"revision", revision}}.dump() + "\n";
+Result<void> store_session(const std::string& session_folder, const StoredSession& session) {
+  Json json{{"revision", session.revision}};
+  if (!session.recording.empty()) json["recording"] = {{"id", session.recording.value}, {"requestedBy", session.requested_by}};
+  const std::string text = json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
   return runtime::replace_file(session_folder + kServicesFile, as_bytes(text));
 }
 
@@ -46,12 +63,22 @@ services::Restored RecordingCatalogue::restore(const SessionId& session) const {
       restored.last_recording_id = manifest->id.value;
     }
   }
-  if (const auto text = runtime::read_file(session_folder(session) + kServicesFile, 4096)) {
-    const Json json = Json::parse(*text, nullptr, false);
-    if (json.is_object() && json.contains("revision") && json["revision"].is_number_unsigned())
-      restored.revision = json["revision"].get<std::uint64_t>();
-  }
+  restored.revision = read_session(session_folder(session)).revision;
   return restored;
+}
+
+std::map<SessionId, Interrupted> RecordingCatalogue::interrupted() const {
+  std::map<SessionId, Interrupted> found;
+  std::error_code error;
+  for (fs::directory_iterator at(root_, error), end; !error && at != end; at.increment(error)) {
+    const StoredSession stored = read_session(at->path().string());
+    if (stored.recording.empty() || !recording::is_safe_path_name(stored.recording.value)) continue;
+    const auto text = runtime::read_file(at->path().string() + "/" + stored.recording.value + "/manifest.json", kMaxManifest);
+    if (!text) continue;
+    if (const auto manifest = recording::parse_manifest(*text))
+      found[SessionId(at->path().filename().string())] = {stored.recording, stored.requested_by, manifest->started_at.unix_ms + manifest->duration_ms};
+  }
+  return found;
 }
 
 std::string RecordingCatalogue::list_json(const SessionId& session) const {

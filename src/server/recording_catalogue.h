@@ -1,11 +1,12 @@
 // What lies in the recordings' folder: the manifests of a session's recordings, and the little that must outlive a restart.
 // The folders are the only source (the index over all sessions is catalogue_index.h). Reads block, and are small. Thread: control (and the recording
-// writers for store_revision_ceiling).
+// writers for store_session).
 //
 //   <root>/<session>/<recording id>/manifest.json   each recording, whole in itself
-//   <root>/<session>/services.json                  a revision that was never given out: where the next server begins
+//   <root>/<session>/services.json                  a revision that was never given out, where the next server begins, and what was being recorded
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,21 @@ namespace amphi::server {
 
 /// More revisions than the changes that one recording can cause: a ceiling is written once per recording, before it is on.
 constexpr std::uint64_t kRevisionsPerRecording = 1000;
-Result<void> store_revision_ceiling(const std::string& session_folder, std::uint64_t revision);
+
+/// Of a session, what a restart of the server must find again.
+struct StoredSession {
+  std::uint64_t revision = 0;
+  RecordingId recording{};     // that nobody has asked to stop; empty: none
+  std::string requested_by{};  // who had asked for it
+};
+Result<void> store_session(const std::string& session_folder, const StoredSession& session);
+
+/// A recording that the end of a server cut short, while nobody had asked for its end.
+struct Interrupted {
+  RecordingId recording;
+  std::string requested_by;
+  std::int64_t cut_at_ms = 0;  // since 1970
+};
 
 class RecordingCatalogue {
  public:
@@ -28,6 +43,8 @@ class RecordingCatalogue {
 
   /// The totals of all recordings, also of those that a crash has left in state "recording": as far as their manifest says.
   services::Restored restore(const SessionId& session) const;
+  /// What was being recorded when the server before this one ended, of all sessions. To be asked once, when those recordings are repaired.
+  std::map<SessionId, Interrupted> interrupted() const;
   /// {"sessionId", "recordings": [manifest and its "id", ...]}, newest first. A folder without a readable manifest is left out.
   std::string list_json(const SessionId& session) const;
   /// nullopt-like not_found unless all three are plain names and the file exists.

@@ -59,7 +59,7 @@ TEST_F(RecordingCatalogueTest, totals_count_every_recording_also_one_that_a_cras
 
 TEST_F(RecordingCatalogueTest, the_revision_goes_on_from_what_was_stored) {
   fs::create_directories(root_ + "/demo");
-  ASSERT_TRUE(store_revision_ceiling(root_ + "/demo", 1234));
+  ASSERT_TRUE(store_session(root_ + "/demo", {1234, {}, {}}));
   EXPECT_EQ(RecordingCatalogue(root_).restore(demo_).revision, 1234u);
   put("demo/services.json", "{\"revision\":-4}");
   EXPECT_EQ(RecordingCatalogue(root_).restore(demo_).revision, 0u);

@@ -38,7 +38,7 @@ void RecordingJob::begin(std::shared_ptr<RecordingSink> sink, Duration pre_roll)
   const std::string folder = plan_.session_folder + "/" + plan_.info.id.value;
   auto ready = runtime::create_folders(folder);
   if (ready) ready = enough_space(folder, plan_.reserve);
-  if (ready) ready = store_revision_ceiling(plan_.session_folder, plan_.revision_ceiling);
+  if (ready) ready = store_session(plan_.session_folder, {plan_.revision_ceiling, plan_.info.id, plan_.info.requested_by});
   if (!ready) {
     done_ = true;
     return events_.finished(Duration::zero(), ready.error());
@@ -91,9 +91,10 @@ void RecordingJob::drain(Time until) {
   }
 }
 
-void RecordingJob::stop(Time at, WallTime wall) {
+void RecordingJob::stop(Time at, WallTime wall, bool goes_on) {
   if (done_ || stopping_) return;
   stopping_ = true;
+  goes_on_ = goes_on;
   drain(at);  // what came after the moment of the stop is not part of the recording
   if (done_) return;
   for (const auto& [number, lost] : sink_->final_overflow())
@@ -152,6 +153,7 @@ void RecordingJob::run_outputs(Time now) {
                    [&](recording::MediaChanged& changed) { if (events_.media_changed) events_.media_changed(changed.writing); },
                    [&](recording::Started&) { events_.started(plan_.start); },
                    [&](recording::Finished& finished) {
+                     if (!goes_on_) forget_recording();
                      failed_ = finished.error.has_value();  // repair finds nothing to do where it was completed all the same
                      events_.finished(finished.duration, std::move(finished.error));
                    },
@@ -160,6 +162,9 @@ void RecordingJob::run_outputs(Time now) {
                *output);
   }
 }
+
+/// Before anybody is told of the end: no restart goes on with it. A disk that does not take even this lets nothing begin either.
+void RecordingJob::forget_recording() { (void)store_session(plan_.session_folder, {plan_.revision_ceiling}); }
 
 void RecordingJob::close() {
   done_ = true;

@@ -37,7 +37,7 @@ struct RecordingPlan {
   std::string session_folder;          // <recordings>/<session>
   const Safe* safe = nullptr;          // outlives the recording
   std::uint64_t reserve = 0;           // bytes that must be free to begin; at half of it the recording is ended while it can be
-  std::uint64_t revision_ceiling = 0;  // written before the recording begins: see recording_catalogue.h
+  std::uint64_t revision_ceiling = 0;  // stored before the recording begins: see recording_catalogue.h
   Time start{};                        // when it was asked for
 };
 
@@ -49,7 +49,8 @@ class RecordingJob {
   /// asked for: with what `sink` holds of that time.
   void begin(std::shared_ptr<RecordingSink> sink, Duration pre_roll);
   /// Ends at `at`. The worker no longer writes to the sink.
-  void stop(Time at, WallTime wall);
+  /// `goes_on`: the server ends, and nobody has asked for the recording to: after the restart a further one begins.
+  void stop(Time at, WallTime wall, bool goes_on = false);
   void add_marker(std::string label, std::string by, Time at);
   /// Works off what is there.
   void step(Time now);
@@ -62,6 +63,7 @@ class RecordingJob {
   void add_feed(RecordingSink::FeedNumber number, const sfu::FeedInfo& feed, Time at);
   void run_outputs(Time now);
   void look_at_space(Time now);
+  void forget_recording();
   void close();
   const FeedId* feed_of(RecordingSink::FeedNumber number) const;
 
@@ -75,6 +77,7 @@ class RecordingJob {
   Time space_at_{};  // of the next look
   std::optional<RecordingWarning> warning_;
   bool stopping_ = false, done_ = false, failed_ = false;
+  bool goes_on_ = false;
 };
 
 }  // namespace amphi::server

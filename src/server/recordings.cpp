@@ -19,11 +19,11 @@ Recordings::Recordings(asio::io_context& control, const RecordingCatalogue& cata
   for (unsigned i = 0; i < options_.writers; ++i) writers_.push_back(std::make_unique<RecordingWriter>("recording-" + std::to_string(i)));
 }
 
-void Recordings::start(const SessionId& session, const RecordingId& id, const std::string& requested_by,
-                       std::uint64_t revision, MediaWorker& worker) {
+void Recordings::start(const SessionId& session, const services::StartRecording& asked, std::uint64_t revision, MediaWorker& worker) {
+  const RecordingId& id = asked.id;
   RecordingPlan plan;
   plan.start = runtime::now();
-  plan.info = {id, session, requested_by, runtime::wall_now()};
+  plan.info = {id, session, asked.requested_by, runtime::wall_now(), Duration{}, asked.continues};
   plan.session_folder = catalogue_.session_folder(session);
   plan.safe = &safe_;
   plan.reserve = options_.reserve;
@@ -57,16 +57,16 @@ void Recordings::start(const SessionId& session, const RecordingId& id, const st
   });
 }
 
-void Recordings::stop(const RecordingId& id) {
+void Recordings::stop(const RecordingId& id, bool goes_on) {
   const auto found = running_.find(id);
   if (found == running_.end()) return;
   const Running& running = found->second;
   const Time at = runtime::now();
   const WallTime wall = runtime::wall_now();
   // Through the worker to the writer: when the writer hears of it, the worker has put its last packet into the sink.
-  running.worker->post([session = running.session, writer = running.writer, job = running.job, at, wall](MediaWorker& there, Time) {
+  running.worker->post([session = running.session, writer = running.writer, job = running.job, at, wall, goes_on](MediaWorker& there, Time) {
     there.end_recording(session, at);
-    writer->post([job, at, wall] { job->stop(at, wall); });
+    writer->post([job, at, wall, goes_on] { job->stop(at, wall, goes_on); });
   });
 }
 

@@ -31,9 +31,9 @@ class Recordings {
   Recordings(boost::asio::io_context& control, const RecordingCatalogue& catalogue, const Safe& safe, Options options, Events events);
 
   /// `revision`: the session's current one. `worker` outlives the recording.
-  void start(const SessionId& session, const RecordingId& id, const std::string& requested_by, std::uint64_t revision,
-             MediaWorker& worker);
-  void stop(const RecordingId& id);
+  void start(const SessionId& session, const services::StartRecording& asked, std::uint64_t revision, MediaWorker& worker);
+  /// `goes_on`: see RecordingJob::stop.
+  void stop(const RecordingId& id, bool goes_on);
   void add_marker(const RecordingId& id, std::string label, std::string by, Time at);
   std::size_t running() const { return running_.size(); }
   bool is_running(const SessionId& session) const;

@@ -13,6 +13,7 @@ namespace {
 
 namespace asio = boost::asio;
 
+constexpr std::int64_t kGoesOnWithinMs = 15 * 60 * 1000;  // of being cut off: who comes later finds nothing that records by itself
 constexpr double kMessagesPerSecond = 100, kMessageBurst = 200;  // of what arrives; the machine has stricter rules for what it acts on
 
 void add(Counters<services::ServerDrop>& sum, const Counters<services::ServerDrop>& one) {
@@ -27,12 +28,14 @@ ServicesHub::ServicesHub(asio::io_context& control, SessionDirectory& directory,
     : control_(control), directory_(directory), catalogue_(catalogue), verify_(std::move(verify)), random_(random),
       drops_(drops), pre_roll_(recordings.pre_roll), recordings_(control, catalogue, safe, recordings, recording_events()) {
   directory_.set_hooks(hooks());
+  interrupted_ = catalogue_.interrupted();
 }
 
 SessionDirectory::Hooks ServicesHub::hooks() {
   SessionDirectory::Hooks hooks;
   hooks.is_recording = [this](const SessionId& session) { return is_recording(session); };
   hooks.stop_recording = [this](const SessionId& session) { stop_recording(session); };
+  hooks.participant_joined = [this](const SessionId& session) { participant_joined(session); };
   hooks.participant_left = [this](const SessionId& session, const ParticipantId& who) { participant_left(session, who); };
   hooks.session_removed = [this](const SessionId& session) { session_removed(session); };
   return hooks;
@@ -160,6 +163,18 @@ asio::awaitable<void> ServicesHub::run(Connection connection, SessionId session)
   }
 }
 
+void ServicesHub::participant_joined(const SessionId& session) {
+  const auto found = interrupted_.find(session);
+  if (found == interrupted_.end()) return;
+  const Interrupted before = std::move(found->second);
+  interrupted_.erase(found);
+  if (runtime::wall_now().unix_ms - before.cut_at_ms > kGoesOnWithinMs) return;
+  spdlog::info("session {}: recording {} was cut off by the end of the server; it is recorded on", session.value, before.recording.value);
+  Room& room = find_or_create(session);
+  room.machine->go_on(before.recording, before.requested_by, runtime::now());
+  pump(room);
+}
+
 void ServicesHub::participant_left(const SessionId& session, const ParticipantId& participant) {
   Room* room = find(session);
   if (!room) return;
@@ -246,9 +261,9 @@ void ServicesHub::carry_out(Room& room, services::ServerOutput& output) {
                    if (!worker)
                      return room.machine->recording_refused(o.id, {ErrorCode::not_found, "The session is over."}, runtime::now());
                    const auto revision = room.machine->snapshot(runtime::now()).revision;
-                   recordings_.start(room.session, o.id, o.requested_by, revision, *worker);
+                   recordings_.start(room.session, o, revision, *worker);
                  },
-                 [&](services::StopRecording& o) { recordings_.stop(o.id); },
+                 [&](services::StopRecording& o) { recordings_.stop(o.id, ending_); },
                  [&](services::AddMarker& o) { recordings_.add_marker(o.id, std::move(o.label), std::move(o.by), o.at); },
              },
              output);
@@ -282,7 +297,8 @@ void ServicesHub::stop_recording(const SessionId& session) {
   pump(*room);
 }
 
-void ServicesHub::stop_all_recordings() {
+void ServicesHub::interrupt_all_recordings() {
+  ending_ = true;
   std::vector<SessionId> all;
   for (const auto& [id, room] : rooms_)
     if (is_recording(id)) all.push_back(id);

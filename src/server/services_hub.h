@@ -39,7 +39,8 @@ class ServicesHub {
   bool is_recording(const SessionId& session) const;
   /// Asked by the server itself.
   void stop_recording(const SessionId& session);
-  void stop_all_recordings();
+  /// The server ends: what is being recorded is completed, and recorded on after a restart.
+  void interrupt_all_recordings();
   void close_all(const std::string& reason);
 
   Recordings& recordings() { return recordings_; }
@@ -69,6 +70,7 @@ class ServicesHub {
   void pump(Room& room);
   void carry_out(Room& room, services::ServerOutput& output);
   void set_timer(Room& room);
+  void participant_joined(const SessionId& session);
   void participant_left(const SessionId& session, const ParticipantId& participant);
   void session_removed(const SessionId& session);
   Recordings::Events recording_events();
@@ -84,6 +86,8 @@ class ServicesHub {
   RecordingChanged recording_changed_ = [](const SessionId&, const RecordingId&) {};
   const Duration pre_roll_;
   Recordings recordings_;
+  std::map<SessionId, Interrupted> interrupted_;  // by the end of the server before this one; until somebody is back
+  bool ending_ = false;
   std::map<SessionId, std::unique_ptr<Room>> rooms_;
   Counters<services::ServerDrop> gone_drops_;
   services::ConnectionNumber next_connection_ = 1;

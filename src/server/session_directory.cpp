@@ -22,9 +22,9 @@ Overloaded(F...) -> Overloaded<F...>;
 
 }  // namespace
 
-SessionDirectory::SessionDirectory(asio::io_context& control, std::vector<std::unique_ptr<MediaWorker>>& workers,
+SessionDirectory::SessionDirectory(asio::io_context& control, std::vector<std::unique_ptr<MediaWorker>>& workers, Bytes key,
                                    Random& random, Counters<Drop>& drops)
-    : control_(control), workers_(workers), random_(random), drops_(drops) {}
+    : control_(control), workers_(workers), random_(random), resume_tokens_(std::move(key), random), drops_(drops) {}
 
 // --- finding -----------------------------------------------------------------------------------------------------------
 
@@ -81,10 +81,17 @@ SessionDirectory::Participant* SessionDirectory::by_resume_token(MediaSession& s
                                                                  const std::string& resume_token) {
   if (resume_token.empty()) return nullptr;
   for (auto& [id, participant] : session.participants)
-    if (participant.identity == token.identity &&
-        equal_constant_time(as_bytes(participant.resume_token), as_bytes(resume_token)))
+    if (participant.identity == token.identity && (equal_constant_time(as_bytes(participant.resume_token), as_bytes(resume_token)) ||
+                                                   equal_constant_time(as_bytes(participant.spent_token), as_bytes(resume_token))))
       return &participant;
   return nullptr;
+}
+
+Result<ParticipantId> SessionDirectory::new_id(const MediaSession& session, const AccessToken& token, const std::string& resume_token) {
+  const auto known = resume_tokens_.read(resume_token, token.session, token.identity);
+  if (known && known->of_this_life) return fail(ErrorCode::disconnected, "The participant is no longer waited for; join anew.");
+  if (known && !session.participants.contains(known->participant)) return known->participant;
+  return ParticipantId("par_" + random_.token(16));
 }
 
 // --- coming ------------------------------------------------------------------------------------------------------------
@@ -101,7 +108,12 @@ asio::awaitable<Result<Member>> SessionDirectory::join(AccessToken token, std::s
     co_return member;
   }
 
-  const Member member{session.id, ParticipantId("par_" + random_.token(16))};
+  const auto id = new_id(session, token, resume_token);
+  if (!id) {
+    remove_if_over(session);
+    co_return tl::unexpected(id.error());
+  }
+  const Member member{session.id, *id};
   ++session.joining;
   auto add = [member, token](MediaWorker& worker, Time now) -> Result<void> {
     const auto media = worker.find_or_create(member.session);
@@ -123,6 +135,7 @@ asio::awaitable<Result<Member>> SessionDirectory::join(AccessToken token, std::s
   participant.connection = std::move(connection);
   greet(session, participant, false);
   tell(session, signalling::participant_joined(view_of(participant)), participant.id);
+  hooks_.participant_joined(session.id);
   spdlog::info("session {}: {} joins", session.id.value, member.participant.value);
   co_return member;
 }
@@ -134,6 +147,7 @@ void SessionDirectory::take_over(MediaSession& session, Participant& participant
   if (participant.away) participant.away->cancel();
   participant.away.reset();
   participant.connection = std::move(connection);
+  participant.spent_token = participant.resume_token;
   greet(session, participant, true);
   session.worker->post([id = session.id, who = participant.id](MediaWorker& worker, Time now) {
     // An offer may have been lost with the old connection.
@@ -149,7 +163,7 @@ signalling::ParticipantView SessionDirectory::view_of(const Participant& partici
 }
 
 void SessionDirectory::greet(MediaSession& session, Participant& participant, bool resumed) {
-  participant.resume_token = "rt_" + random_.token(32);
+  participant.resume_token = resume_tokens_.make(session.id, participant.identity, participant.id);
   signalling::Joined joined;
   joined.session = session.id;
   joined.participant = participant.id;
@@ -223,7 +237,7 @@ void SessionDirectory::close_all(const std::string& reason) {
     for (auto& [who, participant] : session->participants) {
       if (participant.away) participant.away->cancel();
       if (participant.connection) {
-        participant.connection->send(signalling::closing(reason));
+        participant.connection->send(signalling::closing_for_now(reason));
         participant.connection->close();
       }
       session->worker->post([id = id, who = who](MediaWorker& worker, Time now) {

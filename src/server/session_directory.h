@@ -17,6 +17,7 @@
 
 #include "server/access_token.h"
 #include "server/media_worker.h"
+#include "server/resume_token.h"
 #include "server/signalling_messages.h"
 #include "server/websocket_connection.h"
 
@@ -32,16 +33,18 @@ class SessionDirectory {
   struct Hooks {                                          // the session services' part, on control
     std::function<bool(const SessionId&)> is_recording;
     std::function<void(const SessionId&)> stop_recording;
+    std::function<void(const SessionId&)> participant_joined;
     std::function<void(const SessionId&, const ParticipantId&)> participant_left;
     std::function<void(const SessionId&)> session_removed;
   };
   /// All outlive the directory.
-  SessionDirectory(boost::asio::io_context& control, std::vector<std::unique_ptr<MediaWorker>>& workers, Random& random,
+  SessionDirectory(boost::asio::io_context& control, std::vector<std::unique_ptr<MediaWorker>>& workers, Bytes key, Random& random,
                    Counters<Drop>& drops);
   void set_hooks(Hooks hooks) { hooks_ = std::move(hooks); }
 
-  /// A new participant, or, with a resume token that is still good, the one that it stands for. On success `joined` has been
-  /// sent, and everything after it goes to this connection.
+  /// A new participant, or, with a resume token that is still good, the one that it stands for. One that a server before this one gave
+  /// brings back the participant's id and nothing else. On success `joined` has been sent, and everything after it goes to this
+  /// connection. Errors: disconnected (the token's participant is no longer waited for), limit_exceeded.
   boost::asio::awaitable<Result<Member>> join(AccessToken token, std::string resume_token,
                                               std::shared_ptr<WebSocketConnection> connection);
   /// Whether this connection still speaks for its participant.
@@ -71,6 +74,7 @@ class SessionDirectory {
     std::string identity;
     Grants grants;
     std::string resume_token;
+    std::string spent_token;  // the one before: its successor may have been lost on the way
     std::shared_ptr<WebSocketConnection> connection;  // nullptr: away
     std::unique_ptr<boost::asio::steady_timer> away;
     std::map<FeedId, sfu::FeedInfo> feeds;
@@ -87,6 +91,7 @@ class SessionDirectory {
   Participant* find(const Member& member) const;
   MediaSession& find_or_create(const SessionId& session);
   Participant* by_resume_token(MediaSession& session, const AccessToken& token, const std::string& resume_token);
+  Result<ParticipantId> new_id(const MediaSession& session, const AccessToken& token, const std::string& resume_token);
   void take_over(MediaSession& session, Participant& participant, std::shared_ptr<WebSocketConnection> connection);
   void greet(MediaSession& session, Participant& participant, bool resumed);
   void remove(const Member& member);
@@ -98,6 +103,7 @@ class SessionDirectory {
   boost::asio::io_context& control_;
   std::vector<std::unique_ptr<MediaWorker>>& workers_;
   Random& random_;
+  ResumeTokens resume_tokens_;
   Counters<Drop>& drops_;
   Hooks hooks_;
   std::map<SessionId, std::unique_ptr<MediaSession>> sessions_;

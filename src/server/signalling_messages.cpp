@@ -169,6 +169,7 @@ std::string participant_left(const ParticipantId& participant) {
 std::string feed_added(const sfu::FeedInfo& feed) { return dump({{"type", "feedAdded"}, {"feed", json_of(feed)}}); }
 std::string feed_removed(const FeedId& feed) { return dump({{"type", "feedRemoved"}, {"feedId", feed.value}}); }
 std::string closing(std::string_view reason) { return dump({{"type", "closing"}, {"reason", reason}}); }
+std::string closing_for_now(std::string_view reason) { return dump({{"type", "closing"}, {"reason", reason}, {"mayReturn", true}}); }
 std::string ping() { return R"({"type":"ping"})"; }
 std::string pong() { return R"({"type":"pong"})"; }
 

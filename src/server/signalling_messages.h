@@ -67,6 +67,8 @@ std::string participant_left(const ParticipantId& participant);
 std::string feed_added(const sfu::FeedInfo& feed);
 std::string feed_removed(const FeedId& feed);
 std::string closing(std::string_view reason);  // the same in the services protocol
+/// The server ends, and may be started again: clients try to join again for as long as they would to resume.
+std::string closing_for_now(std::string_view reason);
 std::string ping();
 std::string pong();
 /// The same in the services protocol. `in_reply_to` may be empty.

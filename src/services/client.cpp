@@ -248,7 +248,10 @@ Client::Client(ClientConfig config, Random& random) : impl_(std::make_unique<Imp
 Client::~Client() = default;
 
 void Client::session_connected(std::string participant_id, Time now) {
-  if (impl_->stage != Impl::Stage::idle && impl_->config.participant_id == participant_id) return;
+  if (impl_->stage != Impl::Stage::idle && impl_->config.participant_id == participant_id) {
+    if (impl_->stage == Impl::Stage::waiting) impl_->open(now);  // the server is there: that much is known
+    return;
+  }
   impl_->close_gracefully();
   impl_->config.participant_id = std::move(participant_id);
   impl_->back_off.succeeded();

@@ -59,7 +59,7 @@ class Client {
   Client(ClientConfig config, Random& random);
   ~Client();
 
-  /// The media session connected (or its identity after a resume): services follow.
+  /// The media session connected, for the first time or again: services follow, at once where they were waiting to.
   void session_connected(std::string participant_id, Time now);
   /// The session is over: close gracefully, nothing is reconnected. Pending requests resolve as errors first.
   void session_closed(Time now);

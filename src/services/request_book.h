@@ -10,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include "base/ids.h"
 #include "base/result.h"
 #include "base/time.h"
 
@@ -20,6 +21,7 @@ struct BookedRequest {
   std::string id;
   std::string identity;
   bool on = false;
+  RecordingId continues{};       // on: the recording that a restart cut off and that this one goes on from
   std::uint64_t connection = 0;  // where the answer goes: the last connection that sent it; 0: nowhere
   Time asked_at{};
   std::optional<Time> answered_at;

@@ -157,7 +157,7 @@ struct ServerSession::Impl {
   void start(const BookedRequest& request) {
     stage = Stage::starting;
     running = RecordingId("rec_" + random.token(16));
-    outputs.push_back(StartRecording{running, request.identity});
+    outputs.push_back(StartRecording{running, request.identity, request.continues});
   }
 
   /// Something about the running recording, of which nobody is the cause.
@@ -198,6 +198,16 @@ struct ServerSession::Impl {
     }
     waiting.push_back(booked);
     act_on_waiting(now);
+  }
+
+  void add_own_request(bool on, const std::string& identity, const RecordingId& continues, Time now) {
+    BookedRequest request;
+    request.id = std::to_string(++own_requests);
+    request.identity = identity;
+    request.on = on;
+    request.continues = continues;
+    request.asked_at = now;
+    add_request(std::move(request), now);
   }
 
   // ---- the connections ----
@@ -253,7 +263,7 @@ struct ServerSession::Impl {
       if (known->answered_at) respond(*known);
       return;
     }
-    BookedRequest fresh{caller.participant.value, request.request_id, caller.identity, request.on, number, now, {}, {}};
+    BookedRequest fresh{caller.participant.value, request.request_id, caller.identity, request.on, {}, number, now, {}, {}};
     add_request(std::move(fresh), now);
   }
   void handle(ConnectionNumber number, Connection& connection, const MarkerAdd& request, Time now) {
@@ -267,7 +277,7 @@ struct ServerSession::Impl {
       if (known->answered_at) respond(*known);
       return;
     }
-    BookedRequest* booked = book.add({caller.participant.value, request.request_id, caller.identity, false, number, now, {}, {}});
+    BookedRequest* booked = book.add({caller.participant.value, request.request_id, caller.identity, false, {}, number, now, {}, {}});
     if (booked == nullptr)
       return send(number, RecordingResponse{request.request_id, Error{ErrorCode::limit_exceeded, "Too many requests in this session."}});
     const auto added = add_marker(request.label, caller.identity, now);
@@ -372,13 +382,20 @@ void ServerSession::recording_refused(const RecordingId& id, Error error, Time n
   Impl& me = *impl_;
   if (me.stage != Impl::Stage::starting || id != me.running) return;
   me.stage = Impl::Stage::off;
+  if (me.current != nullptr && !me.current->continues.empty()) {  // who comes back takes it for granted
+    me.confirmed.error = error;
+    me.tell_all(now);
+  }
   me.answer_current(std::move(error), now);
   me.act_on_waiting(now);
 }
 
 void ServerSession::request_recording(bool on, const std::string& identity, Time now) {
-  const std::string id = std::to_string(++impl_->own_requests);
-  impl_->add_request(BookedRequest{{}, id, identity, on, 0, now, {}, {}}, now);
+  impl_->add_own_request(on, identity, {}, now);
+}
+
+void ServerSession::go_on(const RecordingId& interrupted, const std::string& identity, Time now) {
+  impl_->add_own_request(true, identity, interrupted, now);
 }
 
 Result<Marker> ServerSession::add_marker(const std::string& label, const std::string& identity, Time now) {

@@ -28,7 +28,7 @@ struct Caller {
 
 struct SendText { ConnectionNumber connection; std::string text; };
 struct CloseConnection { ConnectionNumber connection; Error reason; };   // after what was sent before
-struct StartRecording { RecordingId id; std::string requested_by; };
+struct StartRecording { RecordingId id; std::string requested_by; RecordingId continues{}; };
 struct StopRecording { RecordingId id; };
 struct AddMarker { RecordingId id; std::string label; std::string by; Time at; };
 using ServerOutput = std::variant<SendText, CloseConnection, StartRecording, StopRecording, AddMarker>;
@@ -67,6 +67,9 @@ class ServerSession {
   void recording_finished(const RecordingId& id, Duration duration, std::optional<Error> error, Time now);
   /// It could not start. Who asked is told why; nothing has changed for the others.
   void recording_refused(const RecordingId& id, Error error, Time now);
+  /// The server was restarted while `interrupted` was being recorded: a further recording begins, in the name of who had asked for that one.
+  /// If it cannot, everybody is told why.
+  void go_on(const RecordingId& interrupted, const std::string& identity, Time now);
   /// The server (REST, shutdown) asks like any participant would.
   void request_recording(bool on, const std::string& identity, Time now);
   /// As a participant would. Errors: invalid_argument (the label), invalid_state (nothing is being recorded).

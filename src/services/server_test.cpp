@@ -460,5 +460,34 @@ TEST(ServicesServer, the_total_never_goes_back_when_a_start_lies_in_the_future_o
   EXPECT_EQ(w.server.snapshot(w.now).total_ms, 5100);
 }
 
+TEST(ServicesServer, what_a_restart_cut_off_is_recorded_on_in_the_name_of_who_had_asked) {
+  World w;
+  w.open_quietly(1, "Ann");
+  w.server.go_on(RecordingId("rec_old"), "Bob", w.now);
+  w.drain();
+  ASSERT_EQ(w.starts.size(), 1u);
+  EXPECT_EQ(w.starts[0].requested_by, "Bob");
+  EXPECT_EQ(w.starts[0].continues, RecordingId("rec_old"));
+  EXPECT_TRUE(w.inbox[1].empty()) << "nothing is on before it has begun";
+  w.server.recording_started(w.starts[0].id, w.now, w.now);
+  w.drain();
+  ASSERT_EQ(w.inbox[1].size(), 1u);
+  EXPECT_EQ(w.inbox[1][0].at("on"), true);
+  EXPECT_EQ(w.inbox[1][0].at("changedBy"), "Bob");
+  EXPECT_EQ(w.inbox[1][0].at("totalMs"), 5000);
+}
+
+TEST(ServicesServer, what_cannot_be_recorded_on_is_an_error_in_everybodys_state) {
+  World w;
+  w.open_quietly(1, "Ann");
+  w.server.go_on(RecordingId("rec_old"), "Bob", w.now);
+  w.drain();
+  w.server.recording_refused(w.starts.at(0).id, {ErrorCode::storage, "full"}, w.now);
+  w.drain();
+  ASSERT_EQ(w.inbox[1].size(), 1u);
+  EXPECT_EQ(w.inbox[1][0].at("on"), false);
+  EXPECT_EQ(w.inbox[1][0].at("error").at("code"), "storage");
+}
+
 }  // namespace
 }  // namespace amphi::services

@@ -3,9 +3,20 @@
 
 #include <algorithm>
 
+#include "base/digest.h"
 #include "sfu/session_impl.h"
 
 namespace amphi::sfu {
+namespace {
+
+/// The same feed has the same id whenever it is published: after it was stopped for a while, in another codec, and at a server that was
+/// started anew (which knows the participant's id, and nothing else). Globally unique, as the participant's is.
+FeedId feed_id(const ParticipantId& owner, const std::string& mid, const std::string& label) {
+  const auto digest = sha256(as_bytes(owner.value + "\n" + mid + "\n" + label));
+  return FeedId("fd_" + to_hex(digest).substr(0, 24));
+}
+
+}  // namespace
 
 Session::Session(SessionConfig config, Random& random) : impl_(std::make_unique<Impl>(std::move(config), random)) {}
 Session::~Session() = default;
@@ -111,7 +122,7 @@ Result<PublishAnswer> Session::publish_offer(const ParticipantId& id, std::strin
 
 void Session::Impl::add_feed(Participant& owner, const peer::LineInfo& line, const std::string& label, Time now) {
   auto feed = std::make_unique<Feed>();
-  feed->info = {FeedId("fd_" + random.token(16)), owner.id, owner.identity, label, *line.codec};
+  feed->info = {feed_id(owner.id, line.mid, label), owner.id, owner.identity, label, *line.codec};
   feed->owner = &owner;
   feed->line = line.line;
   Feed& added = *feed;

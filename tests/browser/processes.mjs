@@ -1,6 +1,6 @@
 // The processes that a browser test needs beside the browser: the real server, and a native participant on the SDK.
 import { spawn, execFileSync } from 'node:child_process';
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -39,18 +39,31 @@ export class Server {
     if (!existsSync(join(web, 'index.html'))) throw new Error(`${web} has no page: run "npm run build" in web/`);
     const server = new Server();
     server.folder = mkdtempSync(join(tmpdir(), 'amphi-browser-test-'));
-    const ready = join(server.folder, 'ready.json');
-    server.child = spawn(serverBinary, ['serve', '--dev', '--port', '0', '--ready-file', ready,
-      '--recordings', join(server.folder, 'recordings'), '--web', web], { stdio: ['ignore', 'pipe', 'pipe'] });
     server.log = '';
-    server.child.on('error', (error) => { server.log += String(error); });
-    for (const stream of [server.child.stdout, server.child.stderr]) stream.on('data', (text) => { server.log += text; });
-    const told = await until(`the server is ready; it said:\n${server.log}`, () => {
-      if (server.child.exitCode !== null) throw new Error(`the server ended:\n${server.log}`);
+    await server.run(['--port', '0']);
+    return server;
+  }
+
+  async run(further) {
+    const ready = join(this.folder, 'ready.json');
+    rmSync(ready, { force: true });
+    this.child = spawn(serverBinary, ['serve', '--dev', '--ready-file', ready, '--recordings', join(this.folder, 'recordings'), '--web', web, ...further],
+      { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.child.on('error', (error) => { this.log += String(error); });
+    for (const stream of [this.child.stdout, this.child.stderr]) stream.on('data', (text) => { this.log += text; });
+    const told = await until(`the server is ready; it said:\n${this.log}`, () => {
+      if (this.child.exitCode !== null) throw new Error(`the server ended:\n${this.log}`);
       return existsSync(ready) && readFileSync(ready, 'utf8');
     });
-    ({ url: server.url, key: server.key } = JSON.parse(told));
-    return server;
+    ({ url: this.url, key: this.key, port: this.port } = JSON.parse(told));
+  }
+
+  /** Ends by `signal`, and is there again: the same folder, key and port. */
+  async restart(signal) {
+    await stop(this.child, signal);
+    const keyFile = join(this.folder, 'key');
+    writeFileSync(keyFile, this.key);
+    await this.run(['--port', String(this.port), '--key-file', keyFile]);
   }
 
   token(session, identity, grants = 'publish,subscribe,record', validSeconds = 3600) {

@@ -157,6 +157,50 @@ story('a lost signalling connection is resumed, and nobody\'s pictures stop', as
   await other.seesVideoOf('Ada');
 });
 
+for (const signal of ['SIGKILL', 'SIGTERM']) {
+  story(`after a restart of the server (${signal}) pages and SDK come back by themselves, and it is recorded on`, async ({ open, addPeer }) => {
+    const session = newSession();
+    const page = await open(session, 'Ada', { query: publishing('vp8') });
+    const peer = addPeer(session, 'Native', 'vp8');
+    await page.seesVideoOf('Native');
+    await page.find('record-toggle').click();
+    await page.see('record-state', /^Recording$/);
+    await page.see('record-duration', /00:00:03/);
+    const heard = peer.events.length;
+    await server.restart(signal);
+    await page.see('session-state', /^Joined$/, 30_000);
+    await page.see('record-state', /^Recording$/, 30_000);
+    await peer.see('the recording that goes on', (said) => said.event === 'recording' && said.on && said.changedBy === 'Ada', heard);
+    await page.seesVideoOf('Native');
+    await peer.see('pictures from Chromium again', (said) => said.event === 'video' && said.identity === 'Ada' && said.frames > 30, peer.events.length);
+    await page.see('record-duration', /00:00:0[6-9]/);
+    await page.find('record-toggle').click();
+    await page.see('record-state', /^Off$/);
+    const tracks = await page.playsRecording();
+    assert.deepEqual(tracks.map(({ identity, kind }) => `${identity} ${kind}`).sort(), ['Ada audio', 'Ada video', 'Native audio', 'Native video']);
+    for (const track of tracks) assert.ok(track.currentTime >= 0.5, `it does not play: ${JSON.stringify(track)}`);
+  }, { timeout: 120_000 });
+}
+
+story('a camera that is switched off and on again stays on its track', async ({ open }) => {
+  const session = newSession();
+  const page = await open(session, 'Ada', { query: publishing('vp8') });
+  const other = await open(session, 'Bo', { query: '?publish=' });
+  await other.seesVideoOf('Ada');
+  await page.find('record-toggle').click();
+  await page.see('record-state', /^Recording$/);
+  await page.see('record-duration', /00:00:02/);
+  await page.find('camera-toggle').click();
+  await until('Bo sees that the camera is off', async () => (await other.find('feed-tile').count()) === 1);
+  await page.find('camera-toggle').click();
+  await other.seesVideoOf('Ada');
+  await page.find('record-toggle').click();
+  await page.see('record-state', /^Off$/);
+  const tracks = await page.playsRecording();
+  assert.deepEqual(tracks.map(({ kind }) => kind).sort(), ['audio', 'video'], 'one track a feed');
+  for (const track of tracks) assert.ok(track.currentTime >= 0.5, `it does not play: ${JSON.stringify(track)}`);
+});
+
 story('without the record grant the button says why it does nothing', async ({ open }) => {
   const page = await open(newSession(), 'Guest', { query: '?publish=', grants: 'subscribe' });
   await page.see('services-state', /^Services connected$/);

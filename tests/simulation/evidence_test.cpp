@@ -32,7 +32,7 @@ AeadKey configured(unsigned fill) {
   return key;
 }
 
-/// Four feeds, a marker, a feed that leaves, and a gap.
+/// Four feeds, a marker, a feed that leaves and comes again, and a gap.
 EmulatedDisk recorded(Safekeeping safekeeping = {}) {
   EmulatedDisk disk;
   Recorder recorder(kInfo, kStart, std::move(safekeeping));
@@ -45,6 +45,8 @@ EmulatedDisk recorded(Safekeeping safekeeping = {}) {
   recorder.add_marker("incision", "nurse", kStart + 2s);
   recorder.handle_overflow(FeedId("near"), 3, kStart + 2s);
   recorder.remove_feed(FeedId("mic"), kStart + 2500ms);
+  studio.run_until(kStart + 3s, drain);
+  recorder.add_feed(four_senders()[3].info(), kStart + 3s);
   studio.run_until(kStart + 4s, drain);
   recorder.stop(kStart + 4s, WallTime{1'700'000'004'000});
   drain(kStart + 4s);

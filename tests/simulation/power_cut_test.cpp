@@ -149,6 +149,33 @@ TEST(Kill, at_any_operation_costs_at_most_the_last_second) {
   }
 }
 
+TEST(Repair, ends_a_track_where_its_feed_went_and_another_that_came_again_with_the_recording) {
+  EmulatedDisk disk;
+  Recorder recorder(kInfo, kStart);
+  const auto drain = [&](Time now) {
+    testing::serve(recorder, disk, now, ignore);
+    return true;
+  };
+  Studio4 studio(recorder, kStart);
+  studio.run_until(kStart + 1500ms, drain);
+  recorder.remove_feed(FeedId("mic"), kStart + 1500ms);
+  recorder.remove_feed(FeedId("near"), kStart + 1500ms);
+  studio.run_until(kStart + 3s, drain);
+  recorder.add_feed(four_senders()[2].info(), kStart + 3s);
+  studio.run_until(kStart + 6s, drain);
+  disk.kill();
+  repair(disk);
+  const auto parsed = parse_manifest(as_text(disk.content("manifest.json")));
+  ASSERT_TRUE(parsed);
+  ASSERT_EQ(parsed->tracks.size(), 4u) << "a feed that came again went on in its file";
+  for (const TrackSummary& track : parsed->tracks) {
+    const double expected = track.feed.value == "mic" ? 1500 : static_cast<double>(parsed->duration_ms);
+    EXPECT_NEAR(static_cast<double>(track.duration_ms), expected, 45) << track.path;
+  }
+  const VerifyReport report = verify(disk, {});
+  for (const Finding& finding : report.findings) ADD_FAILURE() << finding.file << ": " << finding.what;
+}
+
 TEST(Repair, leaves_alone_what_is_complete) {
   Cut cut(static_cast<std::size_t>(-1));
   ASSERT_TRUE(cut.finished);

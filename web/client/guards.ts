@@ -31,7 +31,7 @@ export const isError = isShape({ code: isCode, message: isMessage });
 export const isErrorMessage = isShape({
   code: isCode, message: isMessage, fatal: isFlag, inReplyTo: optional(isText(0, 64)),
 });
-export const isClosing = isShape({ reason: isMessage });
+export const isClosing = isShape({ reason: isMessage, mayReturn: optional(isFlag) });
 
 export type Parsed<T> =
   | { readonly kind: 'message'; readonly message: T }

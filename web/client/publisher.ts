@@ -89,6 +89,17 @@ export class Publisher {
     else if (this.wanted) this.negotiate();
   }
 
+  /** The server was started anew and knows nothing of our media: the same feeds go out over a new connection. */
+  beginAgain(): void {
+    const feeds = this.lines.splice(0).flatMap(({ feed }) => (feed === undefined ? [] : [feed]));
+    this.watch?.close();
+    this.connection?.close();
+    this.connection = this.watch = this.outstanding = undefined;
+    this.answered?.(makeError('disconnected', 'The server was started anew.'));
+    for (const feed of feeds) this.placeOnLine(feed, feed.track);
+    this.wanted = feeds.length > 0;
+  }
+
   restart(): void {
     if (this.connection === undefined) return;
     this.connection.restartIce();
@@ -149,20 +160,26 @@ export class Publisher {
     this.wanted = true;
     if (!this.joined || this.busy || this.closed) return;
     this.busy = true;
-    void this.offerWhileWanted().catch((error: unknown) => {
-      if (!this.closed) this.failUnanswered(makeError('internal', String(error)));
+    const connection = this.ensureConnection();
+    void this.offerWhileWanted(connection).catch((error: unknown) => {
+      if (this.isCurrent(connection)) this.failUnanswered(makeError('internal', String(error)));
     }).finally(() => {
       this.busy = false;
       if (this.wanted) this.negotiate();
     });
   }
 
-  private async offerWhileWanted(): Promise<void> {
-    const connection = this.ensureConnection();
-    while (this.wanted && !this.closed) {
+  private isCurrent(connection: RTCPeerConnection): boolean {
+    return !this.closed && connection === this.connection;
+  }
+
+  private async offerWhileWanted(connection: RTCPeerConnection): Promise<void> {
+    while (this.wanted && this.isCurrent(connection)) {
       this.wanted = false;
       await connection.setLocalDescription(await connection.createOffer());
+      if (!this.isCurrent(connection)) return;
       const answer = await this.exchange(connection.localDescription?.sdp ?? '');
+      if (!this.isCurrent(connection)) return;
       if ('code' in answer) {
         await connection.setLocalDescription({ type: 'rollback' });
         this.failUnanswered(answer);

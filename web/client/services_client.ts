@@ -114,9 +114,12 @@ export class ServicesClient implements ConnectionMachine<ServicesOutput> {
     this.backoff = new Backoff(config.random, firstBackoffMs, longestBackoffMs);
   }
 
-  /** The media session connected (or has another identity): services follow. */
+  /** The media session connected, for the first time or again: services follow, at once where they were waiting to. */
   sessionConnected(participantId: string, now: number): void {
-    if (this.lifetime === 'running' && participantId === this.participantId) return;
+    if (this.lifetime === 'running' && participantId === this.participantId) {
+      if (this.connection.phase === 'waiting') this.open(now); // the server is there: that much is known
+      return;
+    }
     if (this.lifetime === 'running') this.closeGracefully();
     this.lifetime = 'running';
     this.participantId = participantId;

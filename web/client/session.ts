@@ -198,6 +198,7 @@ export class MediaServerSession {
     this.lastJoined = joined;
     this.setState('connected');
     if (first) this.connected.emit(this);
+    else if (!joined.resumed) this.beginAgain();
     this.announce(this.incoming.reset(joined.participants));
     this.participantsChanged.emit(this);
     this.publisher.sessionJoined();
@@ -205,6 +206,13 @@ export class MediaServerSession {
     this.services.setMayRecord(joined.grants.includes('record'));
     this.services.sessionConnected(joined.participantId, this.platform.now());
     this.servicesDriver.pump();
+  }
+
+  /** The server was started anew: everybody is new to it, and so is all media. */
+  private beginAgain(): void {
+    this.announce(this.incoming.reset([]));
+    this.subscriber.beginAgain();
+    this.publisher.beginAgain();
   }
 
   private onMessage(message: MediaMessage): void {

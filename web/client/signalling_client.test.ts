@@ -221,7 +221,7 @@ describe('resuming', () => {
   });
 
   test.each([
-    ['a participant the server made anew', joinedMessage({ participantId: 'par_2' }), ['send join', 'send leave', 'closeConnection', 'ended disconnected']],
+    ['another participant\'s place', joinedMessage({ participantId: 'par_2', resumed: true }), ['send join', 'send leave', 'closeConnection', 'ended disconnected']],
     ['a refusal', { type: 'error', code: 'not_found', message: '', fatal: true }, ['send join', 'closeConnection', 'ended not_found']],
   ])('%s ends the session', (_name, answer, outputs) => {
     const world = new World();
@@ -232,6 +232,33 @@ describe('resuming', () => {
     world.machine.connectionOpened(125);
     world.receive(answer);
     expect(world.take()).toEqual(outputs);
+  });
+
+  test.each(['par_1', 'par_2'])('a server that was started anew is joined anew, as %s', (participantId) => {
+    const world = new World();
+    world.join();
+    world.loseConnection();
+    world.moveTo(125);
+    world.machine.connectionOpened(125);
+    world.receive(joinedMessage({ participantId, resumeToken: 'rt_9' }));
+    expect(world.take()).toEqual(['openConnection', 'send join', 'joined']);
+    world.loseConnection();
+    world.moveTo(250);
+    world.machine.connectionOpened(250);
+    world.drain();
+    expect(world.sent.at(-1)).toMatchObject({ resumeToken: 'rt_9' });
+  });
+
+  test('a server that says it may return is waited for, and not to find it again is no error', () => {
+    const world = new World();
+    world.join();
+    world.receive({ type: 'closing', reason: 'The server is going down.', mayReturn: true });
+    expect(world.take()).toEqual(['closeConnection', 'reconnecting disconnected']);
+    world.moveTo(125);
+    expect(world.take()).toEqual(['openConnection']);
+    world.machine.connectionFailed(lost, 126);
+    world.moveTo(30_000);
+    expect(world.take().at(-1)).toBe('ended gracefully (The server is going down.)');
   });
 
   test('a server that gave us up as silent is asked to resume', () => {

@@ -1,5 +1,5 @@
 // The client end of signalling: joins, keeps the connection alive by heartbeats, and resumes within the server's window
-// after a loss. It ends exactly once. What the messages mean for media is the session's business. Pure: see machine.ts.
+// after a loss; a server that was started anew meanwhile is joined anew (`joined.resumed` is false, though it is not the first). It ends exactly once. What the messages mean for media is the session's business. Pure: see machine.ts.
 import { Backoff } from './backoff';
 import { errorFromWire, failure, makeError, success, type AmphiError, type Result } from './errors';
 import type { ConnectionMachine, ConnectionOutput } from './machine';
@@ -43,6 +43,8 @@ export class SignallingClient implements ConnectionMachine<SignallingOutput> {
   private sentAt = 0;
   private probeUntil = Infinity;
   private lastJoined: Joined | undefined;
+  /** The server's, when it went away and may return: not to find it again is no error. */
+  private goodbye: string | undefined;
 
   constructor(private readonly config: SignallingConfig) {
     this.backoff = new Backoff(config.random, firstBackoffMs, longestBackoffMs);
@@ -106,6 +108,7 @@ export class SignallingClient implements ConnectionMachine<SignallingOutput> {
 
   handleTimeout(now: number): void {
     if (this.phase !== 'joined' && now >= this.resumeUntil) {
+      if (this.goodbye !== undefined) return this.end(undefined, this.goodbye);
       return this.end(makeError('disconnected', 'The connection was lost and could not be resumed in time.'), '');
     }
     if (this.phase === 'waiting' && now >= this.retryAt) return this.open(now);
@@ -134,7 +137,7 @@ export class SignallingClient implements ConnectionMachine<SignallingOutput> {
     switch (message.type) {
       case 'ping': return this.transmit({ type: 'pong' }, now);
       case 'pong': return;
-      case 'closing': return this.end(undefined, message.reason);
+      case 'closing': return this.takeClosing(message, now);
       case 'joined': return this.takeJoined(message, now);
       case 'error':
         if (message.fatal) return this.takeFatal(errorFromWire(message), now);
@@ -151,15 +154,23 @@ export class SignallingClient implements ConnectionMachine<SignallingOutput> {
       return;
     }
     const wanted = this.lastJoined?.participantId;
-    if (wanted !== undefined && (!joined.resumed || joined.participantId !== wanted)) {
+    if (wanted !== undefined && joined.resumed && joined.participantId !== wanted) {
       this.transmit({ type: 'leave' }, now);
-      return this.end(makeError('disconnected', 'The server no longer knows this participant.'), '');
+      return this.end(makeError('disconnected', 'The server takes this participant for another.'), '');
     }
+    this.goodbye = undefined;
     this.lastJoined = joined;
     this.phase = 'joined';
     this.resumeUntil = Infinity;
     this.backoff.reset();
     this.outputs.push({ kind: 'joined', joined });
+  }
+
+  private takeClosing(message: { readonly reason: string; readonly mayReturn?: boolean }, now: number): void {
+    if (message.mayReturn !== true || this.phase !== 'joined') return this.end(undefined, message.reason);
+    this.goodbye = message.reason;
+    this.outputs.push({ kind: 'closeConnection' });
+    this.lose(makeError('disconnected', message.reason), now);
   }
 
   /** The server has given us up as silent (a machine that slept): that can be resumed. Nothing else fatal can. */

@@ -34,7 +34,7 @@ export type FromSignallingServer =
   | { type: 'participantLeft'; participantId: string }
   | { type: 'feedAdded'; feed: FeedInfo }
   | { type: 'feedRemoved'; feedId: string }
-  | { type: 'closing'; reason: string }
+  | { type: 'closing'; reason: string; mayReturn?: boolean }
   | { type: 'ping' } | { type: 'pong' };
 
 export type ToSignallingServer =

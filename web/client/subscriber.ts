@@ -12,6 +12,7 @@ export class Subscriber {
   private unsent: ToSignallingServer | undefined;
   private restartWanted = false;
   private closed = false;
+  private generation = 0;
 
   constructor(private readonly platform: Platform, private readonly send: (message: ToSignallingServer) => Result,
               private readonly onTracks: (tracks: ReadonlyMap<string, MediaStreamTrack>) => void) {}
@@ -20,8 +21,9 @@ export class Subscriber {
   get peerConnection(): RTCPeerConnection | undefined { return this.connection; }
 
   handleOffer(offer: SubscribeOffer): void {
-    this.work = this.work.then(() => this.answer(offer)).catch((error: unknown) => {
-      if (!this.closed) console.error('An offer of the server could not be answered:', error);
+    const { generation } = this;
+    this.work = this.work.then(() => this.answer(offer, generation)).catch((error: unknown) => {
+      if (!this.isOver(generation)) console.error('An offer of the server could not be answered:', error);
     });
   }
 
@@ -29,6 +31,16 @@ export class Subscriber {
   sessionJoined(): void {
     if (this.unsent !== undefined && this.send(this.unsent).ok) this.unsent = undefined;
     if (this.restartWanted) this.restart();
+  }
+
+  /** The server was started anew: what it offers from now on is for a new connection. */
+  beginAgain(): void {
+    this.watch?.close();
+    this.connection?.close();
+    this.connection = this.watch = this.unsent = undefined;
+    this.restartWanted = false;
+    this.generation += 1;
+    this.onTracks(new Map());
   }
 
   restart(): void {
@@ -42,12 +54,16 @@ export class Subscriber {
     this.connection?.close();
   }
 
-  private async answer(offer: SubscribeOffer): Promise<void> {
-    if (this.closed) return;
+  private isOver(generation: number): boolean {
+    return this.closed || generation !== this.generation;
+  }
+
+  private async answer(offer: SubscribeOffer, generation: number): Promise<void> {
+    if (this.isOver(generation)) return;
     const connection = this.ensureConnection();
     await connection.setRemoteDescription({ type: 'offer', sdp: offer.sdp });
     await connection.setLocalDescription(await connection.createAnswer());
-    if (this.closed) return;
+    if (this.isOver(generation)) return;
     const sdp = connection.localDescription?.sdp ?? '';
     const answer: ToSignallingServer = { type: 'subscribeAnswer', offerId: offer.offerId, sdp };
     this.unsent = this.send(answer).ok ? undefined : answer;
