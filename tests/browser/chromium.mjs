@@ -70,6 +70,7 @@ export class SessionPage {
   async playsRecording() {
     const recording = this.find('recording').first();
     await recording.waitFor();
+    if (!await recording.locator('details').evaluate((details) => details.open)) await recording.locator('summary').click();
     await until('the newest recording is open', async () => (await recording.locator('[data-testid=recorded-track]').count()) > 0);
     return recording.locator('[data-testid=recorded-track]').evaluateAll((tracks) => Promise.all(tracks.map(async (track) => {
       const player = track.querySelector('video, audio');
