@@ -89,14 +89,17 @@ Result<void> create_folders(const std::string& path) {
 
 Result<void> replace_file(const std::string& path, ByteView data) {
   const std::string temporary = path + ".new";
-  {
+  auto renamed = [&]() -> Result<void> {
     const Descriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
     if (file.fd < 0) return storage_error("open", temporary, errno);
     if (auto written = write_all(file.fd, 0, data, temporary); !written) return written;
     if (::fsync(file.fd) != 0) return storage_error("fsync", temporary, errno);
-  }
-  if (::rename(temporary.c_str(), path.c_str()) != 0) return storage_error("rename", path, errno);
-  return sync_folder(parent_of(path));
+    if (::rename(temporary.c_str(), path.c_str()) != 0) return storage_error("rename", path, errno);
+    return {};
+  }();
+  if (renamed) return sync_folder(parent_of(path));
+  ::unlink(temporary.c_str());  // a full disk has no room for it
+  return renamed;
 }
 
 FileWriter::FileWriter(std::string folder) : folder_(std::move(folder)) {}
@@ -156,9 +159,10 @@ Result<void> FileWriter::sync(Number file) {
   const auto found = find_open(file, "sync");
   if (!found) return tl::unexpected(found.error());
   if (::fdatasync((*found)->fd) != 0) return storage_error("fdatasync", (*found)->path, errno);
-  struct stat there {};
-  if (::fstat((*found)->fd, &there) != 0) return storage_error("fstat", (*found)->path, errno);
-  if (there.st_nlink == 0) return fail(ErrorCode::storage, (*found)->path + " was removed while it was being written");
+  struct stat written {}, there {};
+  if (::fstat((*found)->fd, &written) != 0) return storage_error("fstat", (*found)->path, errno);
+  if (::lstat((*found)->path.c_str(), &there) != 0 || there.st_ino != written.st_ino || there.st_dev != written.st_dev)
+    return fail(ErrorCode::storage, (*found)->path + " was removed, or moved away, while it was being written");
   if (!(*found)->name_synced) {
     if (auto synced = sync_folder(folder_); !synced) return synced;
     (*found)->name_synced = true;

@@ -35,8 +35,8 @@ class FileWriter {
   /// One that exists, at least `size` bytes long; what lies behind them goes.
   Result<void> reopen(Number file, const std::string& name, std::uint64_t size);
   Result<void> write(Number file, std::uint64_t offset, ByteView data);
-  /// fdatasync; the first one of a file makes its name durable too. Fails for one that somebody has removed: what is written there
-  /// is seen by nobody.
+  /// fdatasync; the first one of a file makes its name durable too. Fails for one that is no longer at its path (removed, moved, its disk
+  /// unmounted under it): what is written there is seen by nobody.
   Result<void> sync(Number file);
   Result<void> close(Number file);
   /// SHA-256 of the whole file as it is now, open or closed.

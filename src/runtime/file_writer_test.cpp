@@ -60,6 +60,37 @@ TEST_F(FileWriterTest, what_is_not_open_cannot_be_written) {
   EXPECT_FALSE(files.write(7, 0, as_bytes("x")));
 }
 
+TEST_F(FileWriterTest, what_is_no_longer_at_its_path_is_not_synced) {
+  namespace fs = std::filesystem;
+  const std::string below = folder_ + "/recording";
+  for (const bool removed : {true, false}) {
+    fs::create_directory(below);
+    FileWriter files(below);
+    ASSERT_TRUE(files.open(1, "a"));
+    ASSERT_TRUE(files.write(1, 0, as_bytes("x")));
+    ASSERT_TRUE(files.sync(1));
+    if (removed) fs::remove_all(below);
+    else fs::rename(below, folder_ + "/elsewhere");
+    ASSERT_TRUE(files.write(1, 1, as_bytes("y"))) << "the system takes it all the same";
+    const auto synced = files.sync(1);
+    ASSERT_FALSE(synced);
+    EXPECT_EQ(synced.error().code, ErrorCode::storage);
+  }
+  fs::create_directory(below);
+  FileWriter files(below);
+  ASSERT_TRUE(files.open(1, "a"));
+  fs::remove(below + "/a");
+  ASSERT_TRUE(replace_file(below + "/a", as_bytes("another")));
+  EXPECT_FALSE(files.sync(1)) << "another file has its place";
+}
+
+TEST_F(FileWriterTest, a_replacement_that_fails_leaves_the_old_content_and_no_temporary) {
+  std::filesystem::create_directories(folder_ + "/taken/below");  // a folder cannot be replaced by a file
+  EXPECT_FALSE(replace_file(folder_ + "/taken", as_bytes("x")));
+  EXPECT_TRUE(std::filesystem::is_directory(folder_ + "/taken/below"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ + "/taken.new"));
+}
+
 TEST_F(FileWriterTest, replaces_a_file_and_leaves_no_temporary) {
   FileWriter files(folder_);
   ASSERT_TRUE(files.replace("manifest.json", as_bytes("{\"long\":\"first content\"}")));

@@ -94,6 +94,14 @@ void put_aside(const std::string& path) {
   fs::remove(path + "-shm", ignored);
 }
 
+/// None of what is no folder, or cannot be read.
+std::vector<std::string> names_in(const std::string& folder) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) names.push_back(at->path().filename());
+  return names;
+}
+
 struct Stamp {
   std::int64_t size = 0, time = 0;
   bool operator==(const Stamp&) const = default;
@@ -169,12 +177,9 @@ struct CatalogueIndex::Impl {
     Statement all(db.get(), "SELECT session, id, manifest_size, manifest_time FROM recordings");
     while (all.step()) known[{all.text(0), all.text(1)}] = {all.number(2), all.number(3)};
     std::size_t read = 0;
-    std::error_code error;
-    for (const auto& session : fs::directory_iterator(root, error)) {
-      const std::string name = session.path().filename();
-      if (!session.is_directory(error) || !recording::is_safe_path_name(name)) continue;
-      for (const auto& recording : fs::directory_iterator(session.path(), error)) {
-        std::string id = recording.path().filename();
+    for (const std::string& name : names_in(root)) {
+      if (!recording::is_safe_path_name(name)) continue;
+      for (std::string id : names_in(root + "/" + name)) {
         if (id.starts_with(kGoing)) complete_deletion(name, id = id.substr(kGoing.size()));
         if (!recording::is_safe_path_name(id)) continue;
         const auto stamp = stamp_of(folder(name, id) + "/manifest.json");

@@ -1,4 +1,4 @@
-// How long the disk will last: from how its free space has shrunk lately, whoever used it up. Pure but for free_bytes.
+// How long the disk will last: from how its free space has shrunk lately, whoever used it up. Pure but for free_bytes and disk_of.
 // Thread: its owner's.
 #pragma once
 
@@ -13,6 +13,8 @@ namespace amphi::server {
 
 /// For an ordinary user, of the file system that holds `path`. Errors: storage.
 Result<std::uint64_t> free_bytes(const std::string& path);
+/// Which file system holds `path`, or would if it existed: another number once another is mounted there, or none. Errors: storage.
+Result<std::uint64_t> disk_of(std::string path);
 
 class SpaceForecast {
  public:

@@ -38,5 +38,15 @@ TEST(FreeBytes, are_those_of_the_file_system_that_holds_the_path) {
   EXPECT_EQ(free_bytes("/there/is/no/such/folder").error().code, ErrorCode::storage);
 }
 
+TEST(DiskOf, is_that_of_the_nearest_folder_that_exists) {
+  const auto root = disk_of("/"), proc = disk_of("/proc");
+  ASSERT_TRUE(root && proc);
+  EXPECT_NE(*root, *proc);
+  EXPECT_EQ(disk_of("/there/is/no/such/folder").value_or(0), *root);
+  EXPECT_EQ(disk_of("/nothing").value_or(0), *root);
+  EXPECT_FALSE(disk_of("relative-and-not-there"));
+  EXPECT_FALSE(disk_of("/proc/version/below"));
+}
+
 }  // namespace
 }  // namespace amphi::server

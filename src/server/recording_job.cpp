@@ -15,6 +15,7 @@ recording::FeedInfo recorded(const sfu::FeedInfo& feed) {
 
 constexpr Duration kLook = 1s;
 constexpr Duration kWarnBelow = std::chrono::minutes(30);
+constexpr Duration kRepairAgain = 5s, kRepairAgainAtMost = std::chrono::minutes(10);
 
 std::string megabytes(std::uint64_t bytes) { return std::to_string(bytes / 1'000'000) + " MB"; }
 
@@ -26,24 +27,38 @@ Result<void> enough_space(const std::string& folder, std::uint64_t reserve) {
                                       megabytes(reserve) + " (--recording-reserve-mb). Make room, or record elsewhere.");
 }
 
+/// Where a disk is not mounted, its folder is one of another disk: what is recorded there would be out of sight later.
+Result<void> same_disk(const std::string& root, std::optional<std::uint64_t> wanted) {
+  const auto disk = wanted ? disk_of(root) : Result<std::uint64_t>(0);
+  if (!disk) return tl::unexpected(disk.error());
+  if (!wanted || *disk == *wanted) return {};
+  return fail(ErrorCode::storage, "The disk for recordings is not the one that was there when the server started. Mount it, or start the server again.");
+}
+
+std::string full_in(std::int64_t minutes) {
+  if (minutes == 0) return "The disk for recordings will be full in less than a minute.";
+  return "The disk for recordings will be full in about " + std::to_string(minutes) + (minutes == 1 ? " minute." : " minutes.");
+}
+
 }  // namespace
 
-RecordingJob::RecordingJob(RecordingPlan plan, RecordingEvents events) : plan_(std::move(plan)), events_(std::move(events)) {}
+RecordingJob::RecordingJob(RecordingPlan plan, RecordingEvents events) : plan_(std::move(plan)), events_(std::move(events)), repair_wait_(kRepairAgain) {}
 
 void RecordingJob::begin(std::shared_ptr<RecordingSink> sink, Duration pre_roll) {
   sink_ = std::move(sink);
   plan_.start -= pre_roll;
   plan_.info.started_at.unix_ms -= to_ms(pre_roll);
   plan_.info.pre_roll = pre_roll;
-  const std::string folder = plan_.session_folder + "/" + plan_.info.id.value;
-  auto ready = runtime::create_folders(folder);
-  if (ready) ready = enough_space(folder, plan_.reserve);
+  auto ready = same_disk(root(), plan_.disk);
+  if (ready) ready = runtime::create_folders(plan_.session_folder);
+  if (ready) ready = enough_space(plan_.session_folder, plan_.reserve);
   if (ready) ready = store_session(plan_.session_folder, {plan_.revision_ceiling, plan_.info.id, plan_.info.requested_by});
+  if (ready) ready = runtime::create_folders(folder());
   if (!ready) {
     done_ = true;
     return events_.finished(Duration::zero(), ready.error());
   }
-  files_.emplace(folder);
+  files_.emplace(folder());
   recorder_.emplace(plan_.info, plan_.start, plan_.safe->for_new());
   for (const auto& known : sink_->take_known()) add_feed(known.feed, *known.info, plan_.start);
   run_outputs(plan_.start);
@@ -110,6 +125,7 @@ void RecordingJob::add_marker(std::string label, std::string by, Time at) {
 }
 
 void RecordingJob::step(Time now) {
+  if (repair_at_ && now >= *repair_at_) repair(now);
   if (done_) return;
   if (!stopping_) drain(Time::max());
   if (done_) return;
@@ -134,7 +150,7 @@ void RecordingJob::look_at_space(Time now) {
   std::optional<RecordingWarning> warning;
   if (left && *left < kWarnBelow) {
     const auto minutes = std::chrono::duration_cast<std::chrono::minutes>(*left).count();
-    warning = RecordingWarning{"storage_low", "The disk for recordings will be full in about " + std::to_string(minutes) + " minutes.", minutes};
+    warning = RecordingWarning{"storage_low", full_in(minutes), minutes};
   }
   if (warning == warning_) return;
   warning_ = warning;
@@ -157,7 +173,7 @@ void RecordingJob::run_outputs(Time now) {
                      failed_ = finished.error.has_value();  // repair finds nothing to do where it was completed all the same
                      events_.finished(finished.duration, std::move(finished.error));
                    },
-                   [&](recording::Closed&) { close(); },
+                   [&](recording::Closed&) { close(now); },
                },
                *output);
   }
@@ -166,11 +182,22 @@ void RecordingJob::run_outputs(Time now) {
 /// Before anybody is told of the end: no restart goes on with it. A disk that does not take even this lets nothing begin either.
 void RecordingJob::forget_recording() { (void)store_session(plan_.session_folder, {plan_.revision_ceiling}); }
 
-void RecordingJob::close() {
+void RecordingJob::close(Time now) {
   done_ = true;
   files_.reset();
-  // What was written before the disk failed is completed at once if the disk lets it, else at the next start.
-  if (failed_) (void)repair_recording(plan_.session_folder + "/" + plan_.info.id.value, *plan_.safe);
+  sink_.reset();
+  if (failed_) repair(now);
+}
+
+/// What was written before the disk failed is completed as soon as the disk lets it, at the latest when the server starts again.
+void RecordingJob::repair(Time now) {
+  repair_at_.reset();
+  const auto there = same_disk(root(), plan_.disk);
+  const auto repaired = there ? repair_recording(folder(), *plan_.safe) : Result<bool>(tl::unexpected(there.error()));
+  if (repaired && *repaired && events_.repaired) events_.repaired();
+  if (repaired || repaired.error().code != ErrorCode::storage) return;
+  repair_at_ = now + repair_wait_;
+  repair_wait_ = std::min(2 * repair_wait_, kRepairAgainAtMost);
 }
 
 }  // namespace amphi::server

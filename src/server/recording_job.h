@@ -30,11 +30,13 @@ struct RecordingEvents {
   std::function<void(const FeedId& feed)> keyframe_wanted;
   std::function<void(bool writing)> media_changed;  // empty: nobody asks
   std::function<void(std::optional<RecordingWarning>)> warned;  // nullopt: what was warned of is over; empty: nobody asks
+  std::function<void()> repaired;  // after finished with an error: what was written is complete; empty: nobody asks
 };
 
 struct RecordingPlan {
   recording::RecordingInfo info;
   std::string session_folder;          // <recordings>/<session>
+  std::optional<std::uint64_t> disk{}; // that must hold <recordings> (disk_of); nullopt: any
   const Safe* safe = nullptr;          // outlives the recording
   std::uint64_t reserve = 0;           // bytes that must be free to begin; at half of it the recording is ended while it can be
   std::uint64_t revision_ceiling = 0;  // stored before the recording begins: see recording_catalogue.h
@@ -54,7 +56,8 @@ class RecordingJob {
   void add_marker(std::string label, std::string by, Time at);
   /// Works off what is there.
   void step(Time now);
-  bool done() const { return done_; }
+  /// It is over; after a failure: and repaired, or beyond that.
+  bool done() const { return done_ && !repair_at_; }
   Time next_timeout() const;
 
  private:
@@ -64,7 +67,10 @@ class RecordingJob {
   void run_outputs(Time now);
   void look_at_space(Time now);
   void forget_recording();
-  void close();
+  void close(Time now);
+  void repair(Time now);
+  std::string root() const { return plan_.session_folder.substr(0, plan_.session_folder.find_last_of('/')); }
+  std::string folder() const { return plan_.session_folder + "/" + plan_.info.id.value; }
   const FeedId* feed_of(RecordingSink::FeedNumber number) const;
 
   RecordingPlan plan_;
@@ -78,6 +84,8 @@ class RecordingJob {
   std::optional<RecordingWarning> warning_;
   bool stopping_ = false, done_ = false, failed_ = false;
   bool goes_on_ = false;
+  std::optional<Time> repair_at_;  // the disk did not let it be repaired yet
+  Duration repair_wait_;
 };
 
 }  // namespace amphi::server

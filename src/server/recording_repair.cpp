@@ -34,7 +34,7 @@ std::vector<fs::path> folders_in(const fs::path& path) {
   std::vector<fs::path> found;
   std::error_code error;
   for (fs::directory_iterator at(path, error), end; !error && at != end; at.increment(error))
-    if (fs::is_directory(at->symlink_status()) && recording::is_safe_path_name(at->path().filename().string())) found.push_back(at->path());
+    if (std::error_code unknown; fs::is_directory(at->symlink_status(unknown)) && recording::is_safe_path_name(at->path().filename().string())) found.push_back(at->path());
   std::sort(found.begin(), found.end());
   return found;
 }

@@ -11,11 +11,13 @@ namespace {
 constexpr auto kWatchEvery = std::chrono::milliseconds(500);
 constexpr Duration kStuck = 2s;
 
+std::optional<std::uint64_t> known(const Result<std::uint64_t>& disk) { return disk ? std::optional(*disk) : std::nullopt; }
+
 }  // namespace
 
 Recordings::Recordings(asio::io_context& control, const RecordingCatalogue& catalogue, const Safe& safe, Options options,
                        Events events)
-    : control_(control), catalogue_(catalogue), safe_(safe), options_(options), events_(std::move(events)), watch_(control) {
+    : control_(control), catalogue_(catalogue), safe_(safe), options_(options), disk_(known(disk_of(catalogue.root()))), events_(std::move(events)), watch_(control) {
   for (unsigned i = 0; i < options_.writers; ++i) writers_.push_back(std::make_unique<RecordingWriter>("recording-" + std::to_string(i)));
 }
 
@@ -25,6 +27,7 @@ void Recordings::start(const SessionId& session, const services::StartRecording&
   plan.start = runtime::now();
   plan.info = {id, session, asked.requested_by, runtime::wall_now(), Duration{}, asked.continues};
   plan.session_folder = catalogue_.session_folder(session);
+  plan.disk = disk_;
   plan.safe = &safe_;
   plan.reserve = options_.reserve;
   plan.revision_ceiling = revision + kRevisionsPerRecording;
@@ -40,6 +43,7 @@ void Recordings::start(const SessionId& session, const services::StartRecording&
   events.warned = [this, id](std::optional<RecordingWarning> warning) {
     asio::post(control_, [this, id, warning = std::move(warning)]() mutable { on_warned(id, std::move(warning)); });
   };
+  events.repaired = [this, session, id] { asio::post(control_, [this, session, id] { events_.repaired(session, id); }); };
   events.keyframe_wanted = [worker = &worker, session](const FeedId& feed) {
     worker->post([session, feed](MediaWorker& there, Time now) {
       if (auto* live = there.find(session)) live->request_keyframe(feed, now);

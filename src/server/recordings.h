@@ -22,6 +22,7 @@ class Recordings {
     std::function<void(const SessionId&, const RecordingId&, Error)> refused;
     std::function<void(const SessionId&, const RecordingId&, bool writing)> media_changed;
     std::function<void(const SessionId&, const RecordingId&, std::optional<RecordingWarning>)> warned;
+    std::function<void(const SessionId&, const RecordingId&)> repaired;  // some time after it had failed
   };
   struct Options {
     unsigned writers = 1;
@@ -63,6 +64,7 @@ class Recordings {
   const RecordingCatalogue& catalogue_;
   const Safe& safe_;
   Options options_;
+  const std::optional<std::uint64_t> disk_;  // that holds the recordings
   Events events_;
   std::vector<std::unique_ptr<RecordingWriter>> writers_;
   std::size_t next_writer_ = 0;

@@ -69,6 +69,10 @@ Recordings::Events ServicesHub::recording_events() {
     }
     directory_.recording_ended(session);
   };
+  events.repaired = [this](const SessionId& session, const RecordingId& id) {
+    spdlog::info("session {}: what was written of recording {} is repaired", session.value, id.value);
+    recording_changed_(session, id);
+  };
   events.media_changed = [this](const SessionId& session, const RecordingId& id, bool writing) {
     Room* room = find(session);
     if (!room) return;

@@ -67,7 +67,10 @@ CommandResult run_command(const std::vector<std::string>& arguments) {
   return result;
 }
 
-ServerProcess::ServerProcess(const std::vector<std::string>& extra) : extra_(extra) { start({"--port", "0"}); }
+ServerProcess::ServerProcess(const std::vector<std::string>& extra, std::filesystem::path recordings)
+    : extra_(extra), recordings_(std::move(recordings)) {
+  start({"--port", "0"});
+}
 
 void ServerProcess::start_again() {
   std::filesystem::remove(folder_.path() / "ready.json");

@@ -29,8 +29,8 @@ CommandResult run_command(const std::vector<std::string>& arguments);
 
 class ServerProcess {
  public:
-  /// `extra`: further flags for `amphi-server serve`.
-  explicit ServerProcess(const std::vector<std::string>& extra = {});
+  /// `extra`: further flags for `amphi-server serve`. `recordings`: where to record; empty: in its own folder.
+  explicit ServerProcess(const std::vector<std::string>& extra = {}, std::filesystem::path recordings = {});
   ~ServerProcess();  // SIGTERM, then SIGKILL after 15 s
   /// SIGTERM and the exit status; what it printed is in `log()`.
   int stop();
@@ -42,7 +42,8 @@ class ServerProcess {
   std::string session_url(const std::string& session) const { return url_ + "/s/" + session; }
   const std::string& url() const { return url_; }
   int port() const { return port_; }
-  std::filesystem::path recordings() const { return folder_.path() / "recordings"; }
+  pid_t pid() const { return pid_; }
+  std::filesystem::path recordings() const { return recordings_.empty() ? folder_.path() / "recordings" : recordings_; }
   std::string log() const;
 
   std::string token(const std::string& session, const std::string& identity, const std::string& grants = "publish,subscribe,record",
@@ -54,6 +55,7 @@ class ServerProcess {
 
   TemporaryFolder folder_;
   std::vector<std::string> extra_;
+  std::filesystem::path recordings_;
   pid_t pid_ = -1;
   std::string url_, key_;
   int port_ = 0;
