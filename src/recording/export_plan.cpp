@@ -73,7 +73,8 @@ void add_chapters(ExportPlan& plan, std::vector<ExportChapter> marks) {
 }
 
 void input(std::vector<std::string>& arguments, const std::string& from, const std::string& length, const std::string& file) {
-  arguments.insert(arguments.end(), {"-ss", from, "-t", length, "-i", "file:" + file});
+  // By the file's own times: else FFmpeg counts from its first frame, which may lie well behind 0.
+  arguments.insert(arguments.end(), {"-seek_timestamp", "1", "-ss", from, "-t", length, "-i", "file:" + file});
 }
 
 /// A path inside a filter graph: there, backslash, quote and a few others have a meaning, twice.
