@@ -29,15 +29,19 @@ std::string name_of(const Manifest::Track& track) {
 }
 
 /// What of [0, `duration`) at `at` lies in [`from`, `to`).
-std::optional<ExportPiece> cut(const Manifest::Track& track, std::int64_t at, std::int64_t from, std::int64_t to, const std::string& file) {
+std::optional<ExportPiece> cut(const Manifest::Track& track, std::int64_t at, std::int64_t from, std::int64_t to) {
   const std::int64_t begin = std::max(at, from), end = std::min(at + track.duration_ms, to);
   if (end <= begin) return std::nullopt;
   ExportPiece piece;
-  piece.file = file;
+  piece.path = track.path;
   piece.at_ms = begin - from;
   piece.duration_ms = end - begin;
   piece.file_from_ms = begin - at;
+  if (end < at + track.duration_ms) piece.file_to_ms = end - at;
   piece.name = name_of(track);
+  piece.participant = track.participant_identity;
+  piece.label = track.label;
+  piece.feed = track.feed;
   piece.codec = track.codec;
   return piece;
 }
@@ -68,12 +72,15 @@ void add_scenes(ExportPlan& plan) {
 void add_chapters(ExportPlan& plan, std::vector<ExportChapter> marks) {
   std::stable_sort(marks.begin(), marks.end(), [](const auto& a, const auto& b) { return a.from_ms < b.from_ms; });
   if (!marks.empty() && marks.front().from_ms > 0) marks.insert(marks.begin(), ExportChapter{0, 0, "Begin"});
-  for (std::size_t i = 0; i < marks.size(); ++i) marks[i].to_ms = i + 1 < marks.size() ? marks[i + 1].from_ms : plan.duration_ms;
+  // Some readers take only one of two that begin at once.
+  for (std::size_t i = 1; i < marks.size(); ++i) marks[i].from_ms = std::max(marks[i].from_ms, marks[i - 1].from_ms + 1);
+  for (std::size_t i = 0; i < marks.size(); ++i) marks[i].to_ms = i + 1 < marks.size() ? marks[i + 1].from_ms : std::max(plan.duration_ms, marks[i].from_ms);
   plan.chapters = std::move(marks);
 }
 
 void input(std::vector<std::string>& arguments, const std::string& from, const std::string& length, const std::string& file) {
-  arguments.insert(arguments.end(), {"-ss", from, "-t", length, "-i", "file:" + file});
+  // By the file's own times: else FFmpeg counts from its first frame, which may lie well behind 0.
+  arguments.insert(arguments.end(), {"-seek_timestamp", "1", "-ss", from, "-t", length, "-i", "file:" + file});
 }
 
 /// A path inside a filter graph: there, backslash, quote and a few others have a meaning, twice.
@@ -120,17 +127,18 @@ Result<ExportPlan> plan_export(const std::vector<ExportSource>& sources, const E
   std::int64_t at = 0;
   for (const ExportSource& source : sources) {
     const Manifest& manifest = source.manifest;
+    if (at <= from) plan.begun.unix_ms = manifest.started_at.unix_ms + from - at;
     if (sources.size() > 1 && at + manifest.duration_ms > from && at < to)
       marks.push_back({std::max<std::int64_t>(at - from, 0), 0, "Recording " + std::to_string(&source - sources.data() + 1)});
     for (const Marker& marker : manifest.markers) {
       const std::int64_t when = at + std::min(marker.at_ms, manifest.duration_ms);
       if (when >= from && when < to) marks.push_back({when - from, 0, marker.label});
     }
-    for (std::size_t i = 0; i < manifest.tracks.size(); ++i) {
-      const Manifest::Track& track = manifest.tracks[i];
-      auto piece = cut(track, at + track.offset_ms, from, std::min(to, at + manifest.duration_ms), source.folder + "/" + track.path);
+    for (const Manifest::Track& track : manifest.tracks) {
+      auto piece = cut(track, at + track.offset_ms, from, std::min(to, at + manifest.duration_ms));
       if (!piece) continue;
-      piece->id = manifest.id.value + "-" + track.path;
+      piece->source = static_cast<std::size_t>(&source - sources.data());
+      piece->file = source.folder + "/" + track.path;
       (track.codec.kind() == rtp::Kind::video ? plan.pictures : plan.sounds).push_back(std::move(*piece));
     }
     at += manifest.duration_ms;
@@ -226,16 +234,6 @@ std::vector<std::string> join_arguments(const std::string& list, const std::stri
   const std::string last = sound.empty() ? "1" : "2";
   arguments.insert(arguments.end(), {"-map_metadata", last, "-map_chapters", last, "-c", "copy", "-metadata", "comment=" + comment, "-movflags", "+faststart", "-f",
                                      "mp4", output});
-  return arguments;
-}
-
-std::vector<std::string> track_arguments(const ExportPiece& piece, const std::string& output) {
-  std::vector<std::string> arguments;
-  if (piece.file_from_ms > 0) arguments.insert(arguments.end(), {"-ss", seconds_of_ms(piece.file_from_ms)});
-  arguments.insert(arguments.end(), {"-i", "file:" + piece.file, "-t", seconds_of_ms(piece.duration_ms), "-map", "0", "-c", "copy"});
-  const bool mp4 = piece.codec.name == rtp::CodecName::h264;
-  if (mp4) arguments.insert(arguments.end(), {"-movflags", "+faststart"});
-  arguments.insert(arguments.end(), {"-f", mp4 ? "mp4" : "webm", output});
   return arguments;
 }
 

@@ -30,12 +30,16 @@ struct ExportRange {
 
 /// A stretch of a track's file.
 struct ExportPiece {
-  std::string file;
+  std::size_t source = 0;           // of the export's, by number
+  std::string path;                 // in its folder
+  std::string file;                 // both
   std::int64_t at_ms = 0;           // where it begins
   std::int64_t duration_ms = 0;
   std::int64_t file_from_ms = 0;    // in the file
+  std::optional<std::int64_t> file_to_ms;  // none: to its end
   std::string name;                 // who it is, for people
-  std::string id;                   // of the track, within the export
+  std::string participant, label;   // the same by its parts
+  FeedId feed;
   rtp::Codec codec;
 };
 
@@ -57,6 +61,7 @@ struct ExportChapter {
 };
 
 struct ExportPlan {
+  WallTime begun;  // for people
   std::int64_t duration_ms = 0;
   std::vector<ExportPiece> pictures;
   std::vector<ExportPiece> sounds;
@@ -84,7 +89,5 @@ std::string chapters_text(const ExportPlan& plan);
 /// Puts them together, playable from the first byte on. `sound`: empty: there is none.
 std::vector<std::string> join_arguments(const std::string& list, const std::string& sound, const std::string& chapters, const std::string& comment,
                                         const std::string& output);
-/// One track by itself, as it is.
-std::vector<std::string> track_arguments(const ExportPiece& piece, const std::string& output);
 
 }  // namespace amphi::recording

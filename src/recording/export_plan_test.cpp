@@ -6,6 +6,9 @@
 
 #include <algorithm>
 
+#include "recording/test_files.h"
+#include "recording/test_media.h"
+
 namespace amphi::recording {
 namespace {
 
@@ -101,7 +104,7 @@ TEST(ExportPlan, a_sessions_recordings_follow_one_another_with_a_chapter_each) {
   ASSERT_TRUE(plan);
   EXPECT_EQ(plan->duration_ms, 5000);
   EXPECT_EQ(plan->pictures[1].at_ms, 2100);
-  EXPECT_EQ(chapters(*plan), "0-500 Recording 1; 500-2000 cut; 2000-2000 Recording 2; 2000-5000 suture; ");
+  EXPECT_EQ(chapters(*plan), "0-500 Recording 1; 500-2000 cut; 2000-2001 Recording 2; 2001-5000 suture; ") << "no two begin at once: some readers would take only one";
   EXPECT_EQ(scenes(*plan), "60:Ana, 3: 87:Ana, ");
 }
 
@@ -141,6 +144,46 @@ TEST(ExportPlan, a_scene_takes_its_part_of_each_file_to_the_frame) {
   for (std::size_t i = 0; i + 1 < arguments.size(); ++i)
     if (arguments[i] == "-ss") starts.push_back(arguments[i + 1]);
   EXPECT_EQ(starts, (std::vector<std::string>{"2.000000", "0.000000"})) << "frame 60 is at 2 s, where Ben's first picture is 10 ms ahead";
+}
+
+/// `ffmpeg` with these arguments.
+void run_ffmpeg(const std::vector<std::string>& arguments) {
+  std::string command = "ffmpeg -v error -nostdin -y";
+  for (const auto& argument : arguments) command += " '" + argument + "'";
+  const auto result = test::run(command);
+  EXPECT_EQ(result.status, 0) << command << "\n" << result.text;
+}
+
+/// "lavfi.…=VALUE" lines.
+std::vector<double> values_in(const std::string& text) {
+  std::vector<double> values;
+  for (std::size_t at = 0; (at = text.find("lavfi.", at)) != std::string::npos;) values.push_back(std::stod(text.substr(at = text.find('=', at) + 1)));
+  return values;
+}
+
+TEST(ExportPlan, a_track_whose_first_frame_comes_late_stays_where_it_was) {
+  const test::TemporaryFolder folder;
+  // Black from 0.4 s, white from 1 s on; a tone from 0.4 s on.
+  run_ffmpeg({"-f", "lavfi", "-i", "color=black:s=64x36:r=30:d=0.6[a];color=white:s=64x36:r=30:d=1[b];[a][b]concat", "-c:v", "libvpx", "-output_ts_offset", "0.4", folder.file("p.webm")});
+  run_ffmpeg({"-f", "lavfi", "-i", "sine=d=1.6", "-c:a", "libopus", "-output_ts_offset", "0.4", folder.file("s.webm")});
+  for (const std::int64_t from_ms : {0, 200, 500, 800}) {
+    SCOPED_TRACE(from_ms);
+    auto plan = plan_export({source({video("Ana", 0, 2000), audio("Ana", 0, 2000)}, 2000)}, {from_ms, {}});
+    ASSERT_TRUE(plan);
+    plan->pictures[0].file = folder.file("p.webm");
+    plan->sounds[0].file = folder.file("s.webm");
+    (void)folder.write("name", as_bytes("Ana"));
+    ASSERT_EQ(plan->scenes.size(), 1u);
+    run_ffmpeg(scene_arguments(*plan, plan->scenes[0], {folder.file("name")}, "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf", folder.file("p.mp4")));
+    run_ffmpeg(sound_arguments(*plan, folder.file("s.mp4")));
+    const auto light = values_in(test::run("ffmpeg -v error -i " + folder.file("p.mp4") + " -vf signalstats,metadata=print:key=lavfi.signalstats.YAVG:file=- -f null -").text);
+    const auto white = std::find_if(light.begin(), light.end(), [](double y) { return y > 128; }) - light.begin();
+    EXPECT_NEAR(static_cast<double>(white), static_cast<double>(1000 - from_ms) * 30 / 1000, 1);
+    if (from_ms >= 400) continue;
+    const auto silence = test::run("ffmpeg -v error -i " + folder.file("s.mp4") + " -af silencedetect=n=-40dB:d=0.05,ametadata=print:key=lavfi.silence_end:file=- -f null -").text;
+    ASSERT_FALSE(values_in(silence).empty()) << silence;
+    EXPECT_NEAR(values_in(silence).front(), static_cast<double>(400 - from_ms) / 1000, 0.01);
+  }
 }
 
 TEST(ExportPlan, a_strangers_words_stay_words) {

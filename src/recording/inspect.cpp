@@ -1,5 +1,6 @@
 #include "recording/inspect.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 
@@ -51,21 +52,11 @@ std::optional<ByteView> child(ByteView data, std::uint32_t id) {
   return std::nullopt;
 }
 
-void add_frame(PieceFacts& facts, std::int64_t time, bool keyframe) {
-  if (facts.frames++ == 0) {
-    facts.first = time;
-    facts.keyframe = keyframe;
-  } else if (time <= facts.last) {
-    facts.times_grow = false;
-  }
-  facts.last = time;
-}
-
-std::optional<PieceFacts> inspect_cluster(ByteView data) {
+std::optional<std::vector<PieceFrame>> cluster_frames(ByteView data) {
   ByteReader in(data);
   const auto cluster = next_element(in);
   if (!cluster || cluster->id != 0x1f43b675 || in.remaining() > 0) return std::nullopt;
-  PieceFacts facts;
+  std::vector<PieceFrame> frames;
   std::optional<std::int64_t> base;
   ByteReader inside(cluster->data);
   while (inside.remaining() > 0) {
@@ -78,10 +69,10 @@ std::optional<PieceFacts> inspect_cluster(ByteView data) {
     const auto relative = static_cast<std::int16_t>(block.u16());
     const auto flags = block.u8();
     if (!is_ours || !block.ok() || block.remaining() == 0 || !base) return std::nullopt;
-    add_frame(facts, *base + relative, (flags & 0x80) != 0);
+    frames.push_back({*base + relative, (flags & 0x80) != 0, block.rest()});
   }
-  if (facts.frames == 0) return std::nullopt;
-  return facts;
+  if (frames.empty()) return std::nullopt;
+  return frames;
 }
 
 std::optional<std::int64_t> webm_duration(ByteView head) {
@@ -121,7 +112,7 @@ std::optional<ByteView> box(ByteView data, std::uint32_t wanted) {
   return std::nullopt;
 }
 
-std::optional<PieceFacts> inspect_fragment(ByteView data) {
+std::optional<std::vector<PieceFrame>> fragment_frames(ByteView data) {
   ByteReader in(data);
   const auto moof = next_box(in);
   const auto mdat = next_box(in);
@@ -137,16 +128,16 @@ std::optional<PieceFacts> inspect_fragment(ByteView data) {
   if (run.u32() != 0x000701) return std::nullopt;
   const std::uint32_t samples = run.u32();
   run.u32();
-  PieceFacts facts;
-  std::uint64_t bytes = 0;
-  for (std::uint32_t i = 0; i < samples && run.ok(); ++i) {
+  std::vector<PieceFrame> frames;
+  ByteReader media(mdat->data);
+  for (std::uint32_t i = 0; i < samples && run.ok() && media.ok(); ++i) {
     const std::uint32_t duration = run.u32();
-    bytes += run.u32();
-    add_frame(facts, time, run.u32() == 0x02000000);
+    const ByteView frame = media.bytes(run.u32());
+    frames.push_back({time, run.u32() == 0x02000000, frame});
     time += duration;
   }
-  if (!time_in.ok() || !run.ok() || run.remaining() > 0 || samples == 0 || bytes != mdat->data.size()) return std::nullopt;
-  return facts;
+  if (!time_in.ok() || !run.ok() || run.remaining() > 0 || samples == 0 || !media.ok() || media.remaining() > 0) return std::nullopt;
+  return frames;
 }
 
 std::optional<std::int64_t> mp4_duration(ByteView head) {
@@ -159,8 +150,16 @@ std::optional<std::int64_t> mp4_duration(ByteView head) {
 
 }  // namespace
 
+std::optional<std::vector<PieceFrame>> frames_of_piece(rtp::CodecName codec, ByteView data) {
+  return codec == rtp::CodecName::h264 ? fragment_frames(data) : cluster_frames(data);
+}
+
 std::optional<PieceFacts> inspect_piece(rtp::CodecName codec, ByteView data) {
-  return codec == rtp::CodecName::h264 ? inspect_fragment(data) : inspect_cluster(data);
+  const auto frames = frames_of_piece(codec, data);
+  if (!frames) return std::nullopt;
+  const auto stands = [](const PieceFrame& a, const PieceFrame& b) { return b.time <= a.time; };
+  return PieceFacts{frames->front().time, frames->back().time, frames->size(), frames->front().keyframe,
+                    std::adjacent_find(frames->begin(), frames->end(), stands) == frames->end()};
 }
 
 std::optional<std::int64_t> inspect_duration(rtp::CodecName codec, ByteView head) {

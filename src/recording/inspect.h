@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "base/bytes.h"
 #include "rtp/codec.h"
@@ -19,7 +20,16 @@ struct PieceFacts {
   bool times_grow = true;    // strictly
 };
 
-/// nullopt: not exactly one cluster (WebM) or one moof and mdat (MP4), or one that does not hold what it says.
+/// One frame of a piece; `data` lies within the piece.
+struct PieceFrame {
+  std::int64_t time = 0;  // in ticks of its file
+  bool keyframe = false;  // always, for audio
+  ByteView data;
+};
+
+/// In the order of the file, at least one. nullopt: not exactly one cluster (WebM) or one moof and mdat (MP4), or one that does not hold what it says.
+std::optional<std::vector<PieceFrame>> frames_of_piece(rtp::CodecName codec, ByteView data);
+/// The same in short.
 std::optional<PieceFacts> inspect_piece(rtp::CodecName codec, ByteView data);
 /// How long the file says it lasts, in ms; nullopt: it does not say, or is no such head.
 std::optional<std::int64_t> inspect_duration(rtp::CodecName codec, ByteView head);

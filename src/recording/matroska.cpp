@@ -2,66 +2,15 @@
 
 #include <chrono>
 
+#include "recording/matroska_elements.h"
+
 namespace amphi::recording {
 namespace {
 
-// Element ids (RFC 9559 5.1, RFC 8794 11.2).
-enum Id : std::uint32_t {
-  kEbml = 0x1a45dfa3,
-  kEbmlVersion = 0x4286,
-  kEbmlReadVersion = 0x42f7,
-  kEbmlMaxIdLength = 0x42f2,
-  kEbmlMaxSizeLength = 0x42f3,
-  kDocType = 0x4282,
-  kDocTypeVersion = 0x4287,
-  kDocTypeReadVersion = 0x4285,
-  kSegment = 0x18538067,
-  kSeekHead = 0x114d9b74,
-  kSeek = 0x4dbb,
-  kSeekId = 0x53ab,
-  kSeekPosition = 0x53ac,
-  kInfo = 0x1549a966,
-  kTimestampScale = 0x2ad7b1,
-  kDurationId = 0x4489,
-  kMuxingApp = 0x4d80,
-  kWritingApp = 0x5741,
-  kTracks = 0x1654ae6b,
-  kTrackEntry = 0xae,
-  kTrackNumber = 0xd7,
-  kTrackUid = 0x73c5,
-  kTrackType = 0x83,
-  kFlagLacing = 0x9c,
-  kCodecId = 0x86,
-  kCodecPrivate = 0x63a2,
-  kCodecDelay = 0x56aa,
-  kSeekPreRoll = 0x56bb,
-  kVideo = 0xe0,
-  kPixelWidth = 0xb0,
-  kPixelHeight = 0xba,
-  kAudio = 0xe1,
-  kSamplingFrequency = 0xb5,
-  kChannels = 0x9f,
-  kCluster = 0x1f43b675,
-  kTimestamp = 0xe7,
-  kSimpleBlock = 0xa3,
-  kCues = 0x1c53bb6b,
-  kCuePoint = 0xbb,
-  kCueTime = 0xb3,
-  kCueTrackPositions = 0xb7,
-  kCueTrack = 0xf7,
-  kCueClusterPosition = 0xf1,
-};
+using namespace matroska;
 
 constexpr std::size_t kSeekHeadBytes = 96;
 constexpr std::size_t kDurationBytes = 11;
-constexpr std::uint16_t kOpusPreSkip = 312;  // libopus's look-ahead, 6.5 ms
-
-Bytes opus_head(std::uint8_t channels) {  // RFC 7845 5.1
-  Bytes head = to_bytes(as_bytes("OpusHead"));
-  const std::uint8_t rest[] = {1, channels, kOpusPreSkip & 0xff, kOpusPreSkip >> 8, 0x80, 0xbb, 0, 0, 0, 0, 0};
-  for (const std::uint8_t byte : rest) head.push_back(std::byte{byte});
-  return head;
-}
 
 }  // namespace
 
@@ -90,16 +39,7 @@ WebmFile::WebmFile(TrackOutput output, const JournalTrack& track)
 
 Bytes WebmFile::head(const std::optional<Ending>& ending) {
   EbmlWriter out;
-  const auto ebml = out.begin(kEbml);
-  out.unsigned_integer(kEbmlVersion, 1);
-  out.unsigned_integer(kEbmlReadVersion, 1);
-  out.unsigned_integer(kEbmlMaxIdLength, 4);
-  out.unsigned_integer(kEbmlMaxSizeLength, 8);
-  out.text(kDocType, "webm");
-  out.unsigned_integer(kDocTypeVersion, 4);
-  out.unsigned_integer(kDocTypeReadVersion, 2);
-  out.end(ebml);
-
+  write_ebml_head(out, "webm");
   out.id(kSegment);
   out.length(ending ? ending->size : EbmlWriter::kUnknownSize, 8);
   segment_data_ = out.size();
@@ -115,53 +55,18 @@ Bytes WebmFile::head(const std::optional<Ending>& ending) {
     info.padding(kDurationBytes);
   info.end(info_at);
 
-  if (ending) {
-    const std::pair<std::uint32_t, std::uint64_t> places[] = {
-        {kInfo, kSeekHeadBytes}, {kTracks, kSeekHeadBytes + info.size()}, {kCues, ending->cues}};
-    const auto seek_head = out.begin(kSeekHead);
-    for (const auto& [element, position] : places) {
-      const auto seek = out.begin(kSeek);
-      EbmlWriter id;
-      id.id(element);
-      out.binary(kSeekId, id.take());
-      out.unsigned_integer(kSeekPosition, position);
-      out.end(seek);
-    }
-    out.end(seek_head);
-  }
+  if (ending)
+    write_seek_head(out, {{kInfo, kSeekHeadBytes}, {kTracks, kSeekHeadBytes + info.size()}, {kCues, ending->cues}});
   out.padding(segment_data_ + kSeekHeadBytes - out.size());
   out.bytes(info.take());
 
   const auto tracks = out.begin(kTracks);
-  write_track_entry(out);
+  const auto entry = out.begin(kTrackEntry);
+  write_track_basics(out, 1, codec_);
+  write_codec(out, codec_, width_, height_);
+  out.end(entry);
   out.end(tracks);
   return out.take();
-}
-
-void WebmFile::write_track_entry(EbmlWriter& out) const {
-  const auto entry = out.begin(kTrackEntry);
-  out.unsigned_integer(kTrackNumber, 1);
-  out.unsigned_integer(kTrackUid, 1);
-  out.unsigned_integer(kTrackType, video_ ? 1 : 2);
-  out.unsigned_integer(kFlagLacing, 0);
-  if (video_) {
-    out.text(kCodecId, "V_VP8");
-    const auto video = out.begin(kVideo);
-    out.unsigned_integer(kPixelWidth, width_);
-    out.unsigned_integer(kPixelHeight, height_);
-    out.end(video);
-  } else {
-    const std::uint8_t channels = codec_.channels == 1 ? 1 : 2;
-    out.text(kCodecId, "A_OPUS");
-    out.binary(kCodecPrivate, opus_head(channels));
-    out.unsigned_integer(kCodecDelay, std::uint64_t{kOpusPreSkip} * 1'000'000'000 / 48'000);
-    out.unsigned_integer(kSeekPreRoll, 80'000'000);
-    const auto audio = out.begin(kAudio);
-    out.floating(kSamplingFrequency, 48'000);
-    out.unsigned_integer(kChannels, channels);
-    out.end(audio);
-  }
-  out.end(entry);
 }
 
 void WebmFile::add(Frame frame, Duration time, Time now) {

@@ -43,7 +43,6 @@ class WebmFile final : public TrackFile {
 
   /// nullopt: a live file's.
   Bytes head(const std::optional<Ending>& ending);
-  void write_track_entry(EbmlWriter& out) const;
   void open_cluster(std::int64_t time_ms, bool keyframe, Time now);
   void write_cluster();
   void add_cue(std::int64_t time_ms, bool keyframe, std::uint64_t at);

@@ -5,35 +5,6 @@
 namespace amphi::recording {
 namespace {
 
-void write_avcc(BoxWriter& out, const Frame& first) {
-  const auto box = out.begin("avcC");
-  const Bytes& sps = first.sps.front();  // at least four bytes: it was parsed
-  const auto profile = static_cast<unsigned>(sps[1]);
-  out.u8(1);
-  out.bytes(ByteView(sps).subspan(1, 3));
-  out.u8(0xff);  // NAL units behind four bytes of length
-  const auto write_sets = [&](const std::vector<Bytes>& sets, std::size_t most, unsigned flags) {
-    const auto fits = [](const Bytes& set) { return set.size() <= 0xffff; };
-    const auto count = std::min(most, static_cast<std::size_t>(std::count_if(sets.begin(), sets.end(), fits)));
-    out.u8(flags | count);
-    std::size_t written = 0;
-    for (const Bytes& set : sets) {
-      if (!fits(set) || written++ == count) continue;
-      out.u16(set.size());
-      out.bytes(set);
-    }
-  };
-  write_sets(first.sps, 31, 0xe0);
-  write_sets(first.pps, 255, 0);
-  if (profile == 100) {  // High is 4:2:0 in eight bits
-    out.u8(0xfc | 1);
-    out.u8(0xf8);
-    out.u8(0xf8);
-    out.u8(0);
-  }
-  out.end(box);
-}
-
 void write_sample_tables(BoxWriter& out, const Frame& first) {
   const auto stbl = out.begin("stbl");
   const auto stsd = out.begin_full("stsd", 0, 0);
@@ -51,7 +22,9 @@ void write_sample_tables(BoxWriter& out, const Frame& first) {
   out.zeros(32);  // the compressor's name
   out.u16(24);
   out.u16(0xffff);
-  write_avcc(out, first);
+  const auto avcc = out.begin("avcC");
+  out.bytes(avc_configuration(first));
+  out.end(avcc);
   out.end(avc1);
   out.end(stsd);
   for (const char* type : {"stts", "stsc", "stsz", "stco"}) {  // empty: all samples are in fragments
@@ -110,6 +83,35 @@ void write_track(BoxWriter& out, const Frame& first, const Mp4Durations& duratio
 }
 
 }  // namespace
+
+Bytes avc_configuration(const Frame& first) {
+  BoxWriter out;
+  const Bytes& sps = first.sps.front();  // at least four bytes: it was parsed
+  const auto profile = static_cast<unsigned>(sps[1]);
+  out.u8(1);
+  out.bytes(ByteView(sps).subspan(1, 3));
+  out.u8(0xff);  // NAL units behind four bytes of length
+  const auto write_sets = [&](const std::vector<Bytes>& sets, std::size_t most, unsigned flags) {
+    const auto fits = [](const Bytes& set) { return set.size() <= 0xffff; };
+    const auto count = std::min(most, static_cast<std::size_t>(std::count_if(sets.begin(), sets.end(), fits)));
+    out.u8(flags | count);
+    std::size_t written = 0;
+    for (const Bytes& set : sets) {
+      if (!fits(set) || written++ == count) continue;
+      out.u16(set.size());
+      out.bytes(set);
+    }
+  };
+  write_sets(first.sps, 31, 0xe0);
+  write_sets(first.pps, 255, 0);
+  if (profile == 100) {  // High is 4:2:0 in eight bits
+    out.u8(0xfc | 1);
+    out.u8(0xf8);
+    out.u8(0xf8);
+    out.u8(0);
+  }
+  return out.take();
+}
 
 void write_mp4_header(BoxWriter& out, const Frame& first, const std::optional<Mp4Durations>& known) {
   const Mp4Durations durations = known.value_or(Mp4Durations{});

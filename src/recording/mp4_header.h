@@ -18,6 +18,9 @@ struct Mp4Durations {
   std::uint32_t media = 0;  // in the media's
 };
 
+/// What a decoder has to know before the first frame, which has its parameter sets: AVCDecoderConfigurationRecord.
+Bytes avc_configuration(const Frame& first);
+
 /// Of the same length with durations and without.
 void write_mp4_header(BoxWriter& out, const Frame& first, const std::optional<Mp4Durations>& durations);
 

@@ -61,7 +61,8 @@ inline std::uint64_t vint(ByteView data, std::size_t& at, bool keep_marker) {
 
 inline std::vector<Node> parse_ebml(ByteView data, std::uint64_t base = 0) {
   static const std::string masters[] = {"1a45dfa3", "18538067", "114d9b74", "4dbb",     "1549a966", "1654ae6b", "ae",
-                                        "e0",       "e1",       "1f43b675", "1c53bb6b", "bb",       "b7"};
+                                        "e0",       "e1",       "1f43b675", "1c53bb6b", "bb",       "b7",
+                                        "1043a770", "45b9",     "b6",       "80",       "1254c367", "7373",     "63c0", "67c8"};
   std::vector<Node> nodes;
   for (std::size_t at = 0; at < data.size();) {
     Node node;

@@ -202,17 +202,17 @@ Command parse_command(std::vector<std::string> arguments) {
   check->add_flag("--json", verify.json, "print the findings as JSON");
 
   ExportConfig exporting;
-  auto* make_files = app.add_subcommand("export", "make files to show of a recording: each track, or one picture of everybody");
+  auto* make_files = app.add_subcommand("export", "make one file to show of a recording: all its tracks, or one picture of everybody");
   make_files->add_option("recording", exporting.folder, "its folder: <recordings>/<session>/<recording>; with --session: <recordings>/<session>")
       ->required()->check(CLI::ExistingDirectory);
   auto* form = make_files->add_option_group("form")->require_option(1);
-  form->add_flag("--tracks", exporting.tracks, "every track as a file of its own, as it was received");
+  form->add_flag("--tracks", exporting.tracks, "one Matroska file (.mkv): every track as it was received, markers as chapters");
   bool composite = false;
   form->add_flag("--composite", composite, "one MP4: everybody in a grid with their names, all sound mixed, markers as chapters");
   make_files->add_flag("--session", exporting.session, "all finished recordings of the session, one after the other");
-  make_files->add_option("--from", exporting.from_seconds, "seconds into the recording")->check(CLI::Range(0.0, 1e9));
+  make_files->add_option("--from", exporting.from_seconds, "seconds into the recording; --tracks begin at the keyframe before")->check(CLI::Range(0.0, 1e9));
   make_files->add_option("--to", exporting.to_seconds, "seconds into the recording; none: to its end")->check(CLI::Range(0.0, 1e9));
-  make_files->add_option("-o,--output", exporting.output, "the file (--tracks: the folder) to make; none: in `exports`, beside what was recorded");
+  make_files->add_option("-o,--output", exporting.output, "the file to make; none: in `exports`, beside what was recorded");
   make_files->add_option("--recording-key", exporting.recording_key, "the key that it is encrypted under, as the server has it");
   make_files->add_flag("--json", exporting.json, "print the result as JSON");
   make_files->add_flag("--progress-json", exporting.progress_json, "print the progress, and the result, as lines of JSON");

@@ -1,6 +1,7 @@
 #include "server/export_command.h"
 
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmath>
@@ -49,6 +50,7 @@ int export_recording(const ExportConfig& config) {
   action.sa_handler = [](int) { cancelled.store(true); };
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+  setpriority(PRIO_PROCESS, 0, 19);  // a server that records comes first
 
   ExportOrder order;
   std::string folder = std::filesystem::path(config.folder).lexically_normal().string();
@@ -73,7 +75,7 @@ int export_recording(const ExportConfig& config) {
     return complain(result.error(), began ? 1 : 2);
   }
   if (config.json || config.progress_json)
-    std::cout << nlohmann::ordered_json{{"output", result->output}, {"durationMs", result->duration_ms}, {"wasThere", result->was_there}}.dump() << std::endl;
+    std::cout << nlohmann::ordered_json{{"output", result->output}, {"fromMs", result->from_ms}, {"durationMs", result->duration_ms}, {"wasThere", result->was_there}}.dump() << std::endl;
   else
     std::cout << result->output << (result->was_there ? " (was there already)" : "") << std::endl;
   return 0;

@@ -8,17 +8,16 @@
 #include <charconv>
 #include <filesystem>
 #include <fstream>
-#include <nlohmann/json.hpp>
 
 #include "base/digest.h"
 #include "runtime/file_writer.h"
+#include "server/export_tracks.h"
 #include "server/recorded_file.h"
 
 namespace amphi::server {
 namespace {
 
 namespace fs = std::filesystem;
-using recording::ExportPiece;
 using recording::ExportPlan;
 using recording::ExportSource;
 
@@ -163,46 +162,10 @@ Result<void> make_composite(const ExportPlan& plan, const Workshop& shop, const 
   return run_child(ffmpeg(recording::join_arguments(list, sound, chapters, comment, output)), cancelled, [](std::string_view) {});
 }
 
-/// Where a copy of `piece` really begins: a picture that needs none before it. In the file, milliseconds.
-std::int64_t copied_from(const ExportPiece& piece, const Cancelled& cancelled) {
-  if (piece.file_from_ms == 0) return 0;
-  double begins = static_cast<double>(piece.file_from_ms) / 1000;
-  (void)run_child({"ffprobe", "-v", "error", "-select_streams", "0", "-read_intervals", std::to_string(begins) + "%+#1", "-show_entries", "packet=pts_time", "-of",
-                   "csv=p=0", "file:" + piece.file},
-                  cancelled, [&](std::string_view line) { begins = std::strtod(std::string(line).c_str(), nullptr); });
-  return static_cast<std::int64_t>(begins * 1000 + 0.5);
-}
-
-Result<void> make_tracks(const ExportPlan& plan, const std::string& fingerprint, const std::string& folder, const Cancelled& cancelled, const std::function<void(double)>& tell) {
-  std::error_code error;
-  fs::create_directory(folder, error);
-  if (error) return tl::unexpected(storage(folder, error));
-  std::vector<const ExportPiece*> pieces;
-  double all = 0;
-  for (const auto* kind : {&plan.pictures, &plan.sounds})
-    for (const ExportPiece& piece : *kind) pieces.push_back(&piece), all += static_cast<double>(piece.duration_ms) / 1000;
-  Progress progress(all, tell);
-  nlohmann::ordered_json json{{"fingerprint", fingerprint}, {"durationMs", plan.duration_ms}, {"tracks", nlohmann::ordered_json::array()}, {"chapters", nlohmann::ordered_json::array()}};
-  for (const ExportPiece* piece : pieces) {
-    const std::int64_t early = piece->file_from_ms - copied_from(*piece, cancelled);
-    ExportPiece whole = *piece;
-    whole.duration_ms += early;
-    if (auto done = run_child(ffmpeg(recording::track_arguments(whole, folder + "/" + piece->id)), cancelled, progress.of_step(1)); !done) return done;
-    progress.step_done(static_cast<double>(piece->duration_ms) / 1000);
-    json["tracks"].push_back({{"path", piece->id}, {"name", piece->name}, {"codec", rtp::text(piece->codec.name)}, {"atMs", piece->at_ms - early}, {"durationMs", whole.duration_ms}});
-  }
-  for (const auto& chapter : plan.chapters) json["chapters"].push_back({{"atMs", chapter.from_ms}, {"title", chapter.title}});
-  return write_text(folder + "/tracks.json", json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
-}
-
 /// Whether what lies there was made of the same recordings in the same way.
-bool is_there(const ExportOrder& order, const std::string& output, const std::string& comment, const Cancelled& cancelled) {
+bool is_there(const std::string& output, const std::string& comment, const Cancelled& cancelled) {
   std::error_code error;
   if (!fs::exists(output, error)) return false;
-  if (order.tracks) {
-    const auto text = runtime::read_file(output + "/tracks.json", kMaxManifest);
-    return text && text->find('"' + comment + '"') != std::string::npos;
-  }
   std::string found;
   (void)run_child({"ffprobe", "-v", "error", "-show_entries", "format_tags=comment", "-of", "default=nw=1:nk=1", "file:" + output}, cancelled,
                   [&](std::string_view line) { found = line; });
@@ -220,6 +183,12 @@ std::string fingerprint_of(const ExportOrder& order, const std::vector<Input>& i
   return "amphi-export-" + to_hex(hash.finish()).substr(0, 32);
 }
 
+std::string made_up(const ExportOrder& order, const std::string& fingerprint) {
+  const fs::path first = order.folders.front();
+  const fs::path near = order.folders.size() == 1 ? first : first.parent_path();
+  return (near / "exports" / (fingerprint + (order.tracks ? ".mkv" : ".mp4"))).string();
+}
+
 }  // namespace
 
 Result<ExportResult> run_export(const ExportOrder& order, const Safe& safe, const Cancelled& cancelled, const std::function<void(double)>& progress) {
@@ -231,17 +200,23 @@ Result<ExportResult> run_export(const ExportOrder& order, const Safe& safe, cons
   }
   const std::string fingerprint = fingerprint_of(order, inputs);
   ExportResult result;
-  result.output = order.output;
-  if (result.output.empty()) {
-    const fs::path near = inputs.size() == 1 ? fs::path(order.folders.front()) : fs::path(order.folders.front()).parent_path();
-    result.output = (near / "exports" / (fingerprint + (order.tracks ? "" : ".mp4"))).string();
-  }
+  result.output = order.output.empty() ? made_up(order, fingerprint) : order.output;
   std::vector<ExportSource> sources;
   for (const Input& input : inputs) sources.push_back(input.source);
   auto plan = recording::plan_export(sources, order.range);
   if (!plan) return tl::unexpected(plan.error());
+  std::optional<RecordedTracks> tracks;
+  result.from_ms = std::max<std::int64_t>(order.range.from_ms, 0);
+  if (order.tracks) {
+    auto opened = RecordedTracks::open(sources, safe);
+    if (!opened) return tl::unexpected(opened.error());
+    tracks = std::move(*opened);
+    const recording::ExportRange range = tracks->from_keyframes(*plan, order.range);
+    result.from_ms = range.from_ms;
+    plan = recording::plan_export(sources, range);
+  }
   result.duration_ms = plan->duration_ms;
-  if (is_there(order, result.output, fingerprint, cancelled)) {
+  if (is_there(result.output, fingerprint, cancelled)) {
     result.was_there = true;
     return result;
   }
@@ -251,14 +226,19 @@ Result<ExportResult> run_export(const ExportOrder& order, const Safe& safe, cons
   if (error) return tl::unexpected(storage(result.output, error));
   auto shop = Workshop::open(fs::absolute(result.output).string());
   if (!shop) return tl::unexpected(shop.error());
-  SealedFiles sealed(safe);
-  for (ExportSource& source : sources) {
-    if (!source.manifest.encrypted) continue;
-    if (auto plain = decrypt(source, sealed, *shop, cancelled); !plain) return tl::unexpected(plain.error());
+  const std::string made = shop->file("made");
+  Result<void> done;
+  if (tracks) {
+    done = tracks->copy(*plan, fingerprint, made, cancelled, progress);
+  } else {
+    SealedFiles sealed(safe);
+    for (ExportSource& source : sources) {
+      if (!source.manifest.encrypted) continue;
+      if (auto plain = decrypt(source, sealed, *shop, cancelled); !plain) return tl::unexpected(plain.error());
+    }
+    plan = recording::plan_export(sources, order.range);
+    done = make_composite(*plan, *shop, fingerprint, made, cancelled, progress);
   }
-  plan = recording::plan_export(sources, order.range);
-  const std::string made = shop->file(order.tracks ? "tracks" : "made.mp4");
-  const auto done = order.tracks ? make_tracks(*plan, fingerprint, made, cancelled, progress) : make_composite(*plan, *shop, fingerprint, made, cancelled, progress);
   if (!done) return tl::unexpected(done.error());
   fs::rename(made, result.output, error);
   if (error) return tl::unexpected(storage(result.output, error));

@@ -1,5 +1,5 @@
 // One export, from the recordings' folders to what lies at `output`: plans (recording/export_plan.h), decrypts where that is needed,
-// lets FFmpeg work, puts the result in place at once. Whatever goes wrong, nothing half done stays. Thread: any one; it blocks.
+// lets FFmpeg work or copies the tracks, puts the result in place at once. Whatever goes wrong, nothing half done stays. Thread: any one; it blocks.
 #pragma once
 
 #include <functional>
@@ -16,11 +16,12 @@ struct ExportOrder {
   std::vector<std::string> folders;  // of recordings, in the order of their beginnings
   bool tracks = false;
   recording::ExportRange range;
-  std::string output;                // a folder for tracks, else a file; empty: made up, in `exports` beside the first recording's files
+  std::string output;                // a file; empty: made up, in `exports` beside the first recording's files
 };
 
 struct ExportResult {
   std::string output;
+  std::int64_t from_ms = 0;  // where it begins: for tracks, where every picture has a keyframe by the time that was asked for
   std::int64_t duration_ms = 0;
   bool was_there = false;  // made before, of the same recordings: nothing was done
 };

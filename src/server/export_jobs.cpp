@@ -92,10 +92,11 @@ void ExportJobs::run(const std::shared_ptr<Job>& job) {
     if (last.is_object() && last.contains("progress")) tell([progress = last.value("progress", 0.0)](ExportStatus& status) { status.progress = progress; });
   });
   if (done && last.is_object() && last.contains("output")) {
-    tell([output = last.value("output", ""), duration = last.value("durationMs", std::int64_t{0})](ExportStatus& status) {
+    tell([output = last.value("output", ""), from = last.value("fromMs", std::int64_t{0}), duration = last.value("durationMs", std::int64_t{0})](ExportStatus& status) {
       status.state = "done";
       status.progress = 1;
       status.output = output;
+      status.from_ms = from;
       status.duration_ms = duration;
     });
   } else {

@@ -32,7 +32,7 @@ struct ExportStatus {
   double progress = 0;  // 0 to 1
   std::string error;
   std::string output;   // path, once it is done
-  std::int64_t duration_ms = 0;
+  std::int64_t from_ms = 0, duration_ms = 0;  // what it holds
 };
 
 class ExportJobs {

@@ -125,8 +125,9 @@ Json status_json(const ExportStatus& status) {
   Json json{{"exportId", status.id}, {"state", status.state}, {"form", status.tracks ? "tracks" : "composite"}, {"progress", status.progress}};
   if (!status.error.empty()) json["error"] = status.error;
   if (status.state != "done") return json;
+  json["fromMs"] = status.from_ms;
   json["durationMs"] = status.duration_ms;
-  if (!status.tracks) json["file"] = "/v1/sessions/" + status.session + "/exports/" + status.id + "/file";
+  json["file"] = "/v1/sessions/" + status.session + "/exports/" + status.id + "/file";
   return json;
 }
 
@@ -192,9 +193,9 @@ void add_export_routes(RestRoutes& routes, RecordingParts parts) {
   routes.add(verb::get, "/v1/sessions/*/exports/*/file", Access::member, [parts](const RestCall& call) -> Answer {
     const ExportStatus* status = export_of(parts, call);
     if (status == nullptr) co_return no_such_export();
-    if (status->state != "done" || status->tracks) co_return error_answer({ErrorCode::invalid_state, "The export has no file: it is " + status->state + "."});
+    if (status->state != "done") co_return error_answer({ErrorCode::invalid_state, "The export has no file: it is " + status->state + "."});
     HttpAnswer answer;
-    answer.content_type = "video/mp4";
+    answer.content_type = content_type(status->output);
     answer.file = status->output;
     co_return answer;
   });

@@ -134,6 +134,14 @@ TEST_F(RestTest, an_export_is_made_with_progress_fetched_and_cancelled) {
   EXPECT_EQ(ask("GET", job, server_.token("other", "x", "subscribe")).status, 403);
   EXPECT_EQ(ask("DELETE", job, recorder_).status, 409) << "it is over";
 
+  const Reply copied = ask("POST", exports, recorder_, {{"form", "tracks"}});
+  const std::string copying = "/v1/sessions/theatre/exports/" + copied.json().at("exportId").get<std::string>();
+  ASSERT_TRUE(wait_for(copying, [](const Json& status) { return status.at("state") == "done"; }, 60s)) << ask("GET", copying, member_).body;
+  const Reply tracks = ask("GET", ask("GET", copying, member_).json().at("file"), member_);
+  EXPECT_EQ(tracks.status, 200);
+  EXPECT_EQ(tracks.body.substr(0, 4), "\x1a\x45\xdf\xa3") << "Matroska";
+  EXPECT_EQ(ask("GET", copying, member_).json().at("fromMs"), 0);
+
   const Reply wrong = ask("POST", exports, recorder_, {{"form", "composite"}, {"fromMs", 10'000'000}});
   const std::string failing = "/v1/sessions/theatre/exports/" + wrong.json().at("exportId").get<std::string>();
   ASSERT_TRUE(wait_for(failing, [](const Json& status) { return status.at("state") == "failed"; })) << ask("GET", failing, member_).body;

@@ -94,10 +94,14 @@ std::size_t all_operations() {
   return count;
 }
 
-std::uint64_t first_seed() {
-  const char* given = std::getenv("AMPHI_SEED");
-  return given != nullptr ? std::strtoull(given, nullptr, 10) : 1;
+std::uint64_t from_environment(const char* name, std::uint64_t otherwise) {
+  const char* given = std::getenv(name);
+  return given != nullptr ? std::strtoull(given, nullptr, 10) : otherwise;
 }
+
+std::uint64_t first_seed() { return from_environment("AMPHI_SEED", 1); }
+/// Of the first test, at each operation.
+std::uint64_t seeds() { return from_environment("AMPHI_SEEDS", 3); }
 
 }  // namespace
 
@@ -105,7 +109,7 @@ TEST(PowerCut, at_any_operation_costs_at_most_the_last_second) {
   int cuts = 0;
   for (std::size_t most = 0; most <= all_operations(); ++most) {
     const Cut cut(most);
-    for (std::uint64_t seed = first_seed(); seed < first_seed() + 3; ++seed, ++cuts) {
+    for (std::uint64_t seed = first_seed(); seed < first_seed() + seeds(); ++seed, ++cuts) {
       SCOPED_TRACE("cut after " + std::to_string(most) + " operations, AMPHI_SEED=" + std::to_string(seed));
       SeededRandom random(seed * 7919 + most);
       EmulatedDisk disk = cut.disk;

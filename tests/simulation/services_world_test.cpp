@@ -1,4 +1,5 @@
-// Services against the world: thousands of worlds, each from its seed. AMPHI_SEED=n runs that one alone, AMPHI_SEEDS=n so many.
+// Services against the world: thousands of worlds, each from its seed. AMPHI_SEED=n runs that one alone, AMPHI_SEEDS=n so many; both: so
+// many from that one on.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -19,7 +20,7 @@ TEST(ServicesWorld, every_rule_holds_in_every_world) {
   const char* one = std::getenv("AMPHI_SEED");
   const char* many = std::getenv("AMPHI_SEEDS");
   const std::uint64_t first = one != nullptr ? std::strtoull(one, nullptr, 10) : 1;
-  const std::uint64_t count = one != nullptr ? 1 : many != nullptr ? std::strtoull(many, nullptr, 10) : kWorlds;
+  const std::uint64_t count = many != nullptr ? std::strtoull(many, nullptr, 10) : one != nullptr ? 1 : kWorlds;
   Tally tally;
   for (std::uint64_t seed = first; seed < first + count; ++seed) {
     const std::string broken = World(seed, tally).run();
