@@ -46,18 +46,24 @@ std::optional<ExportPiece> cut(const Manifest::Track& track, std::int64_t at, st
   return piece;
 }
 
+bool is_absent(const ExportPiece& piece, std::int64_t frame) {
+  return std::any_of(piece.absent_ms.begin(), piece.absent_ms.end(), [&](const auto& gap) { return frame_at(gap.first) <= frame && frame < frame_at(gap.second); });
+}
+
 void add_scenes(ExportPlan& plan) {
   std::set<std::int64_t> edges{0, frame_at(plan.duration_ms)};
   for (const ExportPiece& piece : plan.pictures) {
     edges.insert(frame_at(piece.at_ms));
     edges.insert(frame_at(piece.at_ms + piece.duration_ms));
+    for (const auto& [from, to] : piece.absent_ms)
+      for (const std::int64_t edge : {from, to}) edges.insert(frame_at(std::clamp<std::int64_t>(edge, 0, plan.duration_ms)));
   }
   for (auto edge = edges.begin(); std::next(edge) != edges.end(); ++edge) {
     ExportScene scene{*edge, *std::next(edge) - *edge, {}};
     std::vector<std::size_t> there;
     for (std::size_t i = 0; i < plan.pictures.size(); ++i) {
       const ExportPiece& piece = plan.pictures[i];
-      if (frame_at(piece.at_ms) <= *edge && frame_at(piece.at_ms + piece.duration_ms) > *edge) there.push_back(i);
+      if (frame_at(piece.at_ms) <= *edge && frame_at(piece.at_ms + piece.duration_ms) > *edge && !is_absent(piece, *edge)) there.push_back(i);
     }
     // A person's place does not depend on when each feed began.
     std::sort(there.begin(), there.end(), [&](std::size_t a, std::size_t b) {
@@ -139,6 +145,7 @@ Result<ExportPlan> plan_export(const std::vector<ExportSource>& sources, const E
       if (!piece) continue;
       piece->source = static_cast<std::size_t>(&source - sources.data());
       piece->file = source.folder + "/" + track.path;
+      for (const auto& [gone, back] : track.absent_ms) piece->absent_ms.emplace_back(at + gone - from, at + back - from);
       (track.codec.kind() == rtp::Kind::video ? plan.pictures : plan.sounds).push_back(std::move(*piece));
     }
     at += manifest.duration_ms;

@@ -41,6 +41,7 @@ struct ExportPiece {
   std::string participant, label;   // the same by its parts
   FeedId feed;
   rtp::Codec codec;
+  std::vector<std::pair<std::int64_t, std::int64_t>> absent_ms{};  // when nobody was there, on the export's time line
 };
 
 struct ExportCell {

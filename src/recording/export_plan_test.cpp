@@ -65,6 +65,18 @@ TEST(ExportPlan, the_grid_follows_who_was_there_when) {
   EXPECT_EQ(plan->duration_ms, 10'000);
 }
 
+TEST(ExportPlan, who_was_away_for_a_while_has_no_place_meanwhile_though_the_file_goes_on) {
+  Manifest::Track ana = video("Ana", 1000, 9000);
+  ana.absent_ms = {{4000, 6000}, {8000, 8000}};
+  const auto plan = plan_export({source({ana, video("Ben", 0, 10'000)}, 10'000)}, {});
+  ASSERT_TRUE(plan);
+  EXPECT_EQ(scenes(*plan), "30:Ben, 90:Ana,Ben, 60:Ben, 60:Ana,Ben, 60:Ana,Ben, ");
+  EXPECT_EQ(plan->pictures.size(), 2u) << "one file, one piece";
+  const auto part = plan_export({source({ana, video("Ben", 0, 10'000)}, 10'000)}, {5000, 7000});
+  ASSERT_TRUE(part);
+  EXPECT_EQ(scenes(*part), "30:Ben, 30:Ana,Ben, ");
+}
+
 TEST(ExportPlan, scenes_cover_every_frame_once_whatever_the_times) {
   std::vector<Manifest::Track> tracks;
   for (int i = 0; i < 40; ++i) tracks.push_back(video("P" + std::to_string(i), i * 37 % 1999, 17 + i * 211 % 5000));

@@ -59,6 +59,14 @@ bool read_track(const Json& json, Manifest::Track& track) {
   track.sha256 = fields.text("sha256");
   track.participant_identity = fields.text("participantIdentity");
   track.label = fields.text("label");
+  if (fields.has("gaps")) {
+    const Json* gaps = fields.find("gaps", Json::value_t::array);
+    for (const Json& entry : gaps != nullptr ? *gaps : Json::array()) {
+      Fields gap(entry);
+      if (gap.text("reason") == "absent") track.absent_ms.emplace_back(gap.signed_count("fromMs"), gap.signed_count("toMs"));
+      if (!gap.ok()) return false;
+    }
+  }
   return fields.ok() && codec && is_safe_path_name(track.path);
 }
 

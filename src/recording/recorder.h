@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -170,6 +171,7 @@ struct Manifest {
   struct Track : TrackSummary {
     std::string participant_identity;
     std::string label;
+    std::vector<std::pair<std::int64_t, std::int64_t>> absent_ms;  // when its feed was not in the session, on the recording's time line
   };
   RecordingId id;
   SessionId session;

@@ -121,6 +121,7 @@ TEST(Recorder, a_feed_that_comes_again_goes_on_in_its_file_behind_a_gap) {
   EXPECT_EQ(gaps[0]["reason"], "absent");
   EXPECT_EQ(gaps[0]["fromMs"], 1900) << "the last picture";
   EXPECT_EQ(gaps[0]["toMs"], 4040);
+  EXPECT_EQ(parse_manifest(studio.manifest())->tracks[0].absent_ms, (std::vector<std::pair<std::int64_t, std::int64_t>>{{1900, 4040}}));
   EXPECT_EQ(manifest_of(studio)["feedsWithoutMedia"][0]["feedId"], "muted");
   EXPECT_EQ(manifest_of(studio)["feedsWithoutMedia"].size(), 1u);
   EXPECT_EQ(studio.recorder.drops()[Drop::unknown_feed], 1u);
