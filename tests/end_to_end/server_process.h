@@ -29,8 +29,8 @@ CommandResult run_command(const std::vector<std::string>& arguments);
 
 class ServerProcess {
  public:
-  /// `extra`: further flags for `amphi-server serve`.
-  explicit ServerProcess(const std::vector<std::string>& extra = {});
+  /// `extra`: further flags for `amphi-server serve`. `dev`: with --dev, which takes loopback only; else with a key file.
+  explicit ServerProcess(const std::vector<std::string>& extra = {}, bool dev = true);
   ~ServerProcess();  // SIGTERM, then SIGKILL after 15 s
   /// SIGTERM and the exit status; what it printed is in `log()`.
   int stop();
@@ -51,6 +51,7 @@ class ServerProcess {
 
  private:
   void start(std::vector<std::string> further);
+  std::vector<std::string> with_key_file() const;
 
   TemporaryFolder folder_;
   std::vector<std::string> extra_;
