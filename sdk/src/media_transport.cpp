@@ -5,21 +5,12 @@
 namespace amphi::sdk {
 namespace {
 
-bool is_loopback(const std::string& ip) { return ip.rfind("127.", 0) == 0 || ip == "::1" || ip.rfind("::ffff:127.", 0) == 0; }
-
+/// A server at loopback is on this machine: from loopback everything that it may name can be reached, in either family.
 std::vector<Address> reaching(const std::string& server_ip) {
-  std::vector<Address> out;
-  if (is_loopback(server_ip)) {
-    if (const auto address = Address::parse(server_ip == "::1" ? "::1" : "127.0.0.1", 0)) out.push_back(*address);
-    return out;
-  }
-  for (Address address : runtime::interface_addresses(true)) {
-    // Link-local addresses mean nothing without their interface.
-    if (address.family == Address::Family::v6 && address.ip[0] == 0xfe && (address.ip[1] & 0xc0) == 0x80) continue;
-    address.port = 0;
-    out.push_back(address);
-  }
-  return out;
+  std::vector<Address> all = runtime::interface_addresses(true);
+  const auto server = Address::parse(server_ip, 0);
+  if (server && server->is_loopback()) std::erase_if(all, [](const Address& address) { return !address.is_loopback(); });
+  return all;
 }
 
 }  // namespace

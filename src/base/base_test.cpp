@@ -37,6 +37,13 @@ TEST(Address, text_and_parse_agree) {
   EXPECT_FALSE(Address::parse("", 7));
 }
 
+TEST(Address, knows_its_machines_own) {
+  for (const char* own : {"127.0.0.1", "127.3.2.1", "::1", "::ffff:127.0.0.1"}) EXPECT_TRUE(Address::parse(own, 1)->is_loopback()) << own;
+  for (const char* other : {"10.0.0.127", "0.0.0.0", "::", "::ffff:10.0.0.1", "::127.0.0.1", "7f00::1", "1::1"})
+    EXPECT_FALSE(Address::parse(other, 1)->is_loopback()) << other;
+  EXPECT_FALSE(Address().is_loopback());
+}
+
 TEST(SeededRandom, the_same_seed_gives_the_same_numbers) {
   SeededRandom a(7), b(7), c(8);
   EXPECT_EQ(a.token(32), b.token(32));

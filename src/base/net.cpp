@@ -2,6 +2,8 @@
 
 #include <arpa/inet.h>  // inet_pton and inet_ntop: text conversion only
 
+#include <algorithm>
+
 namespace amphi {
 
 Address Address::v4(std::uint8_t a, std::uint8_t b, std::uint8_t c, std::uint8_t d, std::uint16_t port) {
@@ -24,6 +26,14 @@ std::optional<Address> Address::parse(const std::string& ip, std::uint16_t port)
     return address;
   }
   return std::nullopt;
+}
+
+bool Address::is_loopback() const {
+  if (family == Family::v4) return ip[0] == 127;
+  if (family != Family::v6) return false;
+  static constexpr std::array<std::uint8_t, 16> kOne{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+  static constexpr std::array<std::uint8_t, 13> kMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127};
+  return ip == kOne || std::equal(kMapped.begin(), kMapped.end(), ip.begin());
 }
 
 std::string Address::ip_text() const {

@@ -26,6 +26,8 @@ struct Address {
   /// "192.0.2.1:5000" or "[2001:db8::1]:5000".
   std::string text() const;
   bool valid() const { return family != Family::none; }
+  /// 127.0.0.0/8 and ::1, also as IPv4 in IPv6.
+  bool is_loopback() const;
   auto operator<=>(const Address&) const = default;
 };
 

@@ -220,6 +220,7 @@ std::vector<Address> interface_addresses(bool with_loopback) {
     address.port = 0;
     // Link-local addresses need a scope, which an ICE candidate cannot carry.
     if (address.family == Address::Family::v6 && address.ip[0] == 0xfe && (address.ip[1] & 0xc0) == 0x80) continue;
+    if (!UdpSocket::bind(address)) continue;  // one that is still being checked for a duplicate, or is one (RFC 4862, 5.4)
     (entry->ifa_flags & IFF_LOOPBACK ? loopback : others).push_back(address);
   }
   freeifaddrs(list);

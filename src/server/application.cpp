@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/redirect_error.hpp>
@@ -42,6 +43,7 @@ class Application {
  private:
   Result<void> prepare_key();
   Result<void> start_workers();
+  std::vector<Address> listen_addresses() const;
   std::vector<Address> media_addresses() const;
   HttpRoutes::Parts routes();
   Result<void> announce();
@@ -84,14 +86,20 @@ Result<void> Application::prepare_key() {
   return {};
 }
 
+std::vector<Address> Application::listen_addresses() const {
+  std::vector<Address> addresses;
+  for (const auto& text : config_.listen) addresses.push_back(*Address::parse(text, config_.port));
+  return addresses;
+}
+
 std::vector<Address> Application::media_addresses() const {
   std::vector<Address> addresses;
   for (const auto& text : config_.media_addresses) addresses.push_back(*Address::parse(text, 0));
   if (!addresses.empty()) return addresses;
-  if (config_.dev) return {Address::v4(127, 0, 0, 1, 0)};
-  // Where HTTP is on loopback only, so are (some of) the clients.
-  const bool on_loopback = config_.listen == "127.0.0.1" || config_.listen == "::1";
-  return runtime::interface_addresses(on_loopback);
+  addresses = listen_addresses();
+  if (config_.dev) return addresses;
+  // Where HTTP is on loopback, so are some of the clients.
+  return runtime::interface_addresses(std::any_of(addresses.begin(), addresses.end(), [](const Address& a) { return a.is_loopback(); }));
 }
 
 Result<void> Application::start_workers() {
@@ -152,7 +160,7 @@ Result<void> Application::start() {
   add_export_routes(rest_, parts);
   signalling_ = std::make_unique<Signalling>(*directory_, verify_, drops_);
   routes_ = std::make_unique<HttpRoutes>(routes());
-  auto http = HttpServer::listen(control_, *Address::parse(config_.listen, config_.port), config_.tls_cert, config_.tls_key,
+  auto http = HttpServer::listen(control_, listen_addresses(), config_.tls_cert, config_.tls_key,
                                  *routes_, drops_);
   if (!http) return tl::unexpected(http.error());
   http_ = std::move(*http);
@@ -161,10 +169,14 @@ Result<void> Application::start() {
 }
 
 Result<void> Application::announce() {
-  Address at = *Address::parse(config_.listen, http_->port());
-  const std::string url = (config_.tls_cert.empty() ? "http://" : "https://") + at.text();
-  nlohmann::json ready{{"url", url}, {"port", at.port}, {"pid", ::getpid()}, {"recordings", catalogue_.root()}};
-  spdlog::info("listening at {}", url);
+  std::vector<std::string> urls;
+  for (Address at : listen_addresses()) {
+    at.port = http_->port();
+    urls.push_back((config_.tls_cert.empty() ? "http://" : "https://") + at.text());
+    spdlog::info("listening at {}", urls.back());
+  }
+  const std::string& url = urls.front();
+  nlohmann::json ready{{"url", url}, {"port", http_->port()}, {"pid", ::getpid()}, {"recordings", catalogue_.root()}};
   for (const auto& worker : workers_)
     for (const auto& address : worker->addresses()) spdlog::info("media at {}", address.text());
   if (config_.dev) {

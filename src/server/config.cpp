@@ -13,15 +13,14 @@ namespace {
 
 /// Both sources fill these; what neither names keeps ServeConfig's default.
 struct Options {
-  std::optional<std::string> listen, recordings, web, key_file, tls_cert, tls_key, recording_signing_key, recording_key, ready_file;
+  std::optional<std::string> recordings, web, key_file, tls_cert, tls_key, recording_signing_key, recording_key, ready_file;
   std::optional<std::int64_t> port, media_port, workers, recording_reserve_mb, recording_pre_roll_seconds, recording_retention_days;
-  std::optional<std::vector<std::string>> media_addresses;
+  std::optional<std::vector<std::string>> listen, media_addresses;
   std::optional<bool> dev;
 };
 
 template <class Visit>
 void each_text(Options& o, Visit visit) {
-  visit("listen", o.listen, "address to take HTTP and WebSocket at");
   visit("recordings", o.recordings, "folder for recordings");
   visit("web", o.web, "folder of the web page to serve");
   visit("key-file", o.key_file, "file with the key of access tokens: hexadecimal, at least 32 bytes");
@@ -30,6 +29,11 @@ void each_text(Options& o, Visit visit) {
   visit("recording-signing-key", o.recording_signing_key, "Ed25519 private key (PEM) that finished recordings are signed with");
   visit("recording-key", o.recording_key, "file with the key that recordings are encrypted under: 32 bytes in hexadecimal");
   visit("ready-file", o.ready_file, "written once the server listens: JSON with its address");
+}
+template <class Visit>
+void each_list(Options& o, Visit visit) {
+  visit("listen", o.listen, "address to take HTTP and WebSocket at; repeat it for more");
+  visit("media-address", o.media_addresses, "address for media; repeat it for more (default: every interface's)");
 }
 template <class Visit>
 void each_number(Options& o, Visit visit) {
@@ -60,7 +64,7 @@ std::optional<std::string> read_toml(const std::string& path, Options& o) {
     return found == given.end() ? nullptr : found->second;
   };
   std::optional<std::string> mistake;
-  std::vector<std::string> known{"media-address", "dev"};
+  std::vector<std::string> known{"dev"};
   const auto complain = [&](const char* name, const char* expected) {
     if (!mistake) mistake = path + ": " + name + " must be " + expected;
   };
@@ -82,13 +86,16 @@ std::optional<std::string> read_toml(const std::string& path, Options& o) {
     o.dev = node->value_exact<bool>();
     if (!o.dev) complain("dev", "true or false");
   }
-  if (const toml::node* node = find("media-address")) {
-    o.media_addresses.emplace();
-    if (const auto one = node->value_exact<std::string>()) o.media_addresses->push_back(*one);
+  each_list(o, [&](const char* name, auto& value, const char*) {
+    known.emplace_back(name);
+    const toml::node* node = find(name);
+    if (node == nullptr) return;
+    value.emplace();
+    if (const auto one = node->value_exact<std::string>()) value->push_back(*one);
     else if (const auto* many = node->as_array())
-      for (const auto& entry : *many) o.media_addresses->push_back(entry.value_or(std::string()));
-    else complain("media-address", "a text or an array of texts");
-  }
+      for (const auto& entry : *many) value->push_back(entry.value_or(std::string()));
+    else complain(name, "a text or an array of texts");
+  });
   for (const auto& [name, value] : given) {
     if (!mistake && std::find(known.begin(), known.end(), name) == known.end()) mistake = path + ": unknown option " + name;
   }
@@ -122,7 +129,9 @@ void apply(const Options& o, ServeConfig& config) {
 
 /// The first thing that can never work; empty: none.
 std::string mistake_in(const ServeConfig& config) {
-  if (!Address::parse(config.listen, 0)) return "--listen must be an IP address, not '" + config.listen + "'";
+  if (config.listen.empty()) return "--listen must name an IP address";
+  for (const auto& address : config.listen)
+    if (!Address::parse(address, 0)) return "--listen must be an IP address, not '" + address + "'";
   for (const auto& address : config.media_addresses)
     if (!Address::parse(address, 0)) return "--media-address must be an IP address, not '" + address + "'";
   if (config.tls_cert.empty() != config.tls_key.empty()) return "--tls-cert and --tls-key belong together";
@@ -130,7 +139,9 @@ std::string mistake_in(const ServeConfig& config) {
   if (!config.dev && config.key_file.empty())
     return "There is no key for access tokens. Give one with --key-file FILE (for example: openssl rand -hex 32 > FILE),\n"
            "or use --dev for a key of its own on loopback.";
-  if (config.dev && config.listen != "127.0.0.1" && config.listen != "::1") return "--dev listens on loopback only";
+  if (config.dev)
+    for (const auto& address : config.listen)
+      if (!Address::parse(address, 0)->is_loopback()) return "--dev listens on loopback only";
   return {};
 }
 
@@ -143,10 +154,10 @@ void add_serve(CLI::App& app, std::string& config_file, Options& flags) {
     app.add_option_function<std::int64_t>(std::string("--") + name, [&value](const std::int64_t& v) { value = v; }, help)
         ->check(CLI::Range(least, most));
   });
-  app.add_option_function<std::vector<std::string>>(
-         "--media-address", [&flags](const std::vector<std::string>& v) { flags.media_addresses = v; },
-         "address for media; repeat it for more (default: every interface's)")
-      ->expected(1, 64);
+  each_list(flags, [&](const char* name, auto& value, const char* help) {
+    app.add_option_function<std::vector<std::string>>(std::string("--") + name, [&value](const std::vector<std::string>& v) { value = v; }, help)
+        ->expected(1, 64);
+  });
   app.add_flag_function("--dev", [&flags](std::int64_t) { flags.dev = true; }, "own key, loopback only, a ready link");
 }
 

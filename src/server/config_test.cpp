@@ -42,16 +42,16 @@ TEST_F(ConfigTest, serve_is_the_default_command) {
   EXPECT_TRUE(served({"--dev"}).dev);
   EXPECT_TRUE(served({"serve", "--dev"}).dev);
   const auto config = served({"--key-file", "k"});
-  EXPECT_EQ(config.listen, "127.0.0.1");
+  EXPECT_EQ(config.listen, std::vector<std::string>{"127.0.0.1"});
   EXPECT_EQ(config.port, 7880);
   EXPECT_FALSE(config.dev);
 }
 
 TEST_F(ConfigTest, every_flag_arrives) {
-  const auto config = served({"serve", "--listen", "192.0.2.1", "--port", "0", "--media-address", "192.0.2.1", "--media-address",
+  const auto config = served({"serve", "--listen", "192.0.2.1", "--listen", "2001:db8::1", "--port", "0", "--media-address", "192.0.2.1", "--media-address",
                               "2001:db8::1", "--media-port", "40000", "--workers", "3", "--recordings", "/r", "--web", "/w",
                               "--key-file", "/k", "--tls-cert", "/c", "--tls-key", "/p", "--ready-file", "/f"});
-  EXPECT_EQ(config.listen, "192.0.2.1");
+  EXPECT_EQ(config.listen, (std::vector<std::string>{"192.0.2.1", "2001:db8::1"}));
   EXPECT_EQ(config.port, 0);
   EXPECT_EQ(config.media_addresses, (std::vector<std::string>{"192.0.2.1", "2001:db8::1"}));
   EXPECT_EQ(config.media_port, 40000);
@@ -64,7 +64,7 @@ TEST_F(ConfigTest, a_file_sets_the_same_options_and_a_flag_wins_over_it) {
   const auto path = file("a.toml", "port = 1234\nlisten = \"::1\"\nmedia-address = [\"127.0.0.1\"]\ndev = true\nworkers = 2\n");
   const auto config = served({"--config", path, "--port", "99"});
   EXPECT_EQ(config.port, 99);
-  EXPECT_EQ(config.listen, "::1");
+  EXPECT_EQ(config.listen, std::vector<std::string>{"::1"});
   EXPECT_EQ(config.media_addresses, std::vector<std::string>{"127.0.0.1"});
   EXPECT_EQ(config.workers, 2u);
   EXPECT_TRUE(config.dev);
@@ -92,6 +92,7 @@ TEST_F(ConfigTest, every_mistake_is_told_and_ends_with_status_2) {
       {{"--nonsense"}, "nonsense"},
       {{"--dev", "--listen", "localhost"}, "--listen"},
       {{"--dev", "--listen", "0.0.0.0"}, "loopback"},
+      {{"--dev", "--listen", "::1", "--listen", "::"}, "loopback"},
       {{"--dev", "--media-address", "nowhere"}, "--media-address"},
       {{"--dev", "--tls-cert", "c"}, "--tls-key"},
       {{"--dev", "--config", "/does/not/exist"}, "/does/not/exist"},

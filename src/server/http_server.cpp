@@ -58,9 +58,9 @@ struct ReadDeadline : std::enable_shared_from_this<ReadDeadline> {
 }  // namespace
 
 HttpServer::HttpServer(asio::io_context& control, const HttpRoutes& routes, Counters<Drop>& drops, HttpLimits limits)
-    : control_(control), acceptor_(control), routes_(routes), drops_(drops), limits_(limits) {}
+    : control_(control), routes_(routes), drops_(drops), limits_(limits) {}
 
-Result<std::unique_ptr<HttpServer>> HttpServer::listen(asio::io_context& control, const Address& at,
+Result<std::unique_ptr<HttpServer>> HttpServer::listen(asio::io_context& control, const std::vector<Address>& at,
                                                        const std::string& tls_cert, const std::string& tls_key,
                                                        const HttpRoutes& routes, Counters<Drop>& drops,
                                                        HttpLimits limits) {
@@ -69,22 +69,34 @@ Result<std::unique_ptr<HttpServer>> HttpServer::listen(asio::io_context& control
     server->tls_.emplace(asio::ssl::context::tls_server);
     if (auto loaded = load_certificate(*server->tls_, tls_cert, tls_key); !loaded) return tl::unexpected(loaded.error());
   }
-  boost::system::error_code error;
-  const tcp::endpoint endpoint(asio::ip::make_address(at.ip_text(), error), at.port);
-  server->acceptor_.open(endpoint.protocol(), error);
-  // A restarted server must not wait for its old connections' TIME_WAIT.
-  if (!error) server->acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
-  if (!error) server->acceptor_.bind(endpoint, error);
-  if (!error) server->acceptor_.listen(tcp::acceptor::max_listen_connections, error);
-  if (error) return tl::unexpected(words("listen at " + at.text(), error));
+  for (Address address : at) {
+    if (!server->acceptors_.empty()) address.port = server->port();
+    if (auto bound = server->bind(address); !bound) return tl::unexpected(bound.error());
+  }
   return server;
 }
 
-void HttpServer::start() { asio::co_spawn(control_, accept_loop(), asio::detached); }
+Result<void> HttpServer::bind(const Address& at) {
+  boost::system::error_code error;
+  const tcp::endpoint endpoint(asio::ip::make_address(at.ip_text(), error), at.port);
+  tcp::acceptor acceptor(control_);
+  acceptor.open(endpoint.protocol(), error);
+  // A restarted server must not wait for its old connections' TIME_WAIT.
+  if (!error) acceptor.set_option(tcp::acceptor::reuse_address(true), error);
+  if (!error) acceptor.bind(endpoint, error);
+  if (!error) acceptor.listen(tcp::acceptor::max_listen_connections, error);
+  if (error) return tl::unexpected(words("listen at " + at.text(), error));
+  acceptors_.push_back(std::move(acceptor));
+  return {};
+}
+
+void HttpServer::start() {
+  for (auto& acceptor : acceptors_) asio::co_spawn(control_, accept_loop(acceptor), asio::detached);
+}
 
 void HttpServer::stop_accepting() {
   boost::system::error_code ignored;
-  acceptor_.close(ignored);
+  for (auto& acceptor : acceptors_) acceptor.close(ignored);
 }
 
 bool HttpServer::admit(const std::string& address) {
@@ -94,10 +106,10 @@ bool HttpServer::admit(const std::string& address) {
   return true;
 }
 
-asio::awaitable<void> HttpServer::accept_loop() {
-  while (acceptor_.is_open()) {
+asio::awaitable<void> HttpServer::accept_loop(tcp::acceptor& acceptor) {
+  while (acceptor.is_open()) {
     boost::system::error_code error;
-    tcp::socket socket = co_await acceptor_.async_accept(asio::redirect_error(asio::use_awaitable, error));
+    tcp::socket socket = co_await acceptor.async_accept(asio::redirect_error(asio::use_awaitable, error));
     if (error == asio::error::operation_aborted || error == asio::error::bad_descriptor) co_return;
     if (error) {  // out of descriptors, most likely: some will be closed soon
       asio::steady_timer pause(control_, std::chrono::milliseconds(100));

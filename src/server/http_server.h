@@ -26,12 +26,13 @@ struct HttpLimits {
 
 class HttpServer {
  public:
+  /// At one address or more; where the first has port 0, all take the free one that it finds.
   /// `routes` and `drops` outlive the server. Errors: invalid_argument with the system's words.
-  static Result<std::unique_ptr<HttpServer>> listen(boost::asio::io_context& control, const Address& at,
+  static Result<std::unique_ptr<HttpServer>> listen(boost::asio::io_context& control, const std::vector<Address>& at,
                                                     const std::string& tls_cert, const std::string& tls_key,
                                                     const HttpRoutes& routes, Counters<Drop>& drops, HttpLimits limits = {});
 
-  std::uint16_t port() const { return acceptor_.local_endpoint().port(); }
+  std::uint16_t port() const { return acceptors_.front().local_endpoint().port(); }
   void start();
   /// Takes no further connections; those that exist go on.
   void stop_accepting();
@@ -40,7 +41,8 @@ class HttpServer {
 
  private:
   HttpServer(boost::asio::io_context& control, const HttpRoutes& routes, Counters<Drop>& drops, HttpLimits limits);
-  boost::asio::awaitable<void> accept_loop();
+  Result<void> bind(const Address& at);
+  boost::asio::awaitable<void> accept_loop(boost::asio::ip::tcp::acceptor& acceptor);
   boost::asio::awaitable<void> serve(std::shared_ptr<AnyStream> stream);
   boost::asio::awaitable<void> serve_counted(boost::asio::ip::tcp::socket socket, std::string address);
   bool admit(const std::string& address);
@@ -53,7 +55,7 @@ class HttpServer {
   boost::asio::awaitable<void> linger(AnyStream& stream);
 
   boost::asio::io_context& control_;
-  boost::asio::ip::tcp::acceptor acceptor_;
+  std::vector<boost::asio::ip::tcp::acceptor> acceptors_;
   std::optional<boost::asio::ssl::context> tls_;
   const HttpRoutes& routes_;
   Counters<Drop>& drops_;

@@ -35,7 +35,7 @@ class HttpServerTest : public ::testing::Test {
     HttpLimits limits;
     limits.first_request = std::chrono::milliseconds(300);
     limits.next_request = std::chrono::milliseconds(300);
-    server_ = HttpServer::listen(control_, Address::v4(127, 0, 0, 1, 0), "", "", routes_, drops_, limits).value();
+    server_ = HttpServer::listen(control_, {Address::v4(127, 0, 0, 1, 0)}, "", "", routes_, drops_, limits).value();
     server_->start();
     port_ = server_->port();
     thread_ = std::thread([this] { control_.run(); });

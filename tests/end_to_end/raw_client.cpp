@@ -1,5 +1,9 @@
 #include "raw_client.h"
 
+#include <netinet/tcp.h>
+
+#include <thread>
+
 namespace amphi::end_to_end {
 
 namespace asio = boost::asio;
@@ -10,8 +14,15 @@ namespace {
 constexpr auto kPatience = std::chrono::seconds(8);
 }
 
-RawClient::RawClient(int port, const std::string& path) : socket_(io_) {
-  beast::get_lowest_layer(socket_).connect({asio::ip::address_v4::loopback(), static_cast<unsigned short>(port)});
+RawClient::RawClient(int port, const std::string& path, Window window) : socket_(io_) {
+  auto& tcp = beast::get_lowest_layer(socket_);
+  tcp.socket().open(asio::ip::tcp::v4());
+  if (window == Window::small) {  // before the connection announces it; the sender's buffer grows with the segments' size
+    const int segment = 536;
+    setsockopt(tcp.socket().native_handle(), IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof segment);
+    tcp.socket().set_option(asio::socket_base::receive_buffer_size(4096));
+  }
+  tcp.connect({asio::ip::address_v4::loopback(), static_cast<unsigned short>(port)});
   socket_.handshake("127.0.0.1:" + std::to_string(port), path);
 }
 
@@ -69,6 +80,16 @@ bool RawClient::closed() {
   while (receive()) {
   }
   return closed_;
+}
+
+bool RawClient::dead() {
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  beast::error_code error;
+  while (!error && std::chrono::steady_clock::now() < deadline) {
+    asio::write(beast::get_lowest_layer(socket_).socket(), asio::buffer("\x8a\x80\0\0\0\0", 6), error);  // an empty pong
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  return bool(error);
 }
 
 HttpAnswer http(int port, const std::string& method, const std::string& target, const std::string& bearer, const std::string& body) {

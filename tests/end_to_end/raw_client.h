@@ -13,7 +13,9 @@ namespace amphi::end_to_end {
 
 class RawClient {
  public:
-  RawClient(int port, const std::string& path);  // throws where the upgrade is refused
+  enum class Window { usual, small };
+  /// Throws where the upgrade is refused. `small`: the kernels of both ends keep only kilobytes that it has not read.
+  RawClient(int port, const std::string& path, Window window = Window::usual);
 
   void send(const nlohmann::json& message) { send_text(message.dump()); }
   void send_text(const std::string& text);
@@ -24,6 +26,8 @@ class RawClient {
   std::optional<nlohmann::json> receive_type(const std::string& type);
   /// Reads until the server has closed the connection; false: it did not within 8 s.
   bool closed();
+  /// Whether the server has ended the connection, told by writing alone; waits at most a few seconds. Reads nothing.
+  bool dead();
 
  private:
   bool run(std::chrono::seconds limit);

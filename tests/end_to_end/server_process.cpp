@@ -67,22 +67,35 @@ CommandResult run_command(const std::vector<std::string>& arguments) {
   return result;
 }
 
-ServerProcess::ServerProcess(const std::vector<std::string>& extra, std::filesystem::path recordings)
+ServerProcess::ServerProcess(const std::vector<std::string>& extra, std::filesystem::path recordings, bool dev)
     : extra_(extra), recordings_(std::move(recordings)) {
-  start({"--port", "0"});
+  if (dev) {
+    start({"--dev", "--port", "0"});
+    return;
+  }
+  for (int i = 0; i < 32; ++i) key_ += "5a";
+  auto flags = with_key_file();
+  flags.insert(flags.end(), {"--port", "0"});
+  start(flags);
 }
 
 void ServerProcess::start_again() {
   std::filesystem::remove(folder_.path() / "ready.json");
-  const auto key_file = folder_.path() / "key";
-  std::ofstream(key_file) << key_;
-  start({"--port", std::to_string(port_), "--key-file", key_file.string()});
+  auto flags = with_key_file();
+  flags.insert(flags.end(), {"--dev", "--port", std::to_string(port_)});
+  start(flags);
+}
+
+std::vector<std::string> ServerProcess::with_key_file() const {
+  const auto file = folder_.path() / "key";
+  std::ofstream(file) << key_;
+  return {"--key-file", file.string()};
 }
 
 void ServerProcess::start(std::vector<std::string> further) {
   const auto ready = folder_.path() / "ready.json";
   const int log = open((folder_.path() / "server.log").c_str(), O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
-  std::vector<std::string> arguments{AMPHI_SERVER_BINARY, "serve", "--dev", "--ready-file", ready.string(), "--recordings", recordings().string()};
+  std::vector<std::string> arguments{AMPHI_SERVER_BINARY, "serve", "--ready-file", ready.string(), "--recordings", recordings().string()};
   arguments.insert(arguments.end(), further.begin(), further.end());
   arguments.insert(arguments.end(), extra_.begin(), extra_.end());
   pid_ = spawn(arguments, log);
@@ -91,7 +104,7 @@ void ServerProcess::start(std::vector<std::string> further) {
   if (!std::filesystem::exists(ready)) throw std::runtime_error("the server did not start:\n" + this->log());
   const auto told = nlohmann::json::parse(read_file(ready));
   url_ = told.at("url");
-  key_ = told.at("key");
+  key_ = told.value("key", key_);
   port_ = told.at("port");
 }
 

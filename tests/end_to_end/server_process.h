@@ -29,8 +29,9 @@ CommandResult run_command(const std::vector<std::string>& arguments);
 
 class ServerProcess {
  public:
-  /// `extra`: further flags for `amphi-server serve`. `recordings`: where to record; empty: in its own folder.
-  explicit ServerProcess(const std::vector<std::string>& extra = {}, std::filesystem::path recordings = {});
+  /// `extra`: further flags for `amphi-server serve`. `recordings`: where to record; empty: in its own folder. `dev`: with --dev, which takes
+  /// loopback only; else with a key file.
+  explicit ServerProcess(const std::vector<std::string>& extra = {}, std::filesystem::path recordings = {}, bool dev = true);
   ~ServerProcess();  // SIGTERM, then SIGKILL after 15 s
   /// SIGTERM and the exit status; what it printed is in `log()`.
   int stop();
@@ -52,6 +53,7 @@ class ServerProcess {
 
  private:
   void start(std::vector<std::string> further);
+  std::vector<std::string> with_key_file() const;
 
   TemporaryFolder folder_;
   std::vector<std::string> extra_;
