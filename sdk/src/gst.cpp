@@ -87,7 +87,8 @@ Time Pipeline::time_of(const GstSegment& segment, GstClockTime pts) const {
 void Pipeline::on_error(GstMessage* message) {
   GError* error = nullptr;
   gchar* debug = nullptr;
-  gst_message_parse_error(message, &error, &debug);
+  if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_ERROR) gst_message_parse_error(message, &error, &debug);
+  else gst_message_parse_warning(message, &error, &debug);
   const std::string name = GST_OBJECT_NAME(GST_MESSAGE_SRC(message));
   PipelineFailure failure{Errc::inputFailed, name + ": " + (error != nullptr ? error->message : "")};
   if (name.rfind("enc", 0) == 0 || name.rfind("pay", 0) == 0 || name.rfind("dec", 0) == 0 || name.rfind("depay", 0) == 0)
@@ -103,6 +104,10 @@ GstBusSyncReply Pipeline::on_message(GstBus*, GstMessage* message, gpointer user
   if (!self.stopped_) {
     switch (GST_MESSAGE_TYPE(message)) {
       case GST_MESSAGE_ERROR: self.on_error(message); break;
+      case GST_MESSAGE_WARNING:
+        // autoaudiosink and its like only warn when they find no device, and go on with a fake: a silence that would be believed.
+        if (g_str_has_prefix(G_OBJECT_TYPE_NAME(GST_MESSAGE_SRC(message)), "GstAuto")) self.on_error(message);
+        break;
       case GST_MESSAGE_EOS:
         if (self.events_.ended) self.events_.ended();
         break;

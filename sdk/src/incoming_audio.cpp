@@ -41,14 +41,14 @@ void IncomingAudioPipeline::start(Time base) {
       if (alive && !alive->ended() && pipeline_ != nullptr) pipeline_->recalculate_latency();
     });
   };
-  // The silence keeps the mixer going when nobody is there.
-  auto made = Pipeline::create(std::string("audiotestsrc is-live=true wave=silence samplesperbuffer=960 ! ") + kFormat +
-                                   " ! audiomixer name=mixer latency=30000000 ! " + kFormat + " ! queue ! " +
+  // The silence keeps the mixer going when nobody is there. All of this is the output: a device that takes nothing is told by what feeds it.
+  auto made = Pipeline::create(std::string("audiotestsrc name=out-silence is-live=true wave=silence samplesperbuffer=960 ! ") + kFormat +
+                                   " ! audiomixer name=out-mixer latency=30000000 ! " + kFormat + " ! queue name=out-queue ! " +
                                    output_description(output_, mailbox_ != nullptr),
                                std::move(events));
   if (!made) return feed_->end(Errc::outputFailed);
   pipeline_ = std::move(*made);
-  mixer_ = pipeline_->find("mixer");
+  mixer_ = pipeline_->find("out-mixer");
   const auto sink = pipeline_->find("out");
   if (const auto* device = std::get_if<AudioOutputComponentDevice>(&output_); device != nullptr && !device->device.empty())
     g_object_set(sink.get(), "device", device->device.c_str(), nullptr);
@@ -108,6 +108,8 @@ void IncomingAudioPipeline::discard(Branch& branch) {
   // Unlinked at the mixer first: a branch that waits for the mixer could not stop.
   gst_pad_unlink(out.get(), branch.mixer_pad.get());
   gst_element_release_request_pad(mixer_.get(), branch.mixer_pad.get());
+  // Locked: a pipeline that is still on its way to playing would take the branch along once more, behind our back.
+  gst_element_set_locked_state(branch.bin.get(), TRUE);
   gst_element_set_state(branch.bin.get(), GST_STATE_NULL);
   gst_bin_remove(GST_BIN(pipeline_->element()), branch.bin.get());
 }

@@ -31,6 +31,21 @@ std::string decoder(rtp::CodecName codec) {
   return "h264parse ! openh264dec name=dec max-errors=100";
 }
 
+/// The first element that can open a window here; empty: none can. Not autovideosink: where there is no screen it goes on to sinks that
+/// write to the machine's console, one of which (DirectFB's) ends the process.
+std::string window_sink() {
+  init_gstreamer();
+  for (const char* name : {"xvimagesink", "ximagesink", "waylandsink"}) {
+    GstElement* made = gst_element_factory_make(name, nullptr);
+    if (made == nullptr) continue;
+    const GstPtr<GstElement> sink(GST_ELEMENT(gst_object_ref_sink(made)));
+    const bool opens = gst_element_set_state(sink.get(), GST_STATE_READY) != GST_STATE_CHANGE_FAILURE;
+    gst_element_set_state(sink.get(), GST_STATE_NULL);
+    if (opens) return name;
+  }
+  return {};
+}
+
 }  // namespace
 
 IncomingVideoPipeline::IncomingVideoPipeline(VideoOutputComponent output, Context context)
@@ -43,7 +58,10 @@ IncomingVideoPipeline::IncomingVideoPipeline(VideoOutputComponent output, Contex
 IncomingVideoPipeline::~IncomingVideoPipeline() { stop(); }
 
 std::string IncomingVideoPipeline::output_description() const {
-  if (std::holds_alternative<VideoOutputComponentWindow>(output_)) return "videoconvert ! autovideosink name=out";
+  if (std::holds_alternative<VideoOutputComponentWindow>(output_)) {
+    const std::string sink = window_sink();
+    return sink.empty() ? sink : "videoconvert ! " + sink + " name=out";
+  }
   if (mailbox_ != nullptr)
     return "videoconvert ! video/x-raw,format=I420 ! appsink name=out sync=true max-buffers=4 drop=true enable-last-sample=false";
   return "fakesink name=out sync=true async=false enable-last-sample=false";
@@ -51,6 +69,8 @@ std::string IncomingVideoPipeline::output_description() const {
 
 void IncomingVideoPipeline::start(rtp::CodecName codec, Time base) {
   if (pipeline_ != nullptr) return;
+  const std::string output = output_description();
+  if (output.empty()) return context_.feed->end(Errc::outputFailed);
   Pipeline::Events events;
   events.failed = [feed = context_.feed](const PipelineFailure& failure) { feed->end(failure.code); };
   events.latency_changed = [this, pipelines = context_.pipelines, feed = std::weak_ptr(context_.feed)] {
@@ -61,7 +81,7 @@ void IncomingVideoPipeline::start(rtp::CodecName codec, Time base) {
     });
   };
   auto made = Pipeline::create(RtpInlet::description(codec) + " ! " + decoder(codec) +
-                                   " ! queue name=decoded max-size-buffers=4 max-size-bytes=0 max-size-time=0 ! " + output_description(),
+                                   " ! queue name=decoded max-size-buffers=4 max-size-bytes=0 max-size-time=0 ! " + output,
                                std::move(events));
   if (!made) return context_.feed->end(Errc::codecFailed);
   pipeline_ = std::move(*made);

@@ -39,7 +39,7 @@ class IncomingVideoPipeline {
  private:
   static GstPadProbeReturn on_decoded(GstPad* pad, GstPadProbeInfo* info, gpointer self);
   static GstFlowReturn on_picture(GstAppSink* sink, gpointer self);
-  std::string output_description() const;
+  std::string output_description() const;  // empty: there is no such output here
 
   const VideoOutputComponent output_;
   const Context context_;

@@ -35,7 +35,7 @@ struct AudioInputComponentFile {
   bool loop = false;
 };
 
-/// A microphone; empty: the system's default.
+/// A microphone; empty: the system's default. The feed fails with `inputFailed` where there is none.
 struct AudioInputComponentDevice {
   std::string device;
 };
@@ -51,7 +51,7 @@ struct AudioEncodingComponent {
 /// Decodes and mixes, and plays nowhere.
 struct AudioOutputComponentNull {};
 
-/// A loudspeaker; empty: the system's default.
+/// A loudspeaker; empty: the system's default. The feed fails with `outputFailed` where there is none.
 struct AudioOutputComponentDevice {
   std::string device;
 };

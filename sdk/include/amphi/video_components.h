@@ -83,7 +83,7 @@ struct VideoEncodingComponent {
 /// Decodes and counts the pictures, and shows them nowhere.
 struct VideoOutputComponentNull {};
 
-/// A window of its own.
+/// A window of its own. The feed fails with `outputFailed` where there is no screen.
 struct VideoOutputComponentWindow {};
 
 /// Gives each picture to the application as I420.
