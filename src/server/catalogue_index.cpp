@@ -73,12 +73,12 @@ CatalogueEntry entry_of(const Statement& row) {
 
 bool run(sqlite3* db, const char* sql) { return sqlite3_exec(db, sql, nullptr, nullptr, nullptr) == SQLITE_OK; }
 
-/// nullptr: what is there is no index of this version.
+/// nullptr: what is there is no index of this version, or cannot be written.
 Database open_database(const std::string& path) {
   sqlite3* raw = nullptr;
   const int opened = sqlite3_open_v2(path.c_str(), &raw, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX, nullptr);
   Database db(raw);
-  if (opened != SQLITE_OK || !run(db.get(), "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")) return nullptr;
+  if (opened != SQLITE_OK || sqlite3_db_readonly(db.get(), "main") != 0 || !run(db.get(), "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")) return nullptr;
   std::int64_t version = -1;
   if (Statement asked(db.get(), "PRAGMA user_version"); asked.step()) version = asked.number(0);
   if (version == 0 && run(db.get(), kTables)) return run(db.get(), ("PRAGMA user_version = " + std::to_string(kVersion)).c_str()) ? std::move(db) : nullptr;
@@ -210,7 +210,12 @@ Result<CatalogueIndex> CatalogueIndex::open(const std::string& root) {
     put_aside(path);
     impl->db = open_database(path);
   }
-  if (!impl->db) return fail(ErrorCode::storage, path + " cannot be made. Is the folder writable, and the disk not full?");
+  if (!impl->db) {
+    // A disk that takes nothing keeps nobody out of a session.
+    spdlog::error("catalogue: {} cannot be written. Is the disk full, or read-only? It is kept in memory until the next start", path);
+    impl->db = open_database(":memory:");
+  }
+  if (!impl->db) return fail(ErrorCode::internal, "There is no memory for the catalogue.");
   impl->align();
   return CatalogueIndex(std::move(impl));
 }

@@ -46,7 +46,7 @@ struct Deletion {
 class CatalogueIndex {
  public:
   /// Opens <root>/catalogue.sqlite, or makes it, and brings it in line with the folders. Never fails for what is in the file: that is moved
-  /// aside. Errors: storage (the folder cannot be written).
+  /// aside; nor for a folder that cannot be written: it is then kept in memory.
   static Result<CatalogueIndex> open(const std::string& root);
   CatalogueIndex(CatalogueIndex&&) noexcept;
   ~CatalogueIndex();

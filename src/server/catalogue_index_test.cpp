@@ -111,6 +111,20 @@ TEST_F(CatalogueIndexTest, learns_at_its_start_what_changed_without_it) {
   EXPECT_EQ(ids(index, {"", "recording", {}, {}, 9, ""}), "");
 }
 
+TEST_F(CatalogueIndexTest, is_kept_in_memory_where_it_cannot_be_written) {
+  write("a", "r1", 1000);
+  std::ofstream(root_ / "deletions.jsonl") << R"({"atMs":5,"session":"a","recording":"r0","by":"Ana"})" << "\n";
+  fs::create_directories(root_ / "catalogue.sqlite" / "in the way");
+  fs::create_directories(root_ / "catalogue.sqlite.broken" / "in the way");
+  auto index = CatalogueIndex::open(root_.string());
+  ASSERT_TRUE(index);
+  EXPECT_EQ(ids(*index), "r1 ");
+  EXPECT_TRUE(index->deletion_of("a", "r0"));
+  write("a", "r2", 2000);
+  index->refresh("a", "r2");
+  EXPECT_EQ(ids(*index), "r2 r1 ");
+}
+
 TEST_F(CatalogueIndexTest, a_deletion_is_explicit_and_remembered_with_its_author) {
   write("a", "r1", 1000);
   write("a", "r2", 2000, "recording");

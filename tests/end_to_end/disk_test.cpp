@@ -266,6 +266,9 @@ TEST_F(Disk, that_becomes_read_only_ends_the_recording_and_keeps_what_was_writte
   EXPECT_NE(listed.find(before), std::string::npos) << "but it can be read";
   EXPECT_NE(listed.find(t.recording), std::string::npos);
 
+  EXPECT_EQ(t.server.stop(), 0) << t.server.log();
+  t.server.start_again();  // a session needs no disk
+  EXPECT_NE(t.rest("GET", "/v1/recordings?state=complete").body.find(before), std::string::npos);
   mend_and_restart();
   t.expect_whole("repaired", t.seen_before_fault);
 }
@@ -332,7 +335,7 @@ TEST_F(Disk, that_is_pulled_out_ends_the_recording_and_nothing_is_recorded_besid
 TEST_F(Disk, that_stands_still_for_six_seconds_costs_nothing_and_everybody_is_warned_meanwhile) {
   ASSERT_NO_FATAL_FAILURE(begin(SmallDisk::Kind::ext4, 32));
   Theatre& t = *theatre;
-  ASSERT_NO_FATAL_FAILURE(t.record());
+  ASSERT_NO_FATAL_FAILURE(t.record(6 * kFramesPerSecond));
   const auto slow = [](const auto& state) { return state.warning && state.warning->code == "storage_slow"; };
   auto thawed = disk->freeze(6);
   EXPECT_TRUE(t.all([&](const auto& state) { return state.on && slow(state); })) << t.server.log();
