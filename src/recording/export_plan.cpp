@@ -72,8 +72,9 @@ void add_chapters(ExportPlan& plan, std::vector<ExportChapter> marks) {
   plan.chapters = std::move(marks);
 }
 
+/// From a time of the file's own: left to itself, FFmpeg counts from the file's first frame, wherever that lies.
 void input(std::vector<std::string>& arguments, const std::string& from, const std::string& length, const std::string& file) {
-  arguments.insert(arguments.end(), {"-ss", from, "-t", length, "-i", "file:" + file});
+  arguments.insert(arguments.end(), {"-seek_timestamp", "1", "-ss", from, "-t", length, "-i", "file:" + file});
 }
 
 /// A path inside a filter graph: there, backslash, quote and a few others have a meaning, twice.
@@ -230,9 +231,8 @@ std::vector<std::string> join_arguments(const std::string& list, const std::stri
 }
 
 std::vector<std::string> track_arguments(const ExportPiece& piece, const std::string& output) {
-  std::vector<std::string> arguments;
-  if (piece.file_from_ms > 0) arguments.insert(arguments.end(), {"-ss", seconds_of_ms(piece.file_from_ms)});
-  arguments.insert(arguments.end(), {"-i", "file:" + piece.file, "-t", seconds_of_ms(piece.duration_ms), "-map", "0", "-c", "copy"});
+  std::vector<std::string> arguments{"-seek_timestamp", "1", "-ss", seconds_of_ms(piece.file_from_ms), "-i", "file:" + piece.file, "-t", seconds_of_ms(piece.duration_ms), "-map", "0", "-c", "copy",
+                                     "-avoid_negative_ts", "make_zero"};
   const bool mp4 = piece.codec.name == rtp::CodecName::h264;
   if (mp4) arguments.insert(arguments.end(), {"-movflags", "+faststart"});
   arguments.insert(arguments.end(), {"-f", mp4 ? "mp4" : "webm", output});

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -163,14 +164,15 @@ Result<void> make_composite(const ExportPlan& plan, const Workshop& shop, const 
   return run_child(ffmpeg(recording::join_arguments(list, sound, chapters, comment, output)), cancelled, [](std::string_view) {});
 }
 
-/// Where a copy of `piece` really begins: a picture that needs none before it. In the file, milliseconds.
+/// Where a copy of `piece` really begins: its first packet, for pictures one that needs none before it. In the file, milliseconds.
 std::int64_t copied_from(const ExportPiece& piece, const Cancelled& cancelled) {
-  if (piece.file_from_ms == 0) return 0;
   double begins = static_cast<double>(piece.file_from_ms) / 1000;
   (void)run_child({"ffprobe", "-v", "error", "-select_streams", "0", "-read_intervals", std::to_string(begins) + "%+#1", "-show_entries", "packet=pts_time", "-of",
                    "csv=p=0", "file:" + piece.file},
                   cancelled, [&](std::string_view line) { begins = std::strtod(std::string(line).c_str(), nullptr); });
-  return static_cast<std::int64_t>(begins * 1000 + 0.5);
+  // FFmpeg takes Opus' CodecDelay (6.5 ms, for it 7) off the times that it reads, and does not add it to those that it writes.
+  if (piece.codec.kind() == rtp::Kind::audio) begins += 0.007;
+  return std::llround(begins * 1000);
 }
 
 Result<void> make_tracks(const ExportPlan& plan, const std::string& fingerprint, const std::string& folder, const Cancelled& cancelled, const std::function<void(double)>& tell) {
@@ -186,10 +188,10 @@ Result<void> make_tracks(const ExportPlan& plan, const std::string& fingerprint,
   for (const ExportPiece* piece : pieces) {
     const std::int64_t early = piece->file_from_ms - copied_from(*piece, cancelled);
     ExportPiece whole = *piece;
-    whole.duration_ms += early;
+    whole.duration_ms += std::max<std::int64_t>(early, 0);
     if (auto done = run_child(ffmpeg(recording::track_arguments(whole, folder + "/" + piece->id)), cancelled, progress.of_step(1)); !done) return done;
     progress.step_done(static_cast<double>(piece->duration_ms) / 1000);
-    json["tracks"].push_back({{"path", piece->id}, {"name", piece->name}, {"codec", rtp::text(piece->codec.name)}, {"atMs", piece->at_ms - early}, {"durationMs", whole.duration_ms}});
+    json["tracks"].push_back({{"path", piece->id}, {"name", piece->name}, {"codec", rtp::text(piece->codec.name)}, {"atMs", piece->at_ms - early}, {"durationMs", piece->duration_ms + early}});
   }
   for (const auto& chapter : plan.chapters) json["chapters"].push_back({{"atMs", chapter.from_ms}, {"title", chapter.title}});
   return write_text(folder + "/tracks.json", json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
