@@ -1,29 +1,35 @@
 #include "outgoing_pipeline.h"
 
+#include <gst/audio/audio.h>
+
+#include <string_view>
+
 #include "amphi/frame_barcode.h"
 #include "application_input.h"
 #include "outgoing_plans.h"
+#include "runtime/clock.h"
 
 namespace amphi::sdk {
 
 std::shared_ptr<OutgoingPipeline> OutgoingPipeline::video(OutgoingVideoComponents components, std::shared_ptr<TaskThread> thread,
-                                                          Events events) {
+                                                          Events events, std::shared_ptr<FileStarts> files) {
   VideoPlan video = plan_video(components);
   Plan plan{std::move(video.description), std::move(video.file), video.loop, false, nullptr};
   if (const auto* pattern = std::get_if<VideoInputComponentTestPattern>(&components.input)) plan.frame_numbers = pattern->frameNumber;
   if (const auto* application = std::get_if<VideoInputComponentApplication>(&components.input)) plan.application = application->state();
-  return std::shared_ptr<OutgoingPipeline>(new OutgoingPipeline(std::move(plan), std::move(thread), std::move(events)));
+  return std::shared_ptr<OutgoingPipeline>(new OutgoingPipeline(std::move(plan), std::move(thread), std::move(events), std::move(files)));
 }
 
 std::shared_ptr<OutgoingPipeline> OutgoingPipeline::audio(AudioInputComponent input, AudioEncodingComponent encoding,
-                                                          std::shared_ptr<TaskThread> thread, Events events) {
+                                                          std::shared_ptr<TaskThread> thread, Events events,
+                                                          std::shared_ptr<FileStarts> files) {
   VideoPlan audio = plan_audio(input, encoding);
   Plan plan{std::move(audio.description), std::move(audio.file), audio.loop, false, nullptr};
-  return std::shared_ptr<OutgoingPipeline>(new OutgoingPipeline(std::move(plan), std::move(thread), std::move(events)));
+  return std::shared_ptr<OutgoingPipeline>(new OutgoingPipeline(std::move(plan), std::move(thread), std::move(events), std::move(files)));
 }
 
-OutgoingPipeline::OutgoingPipeline(Plan plan, std::shared_ptr<TaskThread> thread, Events events)
-    : plan_(std::move(plan)), thread_(std::move(thread)), events_(std::move(events)) {}
+OutgoingPipeline::OutgoingPipeline(Plan plan, std::shared_ptr<TaskThread> thread, Events events, std::shared_ptr<FileStarts> files)
+    : plan_(std::move(plan)), thread_(std::move(thread)), events_(std::move(events)), files_(std::move(files)) {}
 
 OutgoingPipeline::~OutgoingPipeline() { stop(); }
 
@@ -50,24 +56,30 @@ void OutgoingPipeline::start() {
     const GstPtr<GstPad> pad(gst_element_get_static_pad(scaled.get(), "src"));
     gst_pad_add_probe(pad.get(), GST_PAD_PROBE_TYPE_BUFFER, &OutgoingPipeline::draw_frame_number, this, nullptr);
   }
+  if (encoder_ != nullptr && std::string_view(GST_OBJECT_NAME(gst_element_get_factory(encoder_.get()))) == "opusenc") {
+    const GstPtr<GstPad> pad(gst_element_get_static_pad(encoder_.get(), "src"));
+    const auto what = static_cast<GstPadProbeType>(GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_EVENT_FLUSH);
+    gst_pad_add_probe(pad.get(), what, &OutgoingPipeline::undo_look_ahead, this, nullptr);
+  }
   const auto sink = pipeline_->find("packets");
   GstAppSinkCallbacks callbacks{};
   callbacks.new_sample = &OutgoingPipeline::on_sample;
   gst_app_sink_set_callbacks(GST_APP_SINK(sink.get()), &callbacks, this, nullptr);
 
-  if (plan_.loop) {
-    play_in_segments();
+  if (!plan_.file.empty()) {
+    play_file();
   } else {
     pipeline_->play();
   }
 }
 
-void OutgoingPipeline::play_in_segments() {
-  // A segment seek says SEGMENT_DONE where the file would end, and the next one goes on without a gap.
+void OutgoingPipeline::play_file() {
   if (!pipeline_->pause_and_wait(5s)) return;
-  gst_element_seek(pipeline_->element(), 1.0, GST_FORMAT_TIME, static_cast<GstSeekFlags>(GST_SEEK_FLAG_SEGMENT | GST_SEEK_FLAG_FLUSH),
-                   GST_SEEK_TYPE_SET, 0, GST_SEEK_TYPE_NONE, 0);
-  pipeline_->play();
+  // A segment seek says SEGMENT_DONE where the file would end, and the next one goes on without a gap.
+  if (plan_.loop)
+    gst_element_seek(pipeline_->element(), 1.0, GST_FORMAT_TIME, static_cast<GstSeekFlags>(GST_SEEK_FLAG_SEGMENT | GST_SEEK_FLAG_FLUSH),
+                     GST_SEEK_TYPE_SET, 0, GST_SEEK_TYPE_NONE, 0);
+  pipeline_->play(files_->begin(plan_.file, runtime::now()));
 }
 
 void OutgoingPipeline::rewind() {
@@ -94,6 +106,27 @@ void OutgoingPipeline::request_keyframe() {
     if (self->encoder_ == nullptr) return;
     gst_element_send_event(self->encoder_.get(), gst_video_event_new_upstream_force_key_unit(GST_CLOCK_TIME_NONE, TRUE, 0));
   });
+}
+
+// RTP's time is that of the first sample that was encoded (RFC 7587 4.2), and who decodes takes the look-ahead off. opusenc takes it off
+// already, from the second packet on, unless it was flushed; its first packet then says by how much.
+GstPadProbeReturn OutgoingPipeline::undo_look_ahead(GstPad*, GstPadProbeInfo* info, gpointer user) {
+  auto& self = *static_cast<OutgoingPipeline*>(user);
+  if (GST_PAD_PROBE_INFO_TYPE(info) & GST_PAD_PROBE_TYPE_EVENT_FLUSH) {
+    self.look_ahead_ = 0;
+    return GST_PAD_PROBE_OK;
+  }
+  auto* buffer = GST_PAD_PROBE_INFO_BUFFER(info);
+  if (GST_BUFFER_PTS_IS_VALID(buffer) && self.look_ahead_ > 0) {
+    buffer = gst_buffer_make_writable(buffer);
+    GST_PAD_PROBE_INFO_DATA(info) = buffer;
+    GST_BUFFER_PTS(buffer) += self.look_ahead_;
+    if (GST_BUFFER_DTS_IS_VALID(buffer)) GST_BUFFER_DTS(buffer) += self.look_ahead_;
+  }
+  const GstAudioClippingMeta* clipped = gst_buffer_get_audio_clipping_meta(buffer);
+  if (clipped != nullptr && clipped->format == GST_FORMAT_DEFAULT && clipped->start > 0)
+    self.look_ahead_ = gst_util_uint64_scale(clipped->start, GST_SECOND, AudioFrame::kSampleRate);
+  return GST_PAD_PROBE_OK;
 }
 
 GstPadProbeReturn OutgoingPipeline::draw_frame_number(GstPad* pad, GstPadProbeInfo* info, gpointer user) {

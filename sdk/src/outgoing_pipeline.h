@@ -11,6 +11,7 @@
 #include "amphi/audio_components.h"
 #include "amphi/video_components.h"
 #include "base/bytes.h"
+#include "file_starts.h"
 #include "gst.h"
 #include "task_thread.h"
 
@@ -31,9 +32,12 @@ class OutgoingPipeline : public std::enable_shared_from_this<OutgoingPipeline> {
     std::function<void()> ended;   // the file's end
   };
 
-  static std::shared_ptr<OutgoingPipeline> video(OutgoingVideoComponents components, std::shared_ptr<TaskThread> thread, Events events);
+  /// `files`: shared by pipelines whose files are to play together.
+  static std::shared_ptr<OutgoingPipeline> video(OutgoingVideoComponents components, std::shared_ptr<TaskThread> thread, Events events,
+                                                 std::shared_ptr<FileStarts> files = std::make_shared<FileStarts>());
   static std::shared_ptr<OutgoingPipeline> audio(AudioInputComponent input, AudioEncodingComponent encoding,
-                                                 std::shared_ptr<TaskThread> thread, Events events);
+                                                 std::shared_ptr<TaskThread> thread, Events events,
+                                                 std::shared_ptr<FileStarts> files = std::make_shared<FileStarts>());
 
   ~OutgoingPipeline();
   void start();
@@ -50,18 +54,21 @@ class OutgoingPipeline : public std::enable_shared_from_this<OutgoingPipeline> {
     bool frame_numbers = false;
     std::shared_ptr<VideoInputComponentApplication::State> application;
   };
-  OutgoingPipeline(Plan plan, std::shared_ptr<TaskThread> thread, Events events);
+  OutgoingPipeline(Plan plan, std::shared_ptr<TaskThread> thread, Events events, std::shared_ptr<FileStarts> files);
   static GstFlowReturn on_sample(GstAppSink* sink, gpointer self);
   static GstPadProbeReturn draw_frame_number(GstPad* pad, GstPadProbeInfo* info, gpointer self);
-  void play_in_segments();
+  static GstPadProbeReturn undo_look_ahead(GstPad* pad, GstPadProbeInfo* info, gpointer self);
+  void play_file();
   void rewind();
 
   const Plan plan_;
   const std::shared_ptr<TaskThread> thread_;
   const Events events_;
+  const std::shared_ptr<FileStarts> files_;
   std::unique_ptr<Pipeline> pipeline_;
   GstPtr<GstElement> encoder_;
   std::uint32_t frame_number_ = 0;          // the source's streaming thread
+  GstClockTime look_ahead_ = 0;             // the encoder's, where it took it off the times: the encoder's streaming thread
 };
 
 }  // namespace amphi::sdk

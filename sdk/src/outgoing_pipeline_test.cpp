@@ -97,6 +97,7 @@ TEST(OutgoingPipeline, silence_and_tone_become_a_packet_each_20_ms) {
     ASSERT_TRUE(out.failures.empty());
     const auto a = first_packet(out.groups[5]).header.timestamp, b = first_packet(out.groups[15]).header.timestamp;
     EXPECT_EQ(b - a, 9600u);
+    EXPECT_EQ(first_packet(out.groups[1]).header.timestamp - first_packet(out.groups[0]).header.timestamp, 960u) << "the encoder's look-ahead is not taken off";
   }
 }
 

@@ -116,6 +116,7 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   const Result<SessionUrl> url_;
   const std::shared_ptr<Dispatcher> dispatcher_ = std::make_shared<Dispatcher>();
   const std::shared_ptr<TaskThread> pipelines_ = std::make_shared<TaskThread>("amphi-pipelines");
+  const std::shared_ptr<FileStarts> files_ = std::make_shared<FileStarts>();
 
   mutable std::mutex mutex_;
   Phase phase_ = Phase::idle;

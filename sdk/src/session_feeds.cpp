@@ -34,7 +34,7 @@ std::shared_ptr<FeedCore> SessionCore::add_video(std::string label, OutgoingVide
   stream->feed = feed;
   stream->codec = video_codec(components.encoding.codec);
   stream->bitrate = components.encoding.bitrate;
-  stream->pipeline = OutgoingPipeline::video(std::move(components), pipelines_, outgoing_events(feed));
+  stream->pipeline = OutgoingPipeline::video(std::move(components), pipelines_, outgoing_events(feed), files_);
   add_outgoing(std::move(stream));
   return feed;
 }
@@ -55,7 +55,7 @@ std::shared_ptr<FeedCore> SessionCore::set_audio(std::string label, AudioInputCo
   stream->feed = feed;
   stream->codec = {rtp::CodecName::opus, 48'000, 2, "minptime=10;useinbandfec=1"};
   stream->bitrate = encoding.bitrate;
-  stream->pipeline = OutgoingPipeline::audio(std::move(input), encoding, pipelines_, outgoing_events(feed));
+  stream->pipeline = OutgoingPipeline::audio(std::move(input), encoding, pipelines_, outgoing_events(feed), files_);
   add_outgoing(std::move(stream));
   return feed;
 }

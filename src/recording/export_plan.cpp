@@ -84,8 +84,8 @@ void add_chapters(ExportPlan& plan, std::vector<ExportChapter> marks) {
   plan.chapters = std::move(marks);
 }
 
+/// From a time of the file's own: left to itself, FFmpeg counts from the file's first frame, wherever that lies.
 void input(std::vector<std::string>& arguments, const std::string& from, const std::string& length, const std::string& file) {
-  // By the file's own times: else FFmpeg counts from its first frame, which may lie well behind 0.
   arguments.insert(arguments.end(), {"-seek_timestamp", "1", "-ss", from, "-t", length, "-i", "file:" + file});
 }
 

@@ -8,6 +8,17 @@ namespace {
 constexpr Duration kLeastStep = 100us;
 constexpr Duration kLateForGood = 2s;  // a sender that paused its timestamps, not a network that stalled
 constexpr Duration kMostReportError = 10s;
+constexpr Duration kLatestReport = 5s;
+constexpr Duration kReportNoise = 12ms;  // of what a sender takes for the same instant on its two clocks
+constexpr int kUnknownDrift = 2500;      // one part in so many, between those clocks
+constexpr double kMostDrift = 1e-3;
+constexpr Duration kDriftMemory = 120s;
+constexpr Duration kTooEarly = 100ms;    // more than delays differ by
+constexpr Duration kSettling = 1s;       // of a track's beginning
+
+Duration apart(Duration a, Duration b) {
+  return a < b ? b - a : a - b;
+}
 
 }  // namespace
 
@@ -26,20 +37,63 @@ Duration ntp_duration(rtp::NtpTime ntp) {
   return Duration(whole * 1'000'000'000 + fraction);
 }
 
-void ParticipantClock::add_report(Duration ntp, Time arrival) {
-  const Duration offset = arrival.time_since_epoch() - ntp;
-  // Against the minimum a report that was merely late looks like a clock set back, so only much counts as that.
-  if (known() && (offset < offset_.value() - kJump || offset > offset_.value() + 5 * kJump)) {
-    offset_.reset();
-    ++epoch_;
-  }
+bool ParticipantClock::arrived(Duration time, Time arrival) {
+  const Duration offset = arrival.time_since_epoch() - time;
+  if (known() && (offset < offset_.value() - kMostEarly || offset > offset_.value() + kMostLate)) return false;
   offset_.add(offset, arrival);
+  return true;
+}
+
+Duration ParticipantClock::offset(Time now) {
+  const Duration wanted = offset_.value();
+  if (!steady_) steady_since_ = steady_at_ = now;
+  if (!steady_ || now - steady_since_ < kBeginning || apart(wanted, *steady_) > kJump) {
+    steady_ = wanted;
+  } else {
+    const Duration most = std::max(now - steady_at_, Duration{0}) / kEasing;
+    steady_ = *steady_ + std::clamp(wanted - *steady_, -most, most);
+  }
+  steady_at_ = std::max(steady_at_, now);
+  return *steady_;
+}
+
+std::optional<Duration> ParticipantClock::added_by(Setting setting) const {
+  for (const Known& known : settings_)
+    if (known.number == setting) return known.add;
+  return std::nullopt;
+}
+
+ParticipantClock::Setting ParticipantClock::set(Duration add, Duration tolerance, Duration ntp) {
+  const auto nearer = [&](const Known& a, const Known& b) { return apart(a.add, add) < apart(b.add, add); };
+  const auto nearest = std::min_element(settings_.begin(), settings_.end(), nearer);
+  Known found{numbers_ + 1, add, {}};
+  if (nearest != settings_.end() && apart(nearest->add, add) <= tolerance) {
+    found = *nearest;
+    settings_.erase(nearest);
+  }
+  numbers_ = std::max(numbers_, found.number);
+  found.since = ntp + found.add;
+  settings_.push_back(found);
+  if (settings_.size() > kMostSettings) settings_.pop_front();
+  return found.number;
+}
+
+void ParticipantClock::confirm(Setting setting, Duration ntp) {
+  auto known = std::find_if(settings_.begin(), settings_.end(), [&](const Known& k) { return k.number == setting; });
+  if (known == settings_.end()) return;
+  const Duration add = known->add;
+  while (++known != settings_.end())
+    if (ntp + add > known->since + kReportNoise) known->add = add;
 }
 
 Duration FeedTimeline::length(rtp::Timestamp ticks) const {
   // Exact, and within 64 bits for any distance that two wire timestamps can have.
   const rtp::Timestamp rate = clock_rate_;
   return Duration(ticks / rate * 1'000'000'000 + ticks % rate * 1'000'000'000 / rate);
+}
+
+Duration FeedTimeline::drifted(Duration media) const {
+  return media + Duration(static_cast<std::int64_t>(static_cast<double>(media.count()) * drift_));
 }
 
 void FeedTimeline::restart() {
@@ -60,21 +114,22 @@ bool FeedTimeline::left_the_line(rtp::Timestamp step, Duration expected, Time ar
   return arrival - *late_since_ > kLateForGood;
 }
 
-std::optional<Duration> FeedTimeline::by_reports(rtp::Timestamp timestamp) {
-  if (!report_ || !clock_.known() || report_->epoch != clock_.epoch()) return std::nullopt;
+std::optional<Duration> FeedTimeline::participant_time(rtp::Timestamp timestamp) {
+  if (!report_) return std::nullopt;
   if (!report_->timestamp) report_->timestamp = rtp::extend(report_->wire, timestamp);
-  const Duration ntp = report_->ntp + length(timestamp - *report_->timestamp);
-  return ntp + clock_.offset() - start_.time_since_epoch();
+  report_->add = clock_.added_by(report_->setting).value_or(report_->add);
+  return report_->ntp + report_->add + drifted(length(timestamp - *report_->timestamp));
 }
 
 Duration FeedTimeline::slewed(Duration expected, Duration wanted, Duration step) const {
   const Duration error = wanted - expected;
   // Forward a line may step. Backward it never does: what is written stands, and the frames behind it would collapse.
   if (error > kJump) return wanted;
-  // Two per cent is not heard; a large error is mended faster, for it is a start or a fault (a sender that was far behind
-  // when the recording began, and works its backlog off).
+  // Two per cent is not heard; a large error is mended faster, for it is a fault (a sender that was far behind when the
+  // recording began, and works its backlog off), and so is any at the start.
   const Duration size = error < 0ns ? -error : error;
-  const Duration most = size > 200ms ? step / 2 : size > 40ms ? step / 10 : step / 50;
+  const bool settling = last_ - first_ < kSettling;
+  const Duration most = size > 200ms || settling ? step / 2 : size > 40ms ? step / 10 : step / 50;
   return expected + std::clamp(error, -most, most);
 }
 
@@ -104,20 +159,18 @@ Duration FeedTimeline::place(rtp::WireTimestamp wire, Time arrival) {
   earliest_.add(arrived - length(timestamp), arrival);
 
   Duration wanted = earliest_.value() + length(timestamp);
-  if (const auto reported = by_reports(timestamp)) {
-    const Duration error = *reported - arrived;
-    if (error < -kMostReportError || error > kJump) {
+  if (const auto time = participant_time(timestamp)) {
+    if (clock_.arrived(*time, arrival)) {  // so it lies where it arrived, at the latest
+      wanted = *time + clock_.offset(arrival) - start_.time_since_epoch();
+    } else {
       drops_.add(Drop::implausible_report);
       report_.reset();
-    } else {
-      wanted = *reported;
     }
-  } else if (report_ && !anew) {
-    wanted = expected;  // its clock was set: hold the line until this feed reports by the new one
   }
   Duration place = anew ? wanted : slewed(expected, wanted, advance);
   if (!placed_any_) place = std::max(place, floor_);
   if (placed_any_) place = std::max(place, last_ + kLeastStep);
+  if (!placed_any_) first_ = place;
   last_ = place;
   last_timestamp_ = timestamp;
   last_arrival_ = arrival;
@@ -125,18 +178,53 @@ Duration FeedTimeline::place(rtp::WireTimestamp wire, Time arrival) {
   return place;
 }
 
+ParticipantClock::Setting FeedTimeline::first_setting(const Report& report, Time now) {
+  const auto newest = clock_.newest();
+  if (!newest) return clock_.set(Duration{0}, kReportNoise, report.ntp);
+  if (!report.timestamp || !clock_.known()) return *newest;
+  // Where it puts the newest frame tells whether it goes by the clock as the other feeds know it.
+  const Duration ntp = report.ntp + length(last_timestamp_ - *report.timestamp);
+  const Duration offset = clock_.offset(now);
+  const Duration late = last_arrival_.time_since_epoch() - (ntp + offset + *clock_.added_by(*newest));
+  if (late > -kTooEarly && late < kJump) return *newest;
+  const Duration earliest = earliest_.value() + length(last_timestamp_) + start_.time_since_epoch();
+  return clock_.set(earliest - offset - ntp, kTooEarly, report.ntp);
+}
+
+ParticipantClock::Setting FeedTimeline::next_setting(const Report& report, Duration ntp_passed, Duration media_passed) {
+  const Duration set_by = ntp_passed - drifted(media_passed);
+  const Duration tolerance = kReportNoise + media_passed / kUnknownDrift;
+  if (apart(set_by, Duration{0}) > tolerance) return clock_.set(report_->add - set_by, tolerance, report.ntp);
+  clock_.confirm(report_->setting, report.ntp);
+  if (media_passed > Duration{0}) {
+    const double more = static_cast<double>(set_by.count()) / static_cast<double>(std::max(media_passed, kDriftMemory).count());
+    drift_ = std::clamp(drift_ + more, -kMostDrift, kMostDrift);
+  }
+  return report_->setting;
+}
+
 void FeedTimeline::handle_sender_report(rtp::NtpTime ntp, rtp::WireTimestamp timestamp, Time now) {
-  Report report{ntp_duration(ntp), timestamp, std::nullopt, 0};
+  Report report{ntp_duration(ntp), timestamp, std::nullopt, 0, {}};
   if (!earliest_.empty()) {
     report.timestamp = rtp::extend(timestamp, last_timestamp_);
     // Taken as sent when it arrived, it must put the newest frame near that frame's arrival; earlier where the sender's
-    // encoder is behind, later never.
+    // encoder is behind, later only by what the report itself is late.
     const Duration error = now + length(last_timestamp_ - *report.timestamp) - last_arrival_;
-    if (error < -kMostReportError || error > kJump) return drops_.add(Drop::implausible_report);
+    if (error < -kMostReportError || error > kLatestReport) return drops_.add(Drop::implausible_report);
   }
-  clock_.add_report(report.ntp, now);
-  report.epoch = clock_.epoch();
+  if (report_) {
+    const Duration media_passed = length(static_cast<std::int32_t>(timestamp - report_->wire));
+    if (media_passed < Duration{0}) return;  // overtaken by the one before
+    report_->add = clock_.added_by(report_->setting).value_or(report_->add);
+    report.setting = next_setting(report, report.ntp - report_->ntp, media_passed);
+  } else {
+    report.setting = first_setting(report, now);
+  }
+  report.add = clock_.added_by(report.setting).value_or(report_ ? report_->add : Duration{0});
   report_ = report;
+  if (clock_.arrived(report.ntp + report.add, now)) return;
+  drops_.add(Drop::implausible_report);
+  report_.reset();
 }
 
 }  // namespace amphi::recording

@@ -1,12 +1,14 @@
 // When a frame happened: its RTP timestamp placed on the recording's time line, whose zero is the recording's start.
 //
-// Until its sender has reported, a feed's line is that of its earliest arrivals. From then on it is its sender's NTP
-// clock (RFC 3550 6.4.1), which all feeds of a participant share, and which the earliest arrivals of reports tie to
-// ours. So a clock's drift is followed, delay and jitter are not. Corrections are slewed; only forward, and
-// beyond kJump, does a line step. Durations are nanoseconds on whichever line. Thread: the recorder's.
+// Until its sender has reported, a feed's line is that of its earliest arrivals. From then on it is its participant's
+// clock: the NTP time of its reports (RFC 3550 6.4.1), freed of the leaps that setting that clock makes, and tied to ours by
+// whatever came earliest, reports and frames alike. So a clock's drift is followed, delay and jitter are not, and a late
+// report says as much as one in time. Corrections are slewed; only forward, and beyond kJump, does a line step. Durations
+// are nanoseconds on whichever line. Thread: the recorder's.
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <optional>
 
 #include "base/time.h"
@@ -34,18 +36,44 @@ class WindowedMinimum {
   Time since_;
 };
 
-/// One participant's NTP clock, as all of its feeds report it.
+/// One participant's clock, as all of its feeds tell it. Its NTP time may be set at any moment; each of its settings has what
+/// is to be added to be on one line that goes on through all of them. A feed finds that the clock was set when NTP and media
+/// time of two of its reports are not equally far apart. If it was its media that slipped, the other feeds tell so.
 class ParticipantClock {
  public:
-  void add_report(Duration ntp, Time arrival);
+  using Setting = std::uint32_t;
+
+  /// What was made at `time`, on the participant's line, has arrived: a report, or a frame. False: that cannot be.
+  bool arrived(Duration time, Time arrival);
   bool known() const { return !offset_.empty(); }
-  Duration offset() const { return offset_.value(); }  // arrival on our line minus NTP
-  std::uint32_t epoch() const { return epoch_; }       // grows when the clock was set
+  /// Arrival on our line minus the participant's time. Moves by one in kEasing at most: when something came faster than all before, the
+  /// feeds, whose packets wait for lost ones each by itself, must not learn of it at different times.
+  Duration offset(Time now);
+
+  /// What the setting adds to NTP; nullopt: too long ago.
+  std::optional<Duration> added_by(Setting setting) const;
+  std::optional<Setting> newest() const { return settings_.empty() ? std::nullopt : std::optional(settings_.back().number); }
+  /// One that adds `add` within `tolerance`, which is the newest from now on; made if there is none.
+  Setting set(Duration add, Duration tolerance, Duration ntp);
+  /// A report of time `ntp` still goes by `setting`: there is no newer one from before it.
+  void confirm(Setting setting, Duration ntp);
 
  private:
   static constexpr Duration kWindow = 15s;
+  static constexpr Duration kMostEarly = 10s, kMostLate = 60s;  // what a sender keeps over a cut, and is asked for again, comes late and is true
+  static constexpr Duration kBeginning = 5s;  // until then it follows at once
+  static constexpr int kEasing = 200;
+  static constexpr std::size_t kMostSettings = 8;
+  struct Known {
+    Setting number = 0;
+    Duration add{};
+    Duration since{};  // on the participant's line
+  };
   WindowedMinimum offset_{kWindow};
-  std::uint32_t epoch_ = 0;
+  std::optional<Duration> steady_;  // the offset, without its jumps
+  Time steady_since_, steady_at_;
+  std::deque<Known> settings_;
+  Setting numbers_ = 0;
 };
 
 Duration ntp_duration(rtp::NtpTime ntp);
@@ -69,12 +97,16 @@ class FeedTimeline {
     Duration ntp{};
     rtp::WireTimestamp wire = 0;
     std::optional<rtp::Timestamp> timestamp;  // known once a frame is there to widen it by
-    std::uint32_t epoch = 0;
+    ParticipantClock::Setting setting = 0;
+    Duration add{};  // what it was last known to add
   };
 
   Duration length(rtp::Timestamp ticks) const;
+  Duration drifted(Duration media) const;
   bool left_the_line(rtp::Timestamp step, Duration expected, Time arrival);
-  std::optional<Duration> by_reports(rtp::Timestamp timestamp);
+  std::optional<Duration> participant_time(rtp::Timestamp timestamp);
+  ParticipantClock::Setting first_setting(const Report& report, Time now);
+  ParticipantClock::Setting next_setting(const Report& report, Duration ntp_passed, Duration media_passed);
   Duration slewed(Duration expected, Duration wanted, Duration step) const;
 
   std::uint32_t clock_rate_;
@@ -85,9 +117,10 @@ class FeedTimeline {
 
   WindowedMinimum earliest_{5s};  // arrival minus timestamp
   std::optional<Report> report_;
+  double drift_ = 0;  // of NTP time against media time
   bool placed_any_ = false;
   rtp::Timestamp last_timestamp_ = 0;
-  Duration last_{};  // where the frame before lies
+  Duration first_{}, last_{};  // where the first frame lies, and the one before
   Time last_arrival_;
   std::optional<Time> late_since_;
 };

@@ -173,7 +173,8 @@ TEST(Timeline, reports_that_come_late_mend_the_line_without_a_jump) {
 }
 
 TEST(Timeline, a_clock_that_is_set_while_recording_moves_nothing) {
-  for (const Duration set : {Duration(3600s), Duration(-3600s), Duration(20s)}) {
+  for (const Duration set : {Duration(3600s), Duration(-3600s), Duration(20s), Duration(-2s), Duration(2s), Duration(-200ms), Duration(200ms)}) {
+    SCOPED_TRACE(to_ms(set));
     Call call;
     Track a = call.track({}, 20ms), v = call.track({}, 20ms);
     for (Duration t = 0s; t < 60s; t += 20ms) {
@@ -187,6 +188,64 @@ TEST(Timeline, a_clock_that_is_set_while_recording_moves_nothing) {
         EXPECT_LT(std::abs(ms(a.last_error - v.last_error)), 20) << to_ms(t);
       }
     }
+  }
+}
+
+TEST(Timeline, reports_that_are_always_late_say_as_much_as_those_in_time) {
+  for (const Duration late : {500ms, 1500ms, 3000ms}) {
+    SCOPED_TRACE(to_ms(late));
+    Call call;
+    Sender audio, video;
+    audio.rate = 48'000;
+    video.encoding = 150ms;
+    Track a = call.track(audio, 20ms), v = call.track(video, 20ms);
+    for (Duration t = 0s; t < 40s; t += 20ms) {
+      call.frame(a, t);
+      call.frame(v, t);
+      if (t % 1s == 0s && t >= late)
+        for (Track* track : {&a, &v}) track->line.handle_sender_report(track->sender.ntp(t - late), track->sender.rtp(t - late), kStart + t + 20ms);
+      if (t < late + 5s) continue;
+      EXPECT_LT(std::abs(ms(a.last_error - v.last_error)), 20) << to_ms(t);
+      EXPECT_LT(std::abs(ms(a.last_error)), 60) << "a report says when media was made, not when it arrived";
+    }
+    EXPECT_EQ(call.drops[Drop::implausible_report], 0u);
+  }
+}
+
+TEST(Timeline, media_that_slip_against_their_clock_are_drawn_back_once_the_other_feed_tells_that_nobody_set_it) {
+  for (const Duration slip : {150ms, 700ms}) {  // a device that stood still for so long, and whose media time did too
+    SCOPED_TRACE(to_ms(slip));
+    Call call;
+    Sender audio, video;
+    audio.rate = 48'000;
+    Track a = call.track(audio, 20ms), v = call.track(video, 20ms);
+    Duration lost{};
+    for (Duration t = 0s; t < 60s; t += 20ms) {
+      if (t == 20s) lost = slip;
+      const Time arrival = kStart + t + call.delay();
+      a.last_error = a.line.place(a.sender.rtp(t - lost), arrival) - t;
+      call.frame(v, t);
+      if (t % 2s == 0s) a.line.handle_sender_report(a.sender.ntp(t), a.sender.rtp(t - lost), kStart + t + call.delay());
+      if (t % 2s == 1s) call.report(v, t);
+      if (t > 8s && (t < 20s || t > 34s)) {
+        EXPECT_LT(std::abs(ms(a.last_error - v.last_error)), 20) << to_ms(t);
+      }
+    }
+  }
+}
+
+TEST(Timeline, two_feeds_of_one_participant_that_go_by_clocks_years_apart_stay_where_they_arrive) {
+  Call call;
+  Sender other;
+  other.ntp_zero = 1s;
+  Track a = call.track({}, 20ms), v = call.track(other, 20ms);
+  for (Duration t = 0s; t < 60s; t += 20ms) {
+    call.frame(a, t);
+    call.frame(v, t);
+    if (t % 1s == 0s) call.report(a, t);
+    if (t % 1s == 500ms) call.report(v, t);
+    EXPECT_LT(std::abs(ms(a.last_error)), 100) << to_ms(t);
+    EXPECT_LT(std::abs(ms(v.last_error)), 100) << to_ms(t);
   }
 }
 

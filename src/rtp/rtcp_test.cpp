@@ -1,5 +1,6 @@
 // RTCP: round trips of every packet, bytes as the RFCs draw them, and hostile compounds.
 #include "rtp/rtcp.h"
+#include "rtp/reported_instant.h"
 
 #include <gtest/gtest.h>
 
@@ -296,6 +297,12 @@ TEST(Rtcp, every_truncation_and_every_bit_flip_is_survived) {
     flipped[bit / 8] ^= static_cast<std::byte>(1 << bit % 8);
     EXPECT_LE(parse_rtcp(flipped).size(), 16u) << bit;
   }
+}
+
+TEST(Rtcp, a_report_is_carried_on_to_a_later_instant_on_both_of_its_clocks) {
+  const ReportedInstant now = advanced({{0x0000'0001'c000'0000}, 0xffff'ff00}, 1500ms, 48'000);
+  EXPECT_EQ(now.ntp.value, 0x0000'0003'4000'0000u);
+  EXPECT_EQ(now.rtp, 0xffff'ff00u + 72'000u);
 }
 
 TEST(Rtcp, random_packets_are_survived) {

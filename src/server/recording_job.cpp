@@ -1,5 +1,7 @@
 #include "server/recording_job.h"
 
+#include <algorithm>
+
 #include "runtime/clock.h"
 #include "server/file_ops.h"
 #include "server/overloaded.h"
@@ -60,7 +62,12 @@ void RecordingJob::begin(std::shared_ptr<RecordingSink> sink, Duration pre_roll)
   }
   files_.emplace(folder());
   recorder_.emplace(plan_.info, plan_.start, plan_.safe->for_new());
-  for (const auto& known : sink_->take_known()) add_feed(known.feed, *known.info, plan_.start);
+  for (const auto& known : sink_->take_known()) {
+    add_feed(known.feed, *known.info, plan_.start);
+    if (!known.reported_at) continue;
+    const auto reported = rtp::advanced(known.reported, std::max(plan_.start - *known.reported_at, Duration::zero()), known.info->codec.clock_rate);
+    recorder_->handle_sender_report(known.info->id, reported.ntp, reported.rtp, plan_.start);
+  }
   run_outputs(plan_.start);
 }
 

@@ -24,6 +24,12 @@ void RecordingSink::forget_first() {
   Item& item = *log_.front();
   if (item.kind == Kind::feed_added) {
     known_.push_back({item.feed, std::move(item.added)});
+  } else if (item.kind == Kind::sender_report) {
+    for (Known& known : known_) {
+      if (known.feed != item.feed) continue;
+      known.reported = {item.ntp, item.rtp_timestamp};
+      known.reported_at = item.at;
+    }
   } else if (item.kind == Kind::feed_removed) {
     std::erase_if(known_, [&](const Known& known) { return known.feed == item.feed; });
   }

@@ -119,6 +119,7 @@ TEST(RecordingSink, a_keeper_holds_the_newest_and_knows_who_was_there_before) {
   EXPECT_TRUE(sink.keeping());
   for (const char* id : {"a", "b", "c"}) sink.feed_added(feed(id), at(0));
   sink.packet(FeedId("a"), packet(0, "x"), at(10));
+  sink.sender_report(FeedId("a"), {7}, 9, at(15));
   sink.feed_removed(FeedId("b"), at(20));
   sink.packet(FeedId("a"), packet(1, "x"), at(60));
   sink.feed_removed(FeedId("c"), at(70));
@@ -126,8 +127,11 @@ TEST(RecordingSink, a_keeper_holds_the_newest_and_knows_who_was_there_before) {
   EXPECT_EQ(sink.hand_over(at(155)), 95ms);
   EXPECT_FALSE(sink.keeping());
   std::string known;
-  for (const auto& k : sink.take_known()) known += std::to_string(k.feed) + k.info->id.value + " ";
-  EXPECT_EQ(known, "0a 2c ") << "b had left before";
+  for (const auto& k : sink.take_known()) {
+    known += std::to_string(k.feed) + k.info->id.value + " ";
+    if (k.reported_at) known += "reported " + std::to_string(k.reported.rtp) + " at " + std::to_string(to_ms(k.reported_at->time_since_epoch())) + " ";
+  }
+  EXPECT_EQ(known, "0a reported 9 at 15 2c ") << "b had left before";
   EXPECT_EQ(drained(sink), (Words{"packet 0 1", "removed 2", "packet 0 2"}));
   for (int i = 3; i < 6; ++i) sink.packet(FeedId("a"), packet(i, "x"), at(1000 * i));
   EXPECT_EQ(drained(sink).size(), 3u) << "a recording's sink forgets nothing";

@@ -109,6 +109,8 @@ void Session::Impl::on_event(PeerOwner owner, peer::Peer& peer, const peer::Even
     if (!feed) return;
     for (const auto& subscription : feed->subscriptions)
       subscription.participant->subscribing->send_sender_report(subscription.line, report->ntp, report->rtp_timestamp, now);
+    feed->reported = {report->ntp, report->rtp_timestamp};
+    feed->reported_at = now;
     if (tap) tap->sender_report(feed->info.id, report->ntp, report->rtp_timestamp, now);
     outputs_pending = true;
   }

@@ -87,7 +87,7 @@ class Session {
   /// Asks the feed's publisher (throttled). Unknown feed: ignored.
   void request_keyframe(const FeedId& feed, Time now);
   std::vector<FeedInfo> feeds() const;
-  /// nullptr: none. On setting, the current feeds are told through feed_added at once. `tap` outlives its use.
+  /// nullptr: none. On setting, the current feeds and what they last reported are told at once. `tap` outlives its use.
   void set_tap(Tap* tap, Time now);
 
   /// The peer whose local ufrag this is; for the router's demultiplexing.

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "rtp/history.h"
+#include "rtp/reported_instant.h"
 #include "sfu/session.h"
 
 namespace amphi::sfu {
@@ -43,6 +44,8 @@ struct Feed {
   peer::Line line = 0;                    // in the owner's publishing peer
   rtp::PacketHistory history;
   std::vector<Subscription> subscriptions;
+  rtp::ReportedInstant reported;          // the newest report, and when it came
+  std::optional<Time> reported_at;
 };
 
 struct SubscribedLine {

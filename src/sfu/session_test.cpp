@@ -294,6 +294,10 @@ TEST(Session, the_tap_sees_every_feed_with_or_without_subscribers) {
   ASSERT_EQ(tap.added.size(), 1u);
   EXPECT_EQ(tap.packets.begin()->second, 30);
   EXPECT_EQ(tap.reports, 1);
+  CountingTap later;
+  room.server.session->set_tap(&later, room.world.now());
+  EXPECT_EQ(later.reports, 1) << "who comes later hears the last report at once";
+  room.server.session->set_tap(&tap, room.world.now());
   room.leave(a);
   EXPECT_EQ(tap.removed.size(), 1u);
   room.server.session->set_tap(nullptr, room.world.now());

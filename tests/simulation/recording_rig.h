@@ -21,11 +21,12 @@ struct Sender {
   rtp::Codec codec;
   Duration interval;
   int keyframe_every = 25;
+  std::size_t padding = 700;  // more than a sector
 
   FeedInfo info() const { return {FeedId(id), ParticipantId("par_" + id), id + "@example.org", "camera", codec}; }
 
-  Bytes payload(std::uint32_t frame) const {
-    const bool key = frame % static_cast<std::uint32_t>(keyframe_every) == 0;
+  Bytes payload(std::uint32_t frame) const { return payload(frame, frame % static_cast<std::uint32_t>(keyframe_every) == 0); }
+  Bytes payload(std::uint32_t frame, bool key) const {
     Bytes out;
     const auto put = [&](std::initializer_list<unsigned> values) {
       for (const unsigned value : values) out.push_back(static_cast<std::byte>(value));
@@ -37,12 +38,12 @@ struct Sender {
         put({0x10, 0x10, 0, 0, 0x9d, 0x01, 0x2a, 0x40, 0x01, 0xb4, 0x00});
       else
         put({0x10, 0x11});
-      out.resize(out.size() + 700);  // more than a sector
+      out.resize(out.size() + padding);
     } else if (key) {  // parameter sets of 320x180 and a slice, in a STAP-A
       put({0x78, 0, 10, 0x67, 0x42, 0xc0, 0x0d, 0xda, 0x05, 0x06, 0x7e, 0x78, 0x40, 0, 4, 0x68, 0xce, 0x3c, 0x80, 0, 6, 0x65, 0x88});
     } else {
       put({0x41, 0x9a});
-      out.resize(out.size() + 700);
+      out.resize(out.size() + padding);
     }
     for (int shift = 24; shift >= 0; shift -= 8) out.push_back(static_cast<std::byte>(frame >> shift));
     return out;
@@ -115,6 +116,7 @@ inline std::uint32_t last_number(ByteView data) {
 /// What a finished file holds, by its own words.
 struct FileFacts {
   std::vector<std::uint32_t> frames;  // their numbers
+  std::vector<double> times_ms;       // and where each lies
   std::int64_t duration_ms = 0;
   std::size_t cues = 0;
 };
@@ -128,7 +130,11 @@ inline FileFacts facts_of(const std::string& path, const Bytes& data) {
     facts.duration_ms = static_cast<std::int64_t>(segment.get("1549a966").get("4489").floating());
     facts.cues = segment.get("1c53bb6b").all("bb").size();
     for (const Node* cluster : segment.all("1f43b675"))
-      for (const Node* block : cluster->all("a3")) facts.frames.push_back(last_number(block->data));
+      for (const Node* block : cluster->all("a3")) {
+        facts.frames.push_back(last_number(block->data));
+        const Node relative{"", 0, block->data.subspan(1, 2), false, {}};
+        facts.times_ms.push_back(static_cast<double>(cluster->get("e7").number() + relative.number()));
+      }
     return facts;
   }
   const Node file = tree(parse_boxes(data));
@@ -140,10 +146,13 @@ inline FileFacts facts_of(const std::string& path, const Bytes& data) {
   EXPECT_EQ(moofs.size(), mdats.size()) << path;
   for (std::size_t i = 0; i < moofs.size(); ++i) {
     const Node& trun = moofs[i]->get("traf").get("trun");
+    std::uint64_t ticks = moofs[i]->get("traf").get("tfdt").number(4, 8);
     std::size_t at = 0;
     for (std::size_t sample = 0; sample < trun.number(4, 4); ++sample) {
       at += trun.number(12 + 12 * sample + 4, 4);
       facts.frames.push_back(last_number(mdats[i]->data.first(at)));
+      facts.times_ms.push_back(static_cast<double>(ticks) / 90);
+      ticks += trun.number(12 + 12 * sample, 4);
     }
   }
   return facts;

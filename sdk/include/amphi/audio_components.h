@@ -29,7 +29,8 @@ struct AudioInputComponentTone {
   double volume = 0.2;       ///< 0 to 1
 };
 
-/// The sound of a file, in real time. The feed stops at the end of the file unless it loops.
+/// The sound of a file, in real time. The feed stops at the end of the file unless it loops. With a `VideoInputComponentFile` of the
+/// same path that begins within 3 s of it, it plays in step.
 struct AudioInputComponentFile {
   std::string path;
   bool loop = false;

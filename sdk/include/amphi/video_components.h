@@ -36,7 +36,8 @@ struct VideoInputComponentTestPattern {
   bool frameNumber = false;  ///< number the pictures that are encoded, from 0, by a code that `amphi/frame_barcode.h` reads back
 };
 
-/// The pictures of a file, in real time. The feed stops at the end of the file unless it loops.
+/// The pictures of a file, in real time. The feed stops at the end of the file unless it loops. With an `AudioInputComponentFile` of
+/// the same path that begins within 3 s of it, it plays in step.
 struct VideoInputComponentFile {
   std::string path;
   bool loop = false;
