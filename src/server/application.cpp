@@ -64,6 +64,7 @@ class Application {
   RecordingCatalogue catalogue_;
   Safe safe_;
   SealedFiles sealed_files_{safe_};
+  DiskReader reader_{control_};
   std::vector<std::unique_ptr<MediaWorker>> workers_;
   std::unique_ptr<SessionDirectory> directory_;
   std::unique_ptr<Signalling> signalling_;
@@ -148,13 +149,13 @@ Result<void> Application::start() {
   if (auto ready = start_workers(); !ready) return ready;
   const unsigned writers = std::max(1u, std::min(4u, std::thread::hardware_concurrency()));
   const Recordings::Options recordings{writers, config_.recording_reserve_mb * 1'000'000, std::chrono::seconds(config_.recording_pre_roll_seconds)};
-  services_ = std::make_unique<ServicesHub>(control_, *directory_, catalogue_, safe_, recordings, verify_, random_, drops_);
+  services_ = std::make_unique<ServicesHub>(control_, *directory_, catalogue_, reader_, safe_, recordings, verify_, random_, drops_);
   auto index = CatalogueIndex::open(catalogue_.root());
   if (!index) return tl::unexpected(index.error());
   index_ = std::make_unique<CatalogueService>(control_, std::move(*index), config_.recording_retention_days);
   services_->on_recording_changed([this](const SessionId& session, const RecordingId& id) { index_->refresh(session, id); });
   exports_ = std::make_unique<ExportJobs>(control_, random_, std::filesystem::read_symlink("/proc/self/exe").string(), config_.recording_key);
-  const RecordingParts parts{catalogue_, *index_, sealed_files_, *services_, *exports_};
+  const RecordingParts parts{catalogue_, *index_, sealed_files_, reader_, *services_, *exports_};
   add_recording_routes(rest_, parts);
   add_live_routes(rest_, parts);
   add_export_routes(rest_, parts);

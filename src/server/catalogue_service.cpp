@@ -13,18 +13,16 @@ constexpr std::int64_t kDayMs = 24 * 3600 * 1000;
 }  // namespace
 
 CatalogueService::CatalogueService(boost::asio::io_context& control, CatalogueIndex index, unsigned retention_days)
-    : control_(control), index_(std::move(index)), retention_days_(retention_days), timer_(control) {
+    : index_(std::move(index)), retention_days_(retention_days), timer_(control), reader_(control) {
   if (retention_days_ > 0) look_for_expired();
 }
 
-CatalogueService::~CatalogueService() { thread_.join(); }
-
 void CatalogueService::refresh(const SessionId& session, const RecordingId& id) {
-  boost::asio::post(thread_, [this, session, id] { index_.refresh(session.value, id.value); });
+  reader_.post([this, session, id] { index_.refresh(session.value, id.value); });
 }
 
 void CatalogueService::look_for_expired() {
-  boost::asio::post(thread_, [this] {
+  reader_.post([this] {
     const WallTime now = runtime::wall_now();
     for (const auto& entry : index_.ended_before(now.unix_ms - static_cast<std::int64_t>(retention_days_) * kDayMs)) {
       const auto removed = index_.remove(entry.session, entry.id, "retention of " + std::to_string(retention_days_) + " days", now);

@@ -73,34 +73,32 @@ asio::awaitable<bool> write_bytes(AnyStream& stream, const char* data, std::size
   co_return !error;
 }
 
-asio::awaitable<bool> write_sealed(AnyStream& stream, const SealedFile& file, ByteRange range) {
-  while (range.size > 0) {
-    const auto data = file.read(range.first, std::min<std::uint64_t>(range.size, kPiece));
-    if (!data) co_return false;
-    if (!co_await write_bytes(stream, reinterpret_cast<const char*>(data->data()), data->size())) co_return false;
-    range.first += data->size();
-    range.size -= data->size();
-  }
-  co_return true;
+/// Up to `count` bytes at `at`; empty: it cannot be read.
+Bytes read_piece(const OpenFile& file, const SealedFile* sealed, std::uint64_t at, std::uint64_t count) {
+  if (sealed != nullptr) return sealed->read(at, count).value_or(Bytes{});
+  Bytes piece(count);
+  ssize_t got = 0;
+  do got = ::pread(file.fd, piece.data(), piece.size(), static_cast<off_t>(at));
+  while (got < 0 && errno == EINTR);
+  piece.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+  return piece;
 }
 
-asio::awaitable<bool> write_file(AnyStream& stream, const OpenFile& file, ByteRange range) {
-  const auto piece = std::make_unique<char[]>(kPiece);
+asio::awaitable<bool> write_file(AnyStream& stream, std::shared_ptr<const OpenFile> file, std::shared_ptr<const SealedFile> sealed, ByteRange range, DiskReader& reader) {
   while (range.size > 0) {
-    const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(range.size, kPiece));
-    const ssize_t got = ::pread(file.fd, piece.get(), wanted, static_cast<off_t>(range.first));
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) co_return false;  // it was promised: the connection must end, or the client would wait for the rest
-    if (!co_await write_bytes(stream, piece.get(), static_cast<std::size_t>(got))) co_return false;
-    range.first += static_cast<std::uint64_t>(got);
-    range.size -= static_cast<std::uint64_t>(got);
+    auto task = [file, sealed, range] { return read_piece(*file, sealed.get(), range.first, std::min<std::uint64_t>(range.size, kPiece)); };
+    const Bytes piece = co_await reader.call(std::move(task));
+    if (piece.empty()) co_return false;  // it was promised: the connection must end, or the client would wait for the rest
+    if (!co_await write_bytes(stream, reinterpret_cast<const char*>(piece.data()), piece.size())) co_return false;
+    range.first += piece.size();
+    range.size -= piece.size();
   }
   co_return true;
 }
 
 }  // namespace
 
-asio::awaitable<bool> write_answer(AnyStream& stream, const HttpRequest& request, HttpAnswer answer) {
+asio::awaitable<bool> write_answer(AnyStream& stream, const HttpRequest& request, HttpAnswer answer, DiskReader& reader) {
   const bool with_body = request.method() != http::verb::head;
   if (answer.file.empty()) {
     auto head = head_of(request, answer);
@@ -110,18 +108,19 @@ asio::awaitable<bool> write_answer(AnyStream& stream, const HttpRequest& request
     co_return co_await write_bytes(stream, answer.body.data(), answer.body.size());
   }
 
-  OpenFile file(answer.file);
-  if (answer.sealed) file.size = answer.sealed->size();
+  auto open = [path = answer.file] { return std::make_shared<const OpenFile>(path); };
+  const auto file = co_await reader.call(std::move(open));
+  const std::uint64_t size = answer.sealed ? answer.sealed->size() : file->size;
   const auto header = request[http::field::range];
-  RangeChoice choice = choose_range({header.data(), header.size()}, file.size);
-  if (file.fd < 0) answer.status = 404;
+  RangeChoice choice = choose_range({header.data(), header.size()}, size);
+  if (file->fd < 0) answer.status = 404;
   else if (choice.kind == RangeKind::unsatisfiable) answer.status = 416;
   else if (choice.kind == RangeKind::part) answer.status = 206;
-  if (choice.kind == RangeKind::whole) choice.range = {0, file.size};
+  if (choice.kind == RangeKind::whole) choice.range = {0, size};
 
   auto head = head_of(request, answer);
   head.set(http::field::accept_ranges, "bytes");
-  const std::string total = std::to_string(file.size);
+  const std::string total = std::to_string(size);
   if (answer.status == 206)
     head.set(http::field::content_range, "bytes " + std::to_string(choice.range.first) + "-" +
                                              std::to_string(choice.range.first + choice.range.size - 1) + "/" + total);
@@ -130,8 +129,7 @@ asio::awaitable<bool> write_answer(AnyStream& stream, const HttpRequest& request
   head.content_length(has_content ? choice.range.size : 0);
   if (!co_await write_head(stream, head)) co_return false;
   if (!with_body || !has_content) co_return true;
-  if (answer.sealed) co_return co_await write_sealed(stream, *answer.sealed, choice.range);
-  co_return co_await write_file(stream, file, choice.range);
+  co_return co_await write_file(stream, file, answer.sealed, choice.range, reader);
 }
 
 }  // namespace amphi::server

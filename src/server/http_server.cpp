@@ -18,6 +18,7 @@ namespace asio = boost::asio;
 namespace http = boost::beast::http;
 using asio::ip::tcp;
 
+constexpr std::size_t kReaders = 4;  // of files: a slow disk under one request is not the others' matter
 constexpr auto kLinger = std::chrono::seconds(1);
 constexpr std::size_t kLingerBytes = 1024 * 1024;
 
@@ -58,7 +59,7 @@ struct ReadDeadline : std::enable_shared_from_this<ReadDeadline> {
 }  // namespace
 
 HttpServer::HttpServer(asio::io_context& control, const HttpRoutes& routes, Counters<Drop>& drops, HttpLimits limits)
-    : control_(control), routes_(routes), drops_(drops), limits_(limits) {}
+    : control_(control), routes_(routes), drops_(drops), limits_(limits), reader_(control, kReaders) {}
 
 Result<std::unique_ptr<HttpServer>> HttpServer::listen(asio::io_context& control, const std::vector<Address>& at,
                                                        const std::string& tls_cert, const std::string& tls_key,
@@ -194,7 +195,7 @@ asio::awaitable<void> HttpServer::run_websocket(std::shared_ptr<WebSocketConnect
 
 asio::awaitable<bool> HttpServer::respond(AnyStream& stream, const HttpRequest& request) {
   HttpAnswer answer = co_await routes_.answer(request);
-  co_return co_await write_answer(stream, request, std::move(answer));
+  co_return co_await write_answer(stream, request, std::move(answer), reader_);
 }
 
 asio::awaitable<void> HttpServer::refuse(AnyStream& stream, boost::system::error_code why) {
@@ -209,7 +210,7 @@ asio::awaitable<void> HttpServer::refuse(AnyStream& stream, boost::system::error
   const ErrorCode code = too_slow ? ErrorCode::timeout : too_large ? ErrorCode::limit_exceeded : ErrorCode::malformed;
   const unsigned status = too_slow ? 408 : why == http::error::header_limit ? 431 : too_large ? 413 : 400;
   HttpAnswer answer = error_answer({code, why.message()}, status);
-  const bool written = co_await write_answer(stream, request, std::move(answer));
+  const bool written = co_await write_answer(stream, request, std::move(answer), reader_);
   if (written) co_await linger(stream);
 }
 

@@ -11,6 +11,7 @@
 #include <unordered_map>
 
 #include "base/net.h"
+#include "server/disk_reader.h"
 #include "server/http_routes.h"
 
 namespace amphi::server {
@@ -60,6 +61,7 @@ class HttpServer {
   const HttpRoutes& routes_;
   Counters<Drop>& drops_;
   const HttpLimits limits_;
+  DiskReader reader_;
   std::size_t open_ = 0, websockets_ = 0;
   std::unordered_map<std::string, std::size_t> open_by_address_;
 };

@@ -1,5 +1,5 @@
 // A recorded track's bytes for who may see them, encrypted at rest or not: what playback and export read. Journals of encrypted recordings
-// that were read lately are kept. Thread: control, or its owner's.
+// that were read lately are kept. Thread: its owner's; it reads the disk.
 #pragma once
 
 #include <list>

@@ -68,18 +68,30 @@ Answer gone_or(RecordingParts parts, std::string session, std::string id, Error 
   co_return error_answer({ErrorCode::not_found, "Deleted by " + deletion->by + " at " + recording::iso8601({deletion->at_ms}) + "."}, 410);
 }
 
+struct FoundFile {
+  std::string path;
+  std::shared_ptr<const SealedFile> sealed;
+};
+Result<FoundFile> find_file(RecordingParts parts, const std::vector<std::string>& names) {
+  const auto path = parts.catalogue.file_path(SessionId(names[0]), names[1], names[2]);
+  if (!path) return tl::unexpected(path.error());
+  auto sealed = parts.sealed_files.open(fs::path(*path).parent_path().string(), names[2]);
+  if (!sealed) return fail(ErrorCode::forbidden, sealed.error().message);
+  return FoundFile{*path, std::move(*sealed)};
+}
+
 Answer file_of(RecordingParts parts, const RestCall& call) {
-  const auto file = parts.catalogue.file_path(SessionId(call.names[0]), call.names[1], call.names[2]);
-  if (!file) {
-    auto gone = gone_or(parts, call.names[0], call.names[1], file.error());
+  auto task = [parts, names = call.names] { return find_file(parts, names); };
+  const auto found = co_await parts.reader.call(std::move(task));
+  if (!found) {
+    if (found.error().code != ErrorCode::not_found) co_return error_answer(found.error());
+    auto gone = gone_or(parts, call.names[0], call.names[1], found.error());
     co_return co_await std::move(gone);
   }
-  auto sealed = parts.sealed_files.open(fs::path(*file).parent_path().string(), call.names[2]);
-  if (!sealed) co_return error_answer({ErrorCode::forbidden, sealed.error().message});
   HttpAnswer answer;
-  answer.sealed = std::move(*sealed);
+  answer.sealed = found->sealed;
   answer.content_type = content_type(call.names[2]);
-  answer.file = *file;
+  answer.file = found->path;
   co_return answer;
 }
 
@@ -95,7 +107,7 @@ Answer remove(RecordingParts parts, const RestCall& call) {
 }
 
 Answer state_of(RecordingParts parts, const RestCall& call, unsigned status) {
-  const auto state = parts.services.state(SessionId(call.names[0]));
+  const auto state = co_await parts.services.state(SessionId(call.names[0]));
   if (!state) co_return error_answer(state.error());
   co_return json_answer(services::encode(services::RecordingStateMessage{*state, {}}), status);
 }
@@ -104,7 +116,7 @@ Answer ask(RecordingParts parts, const RestCall& call) {
   const Json body = Json::parse(call.request.body(), nullptr, false);
   if (!body.is_object() || !body.contains("on") || !body["on"].is_boolean())
     co_return error_answer({ErrorCode::malformed, R"(The body is {"on": true} or {"on": false}.)"});
-  const auto asked = parts.services.request_recording(SessionId(call.names[0]), body["on"].get<bool>(), call.token.identity);
+  const auto asked = co_await parts.services.request_recording(SessionId(call.names[0]), body["on"].get<bool>(), call.token.identity);
   if (!asked) co_return error_answer(asked.error());
   auto answer = state_of(parts, call, 202);
   co_return co_await std::move(answer);
@@ -114,7 +126,7 @@ Answer mark(RecordingParts parts, const RestCall& call) {
   const Json body = Json::parse(call.request.body(), nullptr, false);
   if (!body.is_object() || !body.contains("label") || !body["label"].is_string())
     co_return error_answer({ErrorCode::malformed, R"(The body is {"label": TEXT}.)"});
-  const auto marker = parts.services.add_marker(SessionId(call.names[0]), body["label"].get<std::string>(), call.token.identity);
+  const auto marker = co_await parts.services.add_marker(SessionId(call.names[0]), body["label"].get<std::string>(), call.token.identity);
   if (!marker) co_return error_answer(marker.error());
   co_return json_answer(services::encode(services::MarkerMessage{*marker}), 201);
 }
@@ -131,6 +143,11 @@ Json status_json(const ExportStatus& status) {
   return json;
 }
 
+asio::awaitable<Result<std::string>> manifest_of(RecordingParts parts, std::string session, std::string id) {
+  auto task = [&catalogue = parts.catalogue, session = SessionId(std::move(session)), id = std::move(id)] { return catalogue.file_path(session, id, "manifest.json"); };
+  co_return co_await parts.reader.call(std::move(task));
+}
+
 Answer add_export(RecordingParts parts, const RestCall& call) {
   const Json body = Json::parse(call.request.body(), nullptr, false);
   const auto wrong = [&](const char* name) { return body.contains(name) && (!body[name].is_number_unsigned() || body[name].get<std::uint64_t>() > 1'000'000'000'000); };
@@ -139,7 +156,8 @@ Answer add_export(RecordingParts parts, const RestCall& call) {
   ExportRequest request;
   request.session = call.names[0];
   if (call.names.size() > 1) {
-    const auto manifest = parts.catalogue.file_path(SessionId(request.session), call.names[1], "manifest.json");
+    auto looked = manifest_of(parts, request.session, call.names[1]);
+    const auto manifest = co_await std::move(looked);
     if (!manifest) {
       auto gone = gone_or(parts, request.session, call.names[1], manifest.error());
       co_return co_await std::move(gone);
@@ -171,7 +189,8 @@ HttpAnswer no_such_export() { return error_answer({ErrorCode::not_found, "There 
 void add_recording_routes(RestRoutes& routes, RecordingParts parts) {
   routes.add(verb::get, "/v1/recordings", Access::member, [parts](const RestCall& call) { return list(parts, call); });
   routes.add(verb::get, "/v1/sessions/*/recordings", Access::member, [parts](const RestCall& call) -> Answer {
-    co_return json_answer(parts.catalogue.list_json(SessionId(call.names[0])));
+    auto task = [&catalogue = parts.catalogue, session = SessionId(call.names[0])] { return catalogue.list_json(session); };
+    co_return json_answer(co_await parts.reader.call(std::move(task)));
   });
   routes.add(verb::get, "/v1/sessions/*/recordings/*/*", Access::member, [parts](const RestCall& call) { return file_of(parts, call); });
   routes.add(verb::delete_, "/v1/sessions/*/recordings/*", Access::admin, [parts](const RestCall& call) { return remove(parts, call); });

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "server/catalogue_service.h"
+#include "server/disk_reader.h"
 #include "server/export_jobs.h"
 #include "server/recording_catalogue.h"
 #include "server/rest_routes.h"
@@ -13,7 +14,8 @@ namespace amphi::server {
 struct RecordingParts {
   const RecordingCatalogue& catalogue;
   CatalogueService& index;
-  SealedFiles& sealed_files;
+  SealedFiles& sealed_files;  // the reader's
+  DiskReader& reader;
   ServicesHub& services;
   ExportJobs& exports;
 };

@@ -23,9 +23,9 @@ void add(Counters<services::ServerDrop>& sum, const Counters<services::ServerDro
 
 }  // namespace
 
-ServicesHub::ServicesHub(asio::io_context& control, SessionDirectory& directory, const RecordingCatalogue& catalogue,
+ServicesHub::ServicesHub(asio::io_context& control, SessionDirectory& directory, const RecordingCatalogue& catalogue, DiskReader& reader,
                          const Safe& safe, Recordings::Options recordings, Verify verify, Random& random, Counters<Drop>& drops)
-    : control_(control), directory_(directory), catalogue_(catalogue), verify_(std::move(verify)), random_(random),
+    : control_(control), directory_(directory), catalogue_(catalogue), reader_(reader), verify_(std::move(verify)), random_(random),
       drops_(drops), pre_roll_(recordings.pre_roll), recordings_(control, catalogue, safe, recordings, recording_events()) {
   directory_.set_hooks(hooks());
   interrupted_ = catalogue_.interrupted();
@@ -97,16 +97,19 @@ ServicesHub::Room* ServicesHub::find(const SessionId& session) const {
   return found == rooms_.end() ? nullptr : found->second.get();
 }
 
-ServicesHub::Room& ServicesHub::find_or_create(const SessionId& session) {
-  auto& room = rooms_[session];
+asio::awaitable<ServicesHub::Room*> ServicesHub::find_or_create(SessionId session) {
+  if (Room* there = find(session)) co_return there;
+  auto task = [this, session] { return catalogue_.restore(session); };
+  services::Restored restored = co_await reader_.call(std::move(task));
+  auto& room = rooms_[session];  // another may have made it meanwhile
   if (!room) {
     room = std::make_unique<Room>();
     room->session = session;
-    room->machine = std::make_unique<services::ServerSession>(session, catalogue_.restore(session), random_);
+    room->machine = std::make_unique<services::ServerSession>(session, std::move(restored), random_);
     room->machine->set_pre_roll(pre_roll_);
     room->timer = std::make_unique<asio::steady_timer>(control_);
   }
-  return *room;
+  co_return room.get();
 }
 
 // --- connections ---------------------------------------------------------------------------------------------------------
@@ -147,7 +150,9 @@ asio::awaitable<void> ServicesHub::run(Connection connection, SessionId session)
 
   const services::ConnectionNumber number = next_connection_++;
   {
-    Room& room = find_or_create(session);
+    Room& room = *co_await find_or_create(session);
+    // It may have left while the disk was read.
+    if (!connection->is_open() || directory_.identity_of(session, caller->participant) == nullptr) co_return drop_empty(session);
     room.links[number] = Link{connection, caller->participant};
     ++connections_;
     room.machine->connection_opened(number, std::move(*caller), runtime::now());
@@ -170,13 +175,23 @@ asio::awaitable<void> ServicesHub::run(Connection connection, SessionId session)
 void ServicesHub::participant_joined(const SessionId& session) {
   const auto found = interrupted_.find(session);
   if (found == interrupted_.end()) return;
-  const Interrupted before = std::move(found->second);
+  Interrupted before = std::move(found->second);
   interrupted_.erase(found);
   if (runtime::wall_now().unix_ms - before.cut_at_ms > kGoesOnWithinMs) return;
+  asio::co_spawn(control_, go_on(session, std::move(before)), asio::detached);
+}
+
+asio::awaitable<void> ServicesHub::go_on(SessionId session, Interrupted before) {
+  Room& room = *co_await find_or_create(session);
+  if (directory_.worker_of(session) == nullptr) co_return drop_empty(session);
   spdlog::info("session {}: recording {} was cut off by the end of the server; it is recorded on", session.value, before.recording.value);
-  Room& room = find_or_create(session);
   room.machine->go_on(before.recording, before.requested_by, runtime::now());
   pump(room);
+}
+
+/// A session that was over before its room was there leaves none behind.
+void ServicesHub::drop_empty(const SessionId& session) {
+  if (directory_.worker_of(session) == nullptr) session_removed(session);
 }
 
 void ServicesHub::participant_left(const SessionId& session, const ParticipantId& participant) {
@@ -195,31 +210,35 @@ void ServicesHub::participant_left(const SessionId& session, const ParticipantId
   pump(*room);
 }
 
-Result<ServicesHub::Room*> ServicesHub::room_of(const SessionId& session) {
-  if (directory_.worker_of(session) == nullptr) return fail(ErrorCode::not_found, "Nobody is in that session.");
-  return &find_or_create(session);
+asio::awaitable<Result<ServicesHub::Room*>> ServicesHub::room_of(SessionId session) {
+  if (directory_.worker_of(session) != nullptr) {
+    Room* room = co_await find_or_create(session);
+    if (directory_.worker_of(session) != nullptr) co_return room;
+    drop_empty(session);
+  }
+  co_return fail(ErrorCode::not_found, "Nobody is in that session.");
 }
 
-Result<services::RecordingSnapshot> ServicesHub::state(const SessionId& session) {
-  auto room = room_of(session);
-  if (!room) return tl::unexpected(room.error());
-  return (*room)->machine->snapshot(runtime::now());
+asio::awaitable<Result<services::RecordingSnapshot>> ServicesHub::state(SessionId session) {
+  const auto room = co_await room_of(std::move(session));
+  if (!room) co_return tl::unexpected(room.error());
+  co_return (*room)->machine->snapshot(runtime::now());
 }
 
-Result<void> ServicesHub::request_recording(const SessionId& session, bool on, const std::string& identity) {
-  auto room = room_of(session);
-  if (!room) return tl::unexpected(room.error());
+asio::awaitable<Result<void>> ServicesHub::request_recording(SessionId session, bool on, std::string identity) {
+  const auto room = co_await room_of(std::move(session));
+  if (!room) co_return tl::unexpected(room.error());
   (*room)->machine->request_recording(on, identity, runtime::now());
   pump(**room);
-  return {};
+  co_return Result<void>{};
 }
 
-Result<services::Marker> ServicesHub::add_marker(const SessionId& session, const std::string& label, const std::string& identity) {
-  auto room = room_of(session);
-  if (!room) return tl::unexpected(room.error());
+asio::awaitable<Result<services::Marker>> ServicesHub::add_marker(SessionId session, std::string label, std::string identity) {
+  const auto room = co_await room_of(std::move(session));
+  if (!room) co_return tl::unexpected(room.error());
   auto marker = (*room)->machine->add_marker(label, identity, runtime::now());
   pump(**room);
-  return marker;
+  co_return marker;
 }
 
 void ServicesHub::session_removed(const SessionId& session) {

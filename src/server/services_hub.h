@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "server/connection_watch.h"
+#include "server/disk_reader.h"
 #include "server/recordings.h"
 #include "server/session_directory.h"
 #include "services/messages.h"
@@ -21,16 +22,16 @@ class ServicesHub {
  public:
   using Verify = std::function<Result<AccessToken>(std::string_view token)>;
   /// All outlive the hub.
-  ServicesHub(boost::asio::io_context& control, SessionDirectory& directory, const RecordingCatalogue& catalogue,
+  ServicesHub(boost::asio::io_context& control, SessionDirectory& directory, const RecordingCatalogue& catalogue, DiskReader& reader,
               const Safe& safe, Recordings::Options recordings, Verify verify, Random& random, Counters<Drop>& drops);
 
   /// One services connection, until it ends.
   boost::asio::awaitable<void> run(std::shared_ptr<WebSocketConnection> connection, SessionId session);
 
   /// For other servers, over REST. Errors: not_found (nobody is in that session); of a marker: see services::ServerSession.
-  Result<services::RecordingSnapshot> state(const SessionId& session);
-  Result<void> request_recording(const SessionId& session, bool on, const std::string& identity);
-  Result<services::Marker> add_marker(const SessionId& session, const std::string& label, const std::string& identity);
+  boost::asio::awaitable<Result<services::RecordingSnapshot>> state(SessionId session);
+  boost::asio::awaitable<Result<void>> request_recording(SessionId session, bool on, std::string identity);
+  boost::asio::awaitable<Result<services::Marker>> add_marker(SessionId session, std::string label, std::string identity);
 
   /// Called when a recording's manifest has come to say something else.
   using RecordingChanged = std::function<void(const SessionId&, const RecordingId&)>;
@@ -64,13 +65,15 @@ class ServicesHub {
   };
 
   Room* find(const SessionId& session) const;
-  Room& find_or_create(const SessionId& session);
+  boost::asio::awaitable<Room*> find_or_create(SessionId session);
+  boost::asio::awaitable<void> go_on(SessionId session, Interrupted before);
   /// nullopt: refused, and told why.
   std::optional<services::Caller> greet(WebSocketConnection& connection, const SessionId& session, const std::string& text);
   void pump(Room& room);
   void carry_out(Room& room, services::ServerOutput& output);
   void set_timer(Room& room);
   void participant_joined(const SessionId& session);
+  void drop_empty(const SessionId& session);
   void participant_left(const SessionId& session, const ParticipantId& participant);
   void session_removed(const SessionId& session);
   Recordings::Events recording_events();
@@ -79,10 +82,11 @@ class ServicesHub {
   boost::asio::io_context& control_;
   SessionDirectory& directory_;
   const RecordingCatalogue& catalogue_;
+  DiskReader& reader_;
   Verify verify_;
   Random& random_;
   Counters<Drop>& drops_;
-  Result<Room*> room_of(const SessionId& session);
+  boost::asio::awaitable<Result<Room*>> room_of(SessionId session);
   RecordingChanged recording_changed_ = [](const SessionId&, const RecordingId&) {};
   const Duration pre_roll_;
   Recordings recordings_;
