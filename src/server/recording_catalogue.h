@@ -15,8 +15,6 @@
 
 namespace amphi::server {
 
-/// More revisions than the changes that one recording can cause: a ceiling is written once per recording, before it is on.
-constexpr std::uint64_t kRevisionsPerRecording = 1000;
 Result<void> store_revision_ceiling(const std::string& session_folder, std::uint64_t revision);
 
 class RecordingCatalogue {
