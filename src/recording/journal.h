@@ -121,14 +121,25 @@ struct JournalContent {
     Drops drops;
   };
   std::optional<End> end;
-  std::int64_t last_alive_ms = 0;  // of the last line that says so
-  std::int64_t last_ms = 0;        // of the last line
+  std::int64_t last_ms = 0;  // of the newest line: it was alive then
 
   std::uint64_t lines = 0;
   Sha256Digest head{};
   std::uint64_t valid_bytes = 0;    // the lines that are whole, in order and chained
   std::uint64_t invalid_bytes = 0;  // what follows them
   std::string invalid_why;          // empty: nothing follows
+};
+
+/// Reads a journal, also one that grows.
+class JournalReader {
+ public:
+  /// Reads on in `text`, which begins as it did before: as much as holds together.
+  void read(std::string_view text);
+  const JournalContent& content() const { return content_; }
+  JournalContent take() { return std::move(content_); }
+
+ private:
+  JournalContent content_;
 };
 
 /// As much as holds together from the beginning. Errors: malformed (not even the first line holds).

@@ -74,20 +74,19 @@ class Reader {
     const std::int64_t ms = fields.signed_count("ms");
     if (out_.lines == 0 && event != "begin") return false;
     if (event == "begin") begin(fields);
-    else if (event == "feed") feed(fields, ms);
+    else if (event == "feed") feed(fields);
     else if (event == "track") track(fields);
     else if (event == "piece") piece(fields);
     else if (event == "gap") gap(fields);
     else if (event == "away") away(fields, ms);
     else if (event == "back") away(fields, std::nullopt);
     else if (event == "marker") marker(fields);
-    else if (event == "alive") out_.last_alive_ms = std::max(out_.last_alive_ms, ms);
     else if (event == "trackEnd") track_end(fields);
     else if (event == "cut") cut(fields);
     else if (event == "repair") repair(fields);
     else if (event == "end") end(fields);
     out_.last_ms = std::max(out_.last_ms, ms);
-    return fields.ok();  // an event of a later version is passed over
+    return fields.ok();  // `alive` says no more than that; an event of a later version is passed over
   }
 
  private:
@@ -120,11 +119,10 @@ class Reader {
     if (fields.has("signedBy")) fields.hex("signedBy", out_.signed_by.emplace());
   }
 
-  void feed(Fields& fields, std::int64_t ms) {
+  void feed(Fields& fields) {
     FeedInfo feed = read_feed(fields);
     if (!fields.ok()) return;
     out_.feeds.push_back(std::move(feed));
-    out_.last_alive_ms = std::max(out_.last_alive_ms, ms);
   }
 
   void track(Fields& fields) {
@@ -256,9 +254,10 @@ void cut_track(JournalTrack& track, std::uint64_t size) {
   }
 }
 
-Result<JournalContent> parse_journal(std::string_view text) {
-  JournalContent content;
+void JournalReader::read(std::string_view text) {
+  JournalContent& content = content_;
   Reader reader(content);
+  content.invalid_why.clear();
   while (content.valid_bytes < text.size()) {
     const std::string_view rest = text.substr(content.valid_bytes);
     const std::size_t size = rest.find('\n');
@@ -288,8 +287,14 @@ Result<JournalContent> parse_journal(std::string_view text) {
     ++content.lines;
   }
   content.invalid_bytes = text.size() - content.valid_bytes;
+}
+
+Result<JournalContent> parse_journal(std::string_view text) {
+  JournalReader reader;
+  reader.read(text);
+  const JournalContent& content = reader.content();
   if (content.lines == 0) return fail(ErrorCode::malformed, "the journal does not begin like one" + (content.invalid_why.empty() ? "" : ": " + content.invalid_why));
-  return content;
+  return reader.take();
 }
 
 }  // namespace amphi::recording

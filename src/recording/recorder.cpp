@@ -97,7 +97,6 @@ struct Recorder::Impl {
   /// What follows from the newest packets: a file that was opened, media on the disk.
   void advance(Time now) {
     if (state != State::running) return;
-    if (std::exchange(tracks_seen, journal.tracks()) != journal.tracks()) refresh_manifest(now);
     if (journal.pieces() != pieces_seen) {
       pieces_seen = journal.pieces();
       piece_at = now;
@@ -106,6 +105,7 @@ struct Recorder::Impl {
       writing = false;
       out.emplace_back(MediaChanged{false});
     }
+    if (std::exchange(tracks_seen, journal.tracks()) != journal.tracks()) refresh_manifest(now);
   }
 
   Time alive_at() const { return start + milliseconds(journal.last_ms()) + kAliveEvery; }
@@ -306,6 +306,7 @@ void Recorder::handle_storage_error(Error error, Time now) {
   me.active.clear();
   me.away.clear();
   std::erase_if(me.out, [](const Output& output) { return !std::holds_alternative<Started>(output); });
+  if (!me.started) return me.give_finished();  // it never was on: there is nothing to tell of
   me.put_manifest("failed", me.duration);
 }
 

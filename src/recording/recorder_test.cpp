@@ -272,6 +272,17 @@ TEST(Recorder, without_any_feed_is_an_empty_recording) {
   EXPECT_EQ(manifest_of(studio)["durationMs"], 3000);
 }
 
+TEST(Recorder, that_fails_before_it_is_on_says_so_and_leaves_no_manifest) {
+  Recorder recorder({RecordingId("rec-1"), SessionId("session-1"), "surgeon@example.org", WallTime{1'700'000'000'250}}, Time(1000s));
+  ASSERT_TRUE(std::holds_alternative<OpenFile>(std::get<FileOp>(*recorder.poll_output())));
+  recorder.handle_storage_error({ErrorCode::storage, "no space left"}, Time(1000s));
+  const auto output = recorder.poll_output();
+  ASSERT_TRUE(output && std::holds_alternative<Finished>(*output));
+  EXPECT_EQ(std::get<Finished>(*output).error->message, "no space left");
+  EXPECT_TRUE(std::holds_alternative<Closed>(*recorder.poll_output()));
+  EXPECT_FALSE(recorder.poll_output());
+}
+
 TEST(Recorder, when_storage_fails_it_tries_to_say_so_and_does_nothing_else) {
   for (const bool manifest_fails_too : {false, true}) {
     Studio studio;

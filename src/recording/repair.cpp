@@ -8,6 +8,14 @@
 namespace amphi::recording {
 namespace {
 
+/// What the manifest says had gone wrong.
+std::optional<Error> failure_in(std::string_view manifest) {
+  const Json json = Json::parse(manifest, nullptr, false);
+  if (!json.is_object() || !json.contains("error") || !json["error"].is_object()) return std::nullopt;
+  Fields fields(json["error"]);
+  return Error{error_code_from_wire(fields.text("code")), fields.text("message")};
+}
+
 std::int64_t end_ms(const JournalTrack& track) { return track.record.summary.offset_ms + track.record.summary.duration_ms; }
 
 }  // namespace
@@ -16,6 +24,15 @@ bool needs_repair(std::string_view manifest) {
   const auto parsed = parse_manifest(manifest);
   if (!parsed || (parsed->state != "complete" && parsed->state != "repaired")) return true;
   return std::any_of(parsed->tracks.begin(), parsed->tracks.end(), [](const TrackSummary& t) { return t.sha256.empty(); });
+}
+
+Result<std::optional<RepairCase>> repair_case(std::optional<std::string_view> manifest, std::optional<std::string_view> journal) {
+  if (manifest && !needs_repair(*manifest)) return std::nullopt;
+  if (!journal && !manifest) return std::nullopt;  // no recording's folder, or one that never began
+  auto content = journal ? parse_journal(*journal) : Result<JournalContent>(fail(ErrorCode::not_found, "the journal is missing"));
+  if (!content && !manifest) return std::nullopt;
+  if (!content) return tl::unexpected(content.error());
+  return RepairCase{std::move(*content), failure_in(manifest.value_or(""))};
 }
 
 Repair::Repair(JournalContent journal, const FolderReader& folder, std::optional<Error> failed, WallTime now,
@@ -32,7 +49,7 @@ Repair::Repair(JournalContent journal, const FolderReader& folder, std::optional
     out_.emplace_back(FileOp(ReopenFile{track.file, path, track.record.bytes}));
     out_.emplace_back(FileOp(CloseFile{track.file}));
   }
-  if (!content_.end) complete_journal(folder, now);
+  content_.end ? keep_journal() : complete_journal(folder, now);
   for (const JournalTrack& track : content_.tracks) {
     if (!track.end || !folder.size(track.record.summary.path)) continue;
     out_.emplace_back(FileOp(HashFile{track.file}));
@@ -70,11 +87,18 @@ void Repair::finish_track(JournalTrack& track, std::int64_t duration_ms) {
   journal_.track_end(track.file, record, *track.end);
 }
 
+/// Its last lines may have been written and not yet synced. The manifest must not tell of what a power cut can still take.
+void Repair::keep_journal() {
+  out_.emplace_back(FileOp(ReopenFile{kJournalFile, std::string(kJournalName), content_.valid_bytes}));
+  out_.emplace_back(FileOp(SyncFile{kJournalFile}));
+  out_.emplace_back(FileOp(CloseFile{kJournalFile}));
+}
+
 void Repair::complete_journal(const FolderReader& folder, WallTime now) {
   out_.emplace_back(FileOp(ReopenFile{kJournalFile, std::string(kJournalName), content_.valid_bytes}));
   journal_.set_time(milliseconds(content_.last_ms));
   journal_.repair(now, content_.invalid_bytes, safekeeping_);
-  std::int64_t duration_ms = content_.last_alive_ms;
+  std::int64_t duration_ms = content_.last_ms;
   for (JournalTrack& track : content_.tracks) {
     if (!track.end) drop_lost_pieces(track, folder);
     duration_ms = std::max(duration_ms, end_ms(track));

@@ -17,10 +17,17 @@ namespace amphi::recording {
 /// Whether repair has something to do; `manifest` empty: there is none.
 bool needs_repair(std::string_view manifest);
 
+struct RepairCase {
+  JournalContent journal;
+  std::optional<Error> failed;  // what the manifest says had gone wrong
+};
+/// What is to be done about a recording's folder, by the texts in it (nullopt: that file is not there). nullopt: nothing; it is complete,
+/// or never began. Errors: malformed (there is a manifest, and no journal that holds).
+Result<std::optional<RepairCase>> repair_case(std::optional<std::string_view> manifest, std::optional<std::string_view> journal);
+
 class Repair {
  public:
-  /// `folder` is read in the constructor only. `failed`: what the manifest says had gone wrong. An encrypted recording needs its
-  /// sealer in `safekeeping`.
+  /// `folder` is read in the constructor only. `failed`: see RepairCase. An encrypted recording needs its sealer in `safekeeping`.
   Repair(JournalContent journal, const FolderReader& folder, std::optional<Error> failed, WallTime now, Safekeeping safekeeping);
 
   std::optional<Output> poll_output();
@@ -32,6 +39,7 @@ class Repair {
   const std::optional<Error>& failure() const { return failure_; }
 
  private:
+  void keep_journal();
   void complete_journal(const FolderReader& folder, WallTime now);
   void drop_lost_pieces(JournalTrack& track, const FolderReader& folder);
   void finish_track(JournalTrack& track, std::int64_t duration_ms);

@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "recording/recorder.h"
+#include "recording/history.h"
 #include "runtime/file_writer.h"
 
 namespace amphi::server {
@@ -52,17 +52,12 @@ std::vector<std::string> RecordingCatalogue::manifests(const SessionId& session)
 }
 
 services::Restored RecordingCatalogue::restore(const SessionId& session) const {
+  recording::History history;
+  for (const auto& text : manifests(session))
+    if (const auto manifest = recording::parse_manifest(text)) history.add(*manifest);
   services::Restored restored;
-  std::int64_t newest = -1;
-  for (const auto& text : manifests(session)) {
-    const auto manifest = recording::parse_manifest(text);
-    if (!manifest) continue;
-    restored.total_ms += manifest->duration_ms;
-    if (manifest->started_at.unix_ms > newest) {
-      newest = manifest->started_at.unix_ms;
-      restored.last_recording_id = manifest->id.value;
-    }
-  }
+  restored.total_ms = history.total_ms;
+  restored.last_recording_id = std::move(history.last_recording_id);
   restored.revision = read_session(session_folder(session)).revision;
   return restored;
 }

@@ -16,9 +16,6 @@
 
 namespace amphi::server {
 
-/// More revisions than the changes that one recording can cause: a ceiling is written once per recording, before it is on.
-constexpr std::uint64_t kRevisionsPerRecording = 1000;
-
 /// Of a session, what a restart of the server must find again.
 struct StoredSession {
   std::uint64_t revision = 0;

@@ -61,12 +61,12 @@ void RecordingJob::begin(std::shared_ptr<RecordingSink> sink, Duration pre_roll)
     return events_.finished(Duration::zero(), ready.error());
   }
   files_.emplace(folder());
-  recorder_.emplace(plan_.info, plan_.start, plan_.safe->for_new());
+  take_.emplace(plan_.info, plan_.start, plan_.safe->for_new());
   for (const auto& known : sink_->take_known()) {
     add_feed(known.feed, *known.info, plan_.start);
     if (!known.reported_at) continue;
     const auto reported = rtp::advanced(known.reported, std::max(plan_.start - *known.reported_at, Duration::zero()), known.info->codec.clock_rate);
-    recorder_->handle_sender_report(known.info->id, reported.ntp, reported.rtp, plan_.start);
+    take_->recorder().handle_sender_report(known.info->id, reported.ntp, reported.rtp, plan_.start);
   }
   run_outputs(plan_.start);
 }
@@ -78,67 +78,55 @@ const FeedId* RecordingJob::feed_of(RecordingSink::FeedNumber number) const {
 void RecordingJob::add_feed(RecordingSink::FeedNumber number, const sfu::FeedInfo& feed, Time at) {
   if (feeds_.size() <= number) feeds_.resize(number + 1);
   feeds_[number] = feed.id;
-  recorder_->add_feed(recorded(feed), at);
+  take_->recorder().add_feed(recorded(feed), at);
 }
 
-void RecordingJob::take(RecordingSink::Item& item) {
+void RecordingJob::hand_over(RecordingSink::Item& item) {
   using Kind = RecordingSink::Kind;
   if (item.kind == Kind::feed_added) {
     return add_feed(item.feed, *item.added, item.at);
   }
   const FeedId* feed = feed_of(item.feed);
   if (!feed) return;
+  recording::Recorder& recorder = take_->recorder();
   switch (item.kind) {
-    case Kind::packet:
-      return recorder_->handle_packet(*feed, item.seq, item.header, sink_->payload(), item.at);
-    case Kind::sender_report: return recorder_->handle_sender_report(*feed, item.ntp, item.rtp_timestamp, item.at);
-    case Kind::feed_removed: return recorder_->remove_feed(*feed, item.at);
-    case Kind::overflow: return recorder_->handle_overflow(*feed, item.lost, item.at);
+    case Kind::packet: return recorder.handle_packet(*feed, item.seq, item.header, sink_->payload(), item.at);
+    case Kind::sender_report: return recorder.handle_sender_report(*feed, item.ntp, item.rtp_timestamp, item.at);
+    case Kind::feed_removed: return recorder.remove_feed(*feed, item.at);
+    case Kind::overflow: return recorder.handle_overflow(*feed, item.lost, item.at);
     case Kind::feed_added: return;
   }
 }
 
-void RecordingJob::drain(Time until) {
-  // The recorder's work is run in between, so that a long backlog does not pile up in memory as file operations.
-  constexpr int kBetween = 256;
-  int taken = 0;
-  while (RecordingSink::Item* item = sink_->front()) {
-    const Time at = item->at;
-    // What a backlog had waited for is given up when its time had come then, not now.
-    for (Time due = recorder_->next_timeout(); due <= std::min(at, until); due = recorder_->next_timeout()) recorder_->handle_timeout(due);
-    if (at <= until) take(*item);
-    sink_->pop();
-    if (++taken % kBetween == 0) run_outputs(at);
-    if (done_) return;
-  }
+void RecordingJob::drain() {
+  while (!done_ && take_->drain(*sink_, [this](RecordingSink::Item& item) { hand_over(item); })) run_outputs(take_->reached());
 }
 
 void RecordingJob::stop(Time at, WallTime wall, bool goes_on) {
-  if (done_ || stopping_) return;
-  stopping_ = true;
+  if (done_ || !take_->end_at(at)) return;
   goes_on_ = goes_on;
-  drain(at);  // what came after the moment of the stop is not part of the recording
+  drain();
   if (done_) return;
   for (const auto& [number, lost] : sink_->final_overflow())
-    if (const FeedId* feed = feed_of(number)) recorder_->handle_overflow(*feed, lost, at);
-  recorder_->stop(at, wall);
+    if (const FeedId* feed = feed_of(number)) take_->recorder().handle_overflow(*feed, lost, at);
+  take_->complete(at, wall);
   run_outputs(at);
 }
 
 void RecordingJob::add_marker(std::string label, std::string by, Time at) {
-  if (!recorder_ || done_ || stopping_) return;
-  recorder_->add_marker(std::move(label), std::move(by), at);
+  if (done_) return;
+  take_->add_marker(std::move(label), std::move(by), at);
   run_outputs(at);
 }
 
 void RecordingJob::step(Time now) {
   if (repair_at_ && now >= *repair_at_) repair(now);
   if (done_) return;
-  if (!stopping_) drain(Time::max());
+  if (!take_->ending()) drain();
   if (done_) return;
-  if (!stopping_ && now >= space_at_) look_at_space(now);
+  if (!take_->ending() && now >= space_at_) look_at_space(now);
   if (done_) return;
-  if (recorder_->next_timeout() <= now) recorder_->handle_timeout(now);
+  take_->handle_timeout(now);
   run_outputs(now);
 }
 
@@ -149,9 +137,8 @@ void RecordingJob::look_at_space(Time now) {
   forecast_.add(*free, now);
   const auto left = forecast_.left(plan_.reserve / 2);
   if (plan_.reserve > 0 && left == Duration::zero()) {
-    stopping_ = true;
     Error full{ErrorCode::storage, "The disk for recordings is full: " + megabytes(*free) + " are left. The recording was ended while it could be completed."};
-    recorder_->stop(now, runtime::wall_now(), std::move(full));
+    take_->complete(now, runtime::wall_now(), std::move(full));
     return run_outputs(now);
   }
   std::optional<RecordingWarning> warning;
@@ -164,14 +151,14 @@ void RecordingJob::look_at_space(Time now) {
   if (events_.warned) events_.warned(std::move(warning));
 }
 
-Time RecordingJob::next_timeout() const { return recorder_ && !done_ ? recorder_->next_timeout() : Time::max(); }
+Time RecordingJob::next_timeout() const { return take_ && !done_ ? take_->recorder().next_timeout() : Time::max(); }
 
 void RecordingJob::run_outputs(Time now) {
   while (!done_) {
-    auto output = recorder_->poll_output();
+    auto output = take_->recorder().poll_output();
     if (!output) return;
     std::visit(Overloaded{
-                   [&](recording::FileOp& op) { carry_out(op, *files_, *recorder_, now); },
+                   [&](recording::FileOp& op) { carry_out(op, *files_, take_->recorder(), now); },
                    [&](recording::KeyframeWanted& wanted) { events_.keyframe_wanted(wanted.feed); },
                    [&](recording::MediaChanged& changed) { if (events_.media_changed) events_.media_changed(changed.writing); },
                    [&](recording::Started&) { events_.started(plan_.start); },

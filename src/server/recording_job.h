@@ -1,5 +1,5 @@
-// One running recording on its writer thread: drains the sink into the Recorder, and does what the Recorder asks of the disk.
-// The Recorder decides; this only carries out and reports back. Everything blocks as the disk does.
+// One running recording on its writer thread: drains the sink into the Take, and does what its Recorder asks of the disk.
+// They decide; this only carries out and reports back. Everything blocks as the disk does.
 // Thread: its recording writer's.
 #pragma once
 
@@ -7,7 +7,8 @@
 #include <memory>
 #include <optional>
 
-#include "recording/recorder.h"
+#include "recording/storage_watch.h"
+#include "recording/take.h"
 #include "runtime/file_writer.h"
 #include "server/disk_space.h"
 #include "server/recording_sink.h"
@@ -15,13 +16,7 @@
 
 namespace amphi::server {
 
-/// What threatens a recording, while there is still time.
-struct RecordingWarning {
-  std::string code;  // "storage_low", "storage_slow"
-  std::string message;
-  std::optional<std::int64_t> minutes_left;
-  bool operator==(const RecordingWarning&) const = default;
-};
+using RecordingWarning = recording::StorageWarning;
 
 /// Called on the writer thread; each posts to where it belongs.
 struct RecordingEvents {
@@ -61,8 +56,8 @@ class RecordingJob {
   Time next_timeout() const;
 
  private:
-  void drain(Time until);
-  void take(RecordingSink::Item& item);
+  void drain();
+  void hand_over(RecordingSink::Item& item);
   void add_feed(RecordingSink::FeedNumber number, const sfu::FeedInfo& feed, Time at);
   void run_outputs(Time now);
   void look_at_space(Time now);
@@ -77,12 +72,12 @@ class RecordingJob {
   std::shared_ptr<RecordingSink> sink_;
   RecordingEvents events_;
   std::vector<FeedId> feeds_;  // by the sink's number
-  std::optional<recording::Recorder> recorder_;
+  std::optional<recording::Take> take_;
   std::optional<runtime::FileWriter> files_;
   SpaceForecast forecast_;
   Time space_at_{};  // of the next look
   std::optional<RecordingWarning> warning_;
-  bool stopping_ = false, done_ = false, failed_ = false;
+  bool done_ = false, failed_ = false;
   bool goes_on_ = false;
   std::optional<Time> repair_at_;  // the disk did not let it be repaired yet
   Duration repair_wait_;

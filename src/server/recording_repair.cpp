@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 
 #include "recording/repair.h"
 #include "runtime/clock.h"
@@ -19,17 +18,6 @@ namespace fs = std::filesystem;
 constexpr std::size_t kMaxManifest = 64 * 1024 * 1024;
 constexpr std::size_t kMaxJournal = std::size_t{4} * 1024 * 1024 * 1024;
 
-/// What the manifest says had gone wrong.
-std::optional<Error> failure_in(const std::string& manifest) {
-  const auto json = nlohmann::json::parse(manifest, nullptr, false);
-  if (!json.is_object() || !json.contains("error") || !json["error"].is_object()) return std::nullopt;
-  const auto text = [&](const char* name) {
-    const auto at = json["error"].find(name);
-    return at != json["error"].end() && at->is_string() ? at->get<std::string>() : std::string();
-  };
-  return Error{error_code_from_wire(text("code")), text("message")};
-}
-
 std::vector<fs::path> folders_in(const fs::path& path) {
   std::vector<fs::path> found;
   std::error_code error;
@@ -43,19 +31,20 @@ std::vector<fs::path> folders_in(const fs::path& path) {
 
 Result<bool> repair_recording(const std::string& folder, const Safe& safe) {
   const auto manifest = runtime::read_file(folder + "/manifest.json", kMaxManifest);
-  if (manifest && !recording::needs_repair(*manifest)) return false;
   if (!manifest && manifest.error().code != ErrorCode::not_found) return tl::unexpected(manifest.error());
-  const auto text = runtime::read_file(folder + "/" + std::string(recording::kJournalName), kMaxJournal);
-  if (!text && !manifest) return false;  // no recording's folder, or one that never began
-  if (!text) return tl::unexpected(text.error());
-  auto journal = recording::parse_journal(*text);
-  if (!journal) return manifest ? tl::unexpected(journal.error()) : Result<bool>(false);
-  auto keeping = safe.for_existing(journal->key);
+  if (manifest && !recording::needs_repair(*manifest)) return false;
+  const auto journal = runtime::read_file(folder + "/" + std::string(recording::kJournalName), kMaxJournal);
+  if (manifest && !journal) return tl::unexpected(journal.error());
+  const auto text = [](const Result<std::string>& file) { return file ? std::optional<std::string_view>(*file) : std::nullopt; };
+  auto found = recording::repair_case(text(manifest), text(journal));
+  if (!found) return tl::unexpected(found.error());
+  if (!*found) return false;
+  auto keeping = safe.for_existing((*found)->journal.key);
   if (!keeping) return tl::unexpected(keeping.error());
 
   const runtime::Folder reader(folder);
   runtime::FileWriter files(folder);
-  recording::Repair machine(std::move(*journal), reader, failure_in(manifest.value_or("")), runtime::wall_now(), std::move(*keeping));
+  recording::Repair machine(std::move((*found)->journal), reader, std::move((*found)->failed), runtime::wall_now(), std::move(*keeping));
   while (auto output = machine.poll_output())
     if (const auto* op = std::get_if<recording::FileOp>(&*output)) carry_out(*op, files, machine, runtime::now());
   if (machine.failure()) return tl::unexpected(*machine.failure());

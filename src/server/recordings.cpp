@@ -8,9 +8,6 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr auto kWatchEvery = std::chrono::milliseconds(500);
-constexpr Duration kStuck = 2s;
-
 std::optional<std::uint64_t> known(const Result<std::uint64_t>& disk) { return disk ? std::optional(*disk) : std::nullopt; }
 
 }  // namespace
@@ -30,7 +27,7 @@ void Recordings::start(const SessionId& session, const services::StartRecording&
   plan.disk = disk_;
   plan.safe = &safe_;
   plan.reserve = options_.reserve;
-  plan.revision_ceiling = revision + kRevisionsPerRecording;
+  plan.revision_ceiling = revision + services::kRevisionsPerRecording;
 
   RecordingEvents events;
   events.started = [this, id](Time at) { asio::post(control_, [this, id, at] { on_started(id, at); }); };
@@ -52,7 +49,7 @@ void Recordings::start(const SessionId& session, const services::StartRecording&
 
   auto job = std::make_shared<RecordingJob>(plan, std::move(events));
   RecordingWriter* writer = writers_[next_writer_++ % writers_.size()].get();
-  running_[id] = Running{session, &worker, writer, job, false, std::nullopt, false};
+  running_[id] = Running{session, &worker, writer, job, false, {}};
   if (running_.size() == 1) watch_writers();
   // The packets of now wait in the sink while the folder is being made.
   worker.post([session, writer, job = std::move(job), at = plan.start](MediaWorker& there, Time) mutable {
@@ -98,26 +95,17 @@ void Recordings::on_started(const RecordingId& id, Time at) {
 void Recordings::on_warned(const RecordingId& id, std::optional<RecordingWarning> warning) {
   const auto found = running_.find(id);
   if (found == running_.end()) return;
-  found->second.told = std::move(warning);
-  tell_warning(id, found->second);
-}
-
-/// A disk that does not answer is the nearer danger.
-void Recordings::tell_warning(const RecordingId& id, const Running& running) {
-  static const RecordingWarning kSlow{"storage_slow", "The disk for recordings does not answer. Media are kept in memory for as long as that holds.", std::nullopt};
-  events_.warned(running.session, id, running.slow ? kSlow : running.told);
+  Running& running = found->second;
+  if (running.disk.told(std::move(warning))) events_.warned(running.session, id, running.disk.warning());
 }
 
 void Recordings::watch_writers() {
-  watch_.expires_after(kWatchEvery);
+  watch_.expires_after(recording::StorageWatch::kLookEvery);
   watch_.async_wait([this](boost::system::error_code error) {
     if (error || running_.empty()) return;
     const Time now = runtime::now();
-    for (auto& [id, running] : running_) {
-      const auto since = running.writer->busy_since();
-      const bool slow = since && now - *since > kStuck;
-      if (slow != std::exchange(running.slow, slow)) tell_warning(id, running);
-    }
+    for (auto& [id, running] : running_)
+      if (running.disk.look(running.writer->busy_since(), now)) events_.warned(running.session, id, running.disk.warning());
     watch_writers();
   });
 }

@@ -51,12 +51,10 @@ class Recordings {
     RecordingWriter* writer = nullptr;
     std::shared_ptr<RecordingJob> job;
     bool started = false;
-    std::optional<RecordingWarning> told;  // by the job
-    bool slow = false;                     // the writer is stuck
+    recording::StorageWatch disk;
   };
   void on_started(const RecordingId& id, Time at);
   void on_warned(const RecordingId& id, std::optional<RecordingWarning> warning);
-  void tell_warning(const RecordingId& id, const Running& running);
   void watch_writers();
   void on_finished(const RecordingId& id, Duration duration, std::optional<Error> error);
 

@@ -72,6 +72,7 @@ struct ServerSession::Impl {
   Stage stage = Stage::off;
   RecordingSnapshot confirmed;        // all but total_ms, which is computed
   RecordingId running;                // while not off
+  std::optional<Warning> warning;     // of the running recording, also while it is starting
   std::int64_t finished_ms = 0;
   std::int64_t frozen_ms = 0;         // the total, while stopping
   std::int64_t stated_ms = 0;         // the most that was told to anybody: never undercut
@@ -156,6 +157,7 @@ struct ServerSession::Impl {
 
   void start(const BookedRequest& request) {
     stage = Stage::starting;
+    warning.reset();
     running = RecordingId("rec_" + random.token(16));
     outputs.push_back(StartRecording{running, request.identity, request.continues});
   }
@@ -351,6 +353,7 @@ void ServerSession::recording_started(const RecordingId& id, Time started_at, Ti
   me.confirmed.recording_id = id.value;
   me.confirmed.error.reset();
   me.confirmed.waiting_for_media = true;
+  me.confirmed.warning = me.warning;
   me.markers.clear();
   me.markers_added = 0;
   me.change(Phase::recording, me.current->identity, me.current, now);
@@ -411,8 +414,10 @@ void ServerSession::recording_media_changed(const RecordingId& id, bool writing,
 
 void ServerSession::recording_warning(const RecordingId& id, std::optional<Warning> warning, Time now) {
   Impl& me = *impl_;
-  if (me.stage != Impl::Stage::recording || id != me.running || me.confirmed.warning == warning) return;
-  me.confirmed.warning = std::move(warning);
+  if (me.stage == Impl::Stage::off || id != me.running || me.warning == warning) return;
+  me.warning = std::move(warning);
+  if (me.stage == Impl::Stage::starting) return;  // told once it is on
+  me.confirmed.warning = me.warning;
   me.tell_all(now);
 }
 

@@ -45,6 +45,10 @@ struct Restored {
   std::string last_recording_id;
 };
 
+/// More revisions than the changes that one recording can cause, were there one every half second for a year: a ceiling is stored once
+/// for each recording, before it is on.
+constexpr std::uint64_t kRevisionsPerRecording = 100'000'000;
+
 class ServerSession {
  public:
   ServerSession(SessionId session, Restored restored, Random& random);
@@ -77,7 +81,7 @@ class ServerSession {
 
   /// Whether media reaches the disk; a recording that has just begun waits for some. Everybody is told of a change.
   void recording_media_changed(const RecordingId& id, bool writing, Time now);
-  /// nullopt: what was warned of is over.
+  /// nullopt: what was warned of is over. Told for as long as `on` is true; of a recording that is starting: once it is.
   void recording_warning(const RecordingId& id, std::optional<Warning> warning, Time now);
   /// How much the session keeps of its newest media; said in every state.
   void set_pre_roll(Duration pre_roll);

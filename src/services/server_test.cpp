@@ -489,5 +489,30 @@ TEST(ServicesServer, what_cannot_be_recorded_on_is_an_error_in_everybodys_state)
   EXPECT_EQ(w.inbox[1][0].at("error").at("code"), "storage");
 }
 
+TEST(ServicesServer, a_warning_is_told_from_the_start_to_the_end) {
+  World w;
+  w.open_quietly(1, "Ana");
+  w.request(1, "r1", true);
+  w.server.recording_warning(w.starts[0].id, Warning{"storage_slow", "", {}}, w.now);
+  w.drain();
+  EXPECT_EQ(w.news(1), Words{}) << "not on yet";
+  EXPECT_FALSE(w.server.snapshot(w.now).warning);
+  w.started();
+  EXPECT_EQ(w.news(1), (Words{"recording@5000/r1~storage_slow", "r1=ok"}));
+  w.server.recording_warning(w.starts[0].id, std::nullopt, w.now);
+  w.drain();
+  EXPECT_EQ(w.news(1), Words{"recording@5000"});
+  w.request(1, "r2", false);
+  EXPECT_EQ(w.news(1), Words{"stopping@5000"});
+  w.server.recording_warning(w.starts[0].id, Warning{"storage_slow", "", {}}, w.now);
+  w.drain();
+  EXPECT_EQ(w.news(1), Words{"stopping@5000~storage_slow"}) << "on, and its files cannot be completed";
+  w.finished(0s);
+  EXPECT_EQ(w.news(1), (Words{"off@5000/r2", "r2=ok"}));
+  w.request(1, "r3", true);
+  w.started();
+  EXPECT_EQ(w.news(1), (Words{"recording@5000/r3", "r3=ok"})) << "another recording";
+}
+
 }  // namespace
 }  // namespace amphi::services

@@ -31,6 +31,28 @@ EmulatedDisk::File* EmulatedDisk::open_file(recording::FileNumber number) {
   return open != open_.end() && open->second ? &files_.at(numbers_.at(number)) : nullptr;
 }
 
+bool EmulatedDisk::takes(std::uint64_t bytes) {
+  if (!room_) return true;
+  const bool fits = bytes <= *room_;
+  *room_ -= fits ? bytes : 0;
+  return fits;
+}
+
+Result<void> EmulatedDisk::write(File& file, const recording::WriteFile& op) {
+  const std::uint64_t more = op.offset + op.data.size() - std::min<std::uint64_t>(op.offset + op.data.size(), file.present.size());
+  Bytes data = op.data;
+  const std::uint64_t room = room_.value_or(more);
+  const bool fits = takes(more);
+  if (!fits) {
+    data.resize(static_cast<std::size_t>(data.size() - (more - std::min(room, more))));
+    room_ = 0;
+  }
+  put(file.present, op.offset, data);
+  file.writes.push_back({op.offset, std::move(data)});
+  if (!fits) return fail(ErrorCode::storage, "the disk is full");
+  return {};
+}
+
 Result<void> EmulatedDisk::apply(const recording::FileOp& op) {
   const std::size_t now = operations_++;
   if (fail_from_ && now >= *fail_from_) return fail(ErrorCode::storage, "the disk fails");
@@ -61,9 +83,7 @@ Result<void> EmulatedDisk::carry_out(const recording::FileOp& op) {
           [&](const recording::WriteFile& o) -> Done {
             File* file = open_file(o.file);
             if (file == nullptr || o.offset > file->present.size()) return impossible("a write that leaves a hole, or to no file");
-            put(file->present, o.offset, o.data);
-            file->writes.push_back({o.offset, o.data});
-            return {};
+            return write(*file, o);
           },
           [&](const recording::SyncFile& o) -> Done {
             File* file = open_file(o.file);
@@ -72,6 +92,7 @@ Result<void> EmulatedDisk::carry_out(const recording::FileOp& op) {
             file->writes.clear();
             file->cut_to.reset();
             file->name_durable = true;
+            ++syncs_;
             return {};
           },
           [&](const recording::CloseFile& o) -> Done {
@@ -84,12 +105,15 @@ Result<void> EmulatedDisk::carry_out(const recording::FileOp& op) {
             return {};
           },
           [&](const recording::ReplaceFile& o) -> Done {
+            if (!takes(o.data.size())) return fail(ErrorCode::storage, "the disk is full");
             File& file = files_[o.name];
             file = File{o.data, o.data, {}, std::nullopt, true};
+            ++syncs_;
             return {};
           },
           [&](const recording::RemoveFile& o) -> Done {
             files_.erase(o.name);
+            ++syncs_;
             return {};
           },
       },
@@ -130,6 +154,7 @@ void EmulatedDisk::cut_power(Random& random) {
   }
   numbers_.clear();
   open_.clear();
+  ++syncs_;
 }
 
 void EmulatedDisk::kill() {
@@ -156,15 +181,40 @@ Bytes EmulatedDisk::content(const std::string& name) const {
   return found == files_.end() ? Bytes() : found->second.present;
 }
 
-Bytes EmulatedDisk::durable(const std::string& name) const {
+const Bytes& EmulatedDisk::durable(const std::string& name) const {
+  static const Bytes kNone;
   const auto found = files_.find(name);
-  return found == files_.end() ? Bytes() : found->second.durable;
+  return found == files_.end() ? kNone : found->second.durable;
+}
+
+bool EmulatedDisk::is_durable(const std::string& name) const {
+  const auto found = files_.find(name);
+  return found != files_.end() && found->second.name_durable;
 }
 
 std::vector<std::string> EmulatedDisk::names() const {
   std::vector<std::string> names;
   for (const auto& [name, file] : files_) names.push_back(name);
   return names;
+}
+
+std::optional<std::uint64_t> DurableFolder::size(const std::string& name) const {
+  if (!disk_.is_durable(name)) return std::nullopt;
+  return disk_.durable(name).size();
+}
+
+Result<Bytes> DurableFolder::read(const std::string& name, std::uint64_t at, std::uint64_t count) const {
+  if (!disk_.is_durable(name)) return fail(ErrorCode::not_found, name + " does not exist");
+  const Bytes& data = disk_.durable(name);
+  if (at > data.size() || count > data.size() - at) return fail(ErrorCode::storage, name + " ends before");
+  return to_bytes(ByteView(data).subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(count)));
+}
+
+Result<std::optional<recording::RepairCase>> repair_case(const EmulatedDisk& disk) {
+  const std::string names[] = {"manifest.json", std::string(recording::kJournalName)};
+  const Bytes contents[] = {disk.content(names[0]), disk.content(names[1])};
+  const auto text = [&](int which) { return disk.size(names[which]) ? std::optional(as_text(contents[which])) : std::nullopt; };
+  return recording::repair_case(text(0), text(1));
 }
 
 void EmulatedDisk::flip_bit(const std::string& name, std::uint64_t byte, unsigned bit) {

@@ -13,7 +13,7 @@
 
 #include "base/folder.h"
 #include "base/random.h"
-#include "recording/recorder.h"
+#include "recording/repair.h"
 
 namespace amphi::testing {
 
@@ -25,7 +25,13 @@ class EmulatedDisk final : public FolderReader {
 
   /// From the n-th operation on (counted from 0) every one fails.
   void fail_from(std::size_t operation) { fail_from_ = operation; }
+  /// It takes that many bytes more, then it is full: of a write that does not fit whole, a part is there.
+  void fill_after(std::uint64_t bytes) { room_ = bytes; }
+  /// It is well again, and has room.
+  void heal() { fail_from_.reset(), room_.reset(); }
   std::size_t operations() const { return operations_; }
+  /// Counts what became durable: while it stands, `durable` is the same.
+  std::uint64_t syncs() const { return syncs_; }
 
   /// The power goes and comes back. All files are closed.
   void cut_power(Random& random);
@@ -37,7 +43,8 @@ class EmulatedDisk final : public FolderReader {
   /// A whole file; empty: none.
   Bytes content(const std::string& name) const;
   /// What a power cut could not take.
-  Bytes durable(const std::string& name) const;
+  const Bytes& durable(const std::string& name) const;
+  bool is_durable(const std::string& name) const;
   std::vector<std::string> names() const;
   /// A bit turns by itself.
   void flip_bit(const std::string& name, std::uint64_t byte, unsigned bit);
@@ -55,16 +62,46 @@ class EmulatedDisk final : public FolderReader {
     bool name_durable = false;
   };
   File* open_file(recording::FileNumber number);
+  Result<void> write(File& file, const recording::WriteFile& op);
+  bool takes(std::uint64_t bytes);
   Result<void> carry_out(const recording::FileOp& op);
 
   std::map<std::string, File> files_;
   std::map<recording::FileNumber, std::string> numbers_;  // ever opened since the start
   std::map<recording::FileNumber, bool> open_;
   std::optional<std::size_t> fail_from_;
+  std::optional<std::uint64_t> room_;
   std::size_t operations_ = 0;
+  std::uint64_t syncs_ = 0;
 };
 
-/// Applies all that `machine` (a Recorder or a Repair) wants, and tells it how it went. `on_other` is given every other output.
+/// The folder as a power cut would leave it at the least.
+class DurableFolder final : public FolderReader {
+ public:
+  explicit DurableFolder(const EmulatedDisk& disk) : disk_(disk) {}
+  std::optional<std::uint64_t> size(const std::string& name) const override;
+  Result<Bytes> read(const std::string& name, std::uint64_t at, std::uint64_t count) const override;
+
+ private:
+  const EmulatedDisk& disk_;
+};
+
+/// What a server finds to do there, with its files closed.
+Result<std::optional<recording::RepairCase>> repair_case(const EmulatedDisk& disk);
+
+/// Tells `machine` (a Recorder or a Repair) how the operation that it wanted went.
+template <class Machine>
+void answer(Machine& machine, const EmulatedDisk& disk, const recording::FileOp& op, const Result<void>& done, Time now) {
+  if (!done) {
+    machine.handle_storage_error(done.error(), now);
+  } else if (const auto* hash = std::get_if<recording::HashFile>(&op)) {
+    machine.handle_hash(hash->file, *disk.hash(hash->file), now);
+  } else if (std::holds_alternative<recording::ReplaceFile>(op)) {
+    machine.handle_replaced(now);
+  }
+}
+
+/// Applies all that `machine` wants, and tells it how it went. `on_other` is given every other output.
 template <class Machine, class OnOther>
 void serve(Machine& machine, EmulatedDisk& disk, Time now, OnOther on_other, std::size_t most = static_cast<std::size_t>(-1)) {
   while (disk.operations() < most) {
@@ -75,13 +112,8 @@ void serve(Machine& machine, EmulatedDisk& disk, Time now, OnOther on_other, std
       on_other(*output);
       continue;
     }
-    if (const auto done = disk.apply(*op); !done) {
-      machine.handle_storage_error(done.error(), now);
-    } else if (const auto* hash = std::get_if<recording::HashFile>(op)) {
-      machine.handle_hash(hash->file, *disk.hash(hash->file), now);
-    } else if (std::holds_alternative<recording::ReplaceFile>(*op)) {
-      machine.handle_replaced(now);
-    }
+    const auto done = disk.apply(*op);
+    answer(machine, disk, *op, done, now);
   }
 }
 

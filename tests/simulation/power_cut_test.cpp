@@ -44,12 +44,9 @@ struct Cut {
 
 /// What a server does at its start; at most `most` operations of it.
 void repair(EmulatedDisk& disk, std::size_t most = static_cast<std::size_t>(-1), Safekeeping safekeeping = {}) {
-  const Bytes manifest = disk.content("manifest.json");
-  if (!needs_repair(as_text(manifest))) return;
-  const Bytes text = disk.content("journal.jsonl");
-  auto journal = parse_journal(as_text(text));
-  if (!journal) return;
-  Repair machine(std::move(*journal), disk, std::nullopt, WallTime{1'700'000'100'000}, std::move(safekeeping));
+  auto found = testing::repair_case(disk);
+  if (!found || !*found) return;
+  Repair machine(std::move((*found)->journal), disk, std::move((*found)->failed), WallTime{1'700'000'100'000}, std::move(safekeeping));
   const std::size_t before = disk.operations();
   testing::serve(machine, disk, Time(2000s), [](const Output& output) {
     const auto* end = std::get_if<Finished>(&output);
@@ -149,6 +146,9 @@ TEST(Kill, at_any_operation_costs_at_most_the_last_second) {
     cut.disk.kill();
     repair(cut.disk);
     expect_true(cut.disk, cut);
+    SeededRandom random(first_seed() * 7919 + most);
+    cut.disk.cut_power(random);  // what a repair has said to be complete stays so
+    expect_true(cut.disk, cut);
     if (::testing::Test::HasFailure()) return;
   }
 }
@@ -178,6 +178,21 @@ TEST(Repair, ends_a_track_where_its_feed_went_and_another_that_came_again_with_t
   }
   const VerifyReport report = verify(disk, {});
   for (const Finding& finding : report.findings) ADD_FAILURE() << finding.file << ": " << finding.what;
+}
+
+TEST(Repair, knows_by_any_line_how_long_the_recording_lived) {
+  EmulatedDisk disk;
+  Recorder recorder(kInfo, kStart);
+  const auto drain = [&](Time now) { testing::serve(recorder, disk, now, ignore); };
+  drain(kStart);
+  recorder.handle_timeout(kStart + 1s);
+  recorder.add_marker("incision", "surgeon", kStart + 1900ms);  // so that nothing need be said for a second
+  drain(kStart + 1900ms);
+  recorder.handle_timeout(kStart + 2800ms);
+  drain(kStart + 2800ms);
+  disk.kill();
+  repair(disk);
+  EXPECT_EQ(parse_manifest(as_text(disk.content("manifest.json")))->duration_ms, 1900);
 }
 
 TEST(Repair, leaves_alone_what_is_complete) {

@@ -12,24 +12,24 @@ constexpr Duration kWindow = 1250ms;  // 1.25 heartbeats
 
 }  // namespace
 
-World::World(std::uint64_t seed, Tally& tally) : random_(seed), tally_(tally) {
+World::World(std::uint64_t seed, Tally& tally, std::size_t most_clients) : random_(seed), tally_(tally), most_clients_(most_clients) {}
+
+World::~World() = default;
+
+std::string World::run() {
   // Mostly small worlds: what goes wrong between fifty goes wrong between five, and a few of fifty prove the rest.
-  const std::uint64_t most = random_.below(8) == 0 ? 50 : 2 + random_.below(8);
+  const std::uint64_t most = most_clients_ > 0 ? most_clients_ : random_.below(8) == 0 ? 50 : 2 + random_.below(8);
   const std::size_t count = 2 + random_.below(most - 1);
   start_server();
   for (std::size_t i = 0; i < count; ++i) {
     members_.push_back(std::make_unique<Member>());
     start_member(i, true);
   }
-}
-
-World::~World() = default;
-
-std::string World::run() {
   const Time end = now_ + between(10'000, 30'000);
   after(between(0, 500), [this] { trouble(); });
   step_until(end);
   quiet_ = true;
+  calm();
   if (!server_) start_server();
   for (auto& [number, connection] : server_side_) connection->stalled_until[up] = connection->stalled_until[down] = {};
   // Silence is found within 10 s, an attempt or a welcome that hangs within 10 s each, back-off waits 10 s at most, a start takes 20 s.
@@ -40,6 +40,9 @@ std::string World::run() {
   std::vector<std::int64_t> shown;
   for (auto& member : members_) shown.push_back(member->shown_ms);
   step_until(now_ + 3s + between(0, 1000));
+  // What was said just now is on its way.
+  const auto hears_all = [this](const auto& member) { return is_current(*member); };
+  for (int i = 0; i < 100 && broken_.empty() && !std::all_of(members_.begin(), members_.end(), hears_all); ++i) step_until(now_ + 10ms);
   if (broken_.empty()) check_agreement();
   for (std::size_t i = 0; broken_.empty() && i < members_.size(); ++i) {
     const std::int64_t server = server_->snapshot(now_).total_ms;
@@ -47,6 +50,7 @@ std::string World::run() {
     require(client >= server - 250, "a client shows too little: " + std::to_string(client) + ", " + std::to_string(server));
     require(client <= std::max(server + 250, shown[i]), "a client shows too much: " + std::to_string(client));
   }
+  if (broken_.empty()) look_back();
   return broken_;
 }
 
@@ -93,7 +97,7 @@ Duration World::between(std::int64_t least_ms, std::int64_t most_ms) {
   return milliseconds(least_ms + static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(most_ms - least_ms + 1))));
 }
 
-void World::require(bool holds, const std::string& rule) {
+void World::require(bool holds, const char* rule) {
   if (!holds && broken_.empty()) broken_ = "at " + std::to_string(to_ms(now_ - Time{} - 1000h)) + " ms: " + rule;
 }
 
@@ -119,6 +123,7 @@ void World::step_until(Time end) {
       server_->handle_timeout(now_);
       serve_outputs();
     }
+    stepped();
   }
   now_ = std::max(now_, end);
 }
@@ -130,6 +135,7 @@ void World::trouble() {
   Member& member = *members_[who];
   const std::uint64_t what = random_.below(100);
   if (what < 50) {
+    if (what >= asks_percent_) return after(between(0, 1200), [this] { trouble(); });
     const bool on = chance(55);
     touch(who, [&](Client& client) {
       ++tally_.requests;
@@ -141,13 +147,13 @@ void World::trouble() {
       if (client.add_marker("m" + std::to_string(order_++), now_)) ++tally_.requests;
     });
   } else if (what < 60) {
-    media_or_warning();
+    disturb_recorder();
   } else if (what < 74) {
     if (member.connection) break_connection(member.connection);
   } else if (what < 82) {
     if (member.connection) member.connection->stalled_until[random_.below(2)] = now_ + between(50, 14'000);
   } else if (what < 87) {
-    if (stage_ == Stage::running && chance(50)) finish_recording(true);
+    fail_recorder();
   } else if (what < 90) {
     start_member(who, false);
   } else if (what < 93) {
@@ -241,7 +247,9 @@ void World::deliver_to_server(Connection& connection, const std::string& text) {
 void World::to_client(const std::shared_ptr<Connection>& connection, std::string text) {
   ++tally_.messages;
   const Time at = arrival(*connection, down);
+  ++connection->to_client;
   events_.push({at, order_++, [this, connection, text = std::move(text)] {
+                  --connection->to_client;
                   if (connection->broken || connection->client_ended) return;
                   touch(connection->member, [&](Client& client) { client.handle_message(text, now_); });
                 }});
@@ -332,9 +340,7 @@ void World::handle_output(std::size_t who, const ClientOutput& output) {
     member.marked_recording = marker.recording_id;
     require(marker.index > member.marker_index, "a marker was told twice, or late");
     member.marker_index = marker.index;
-    const std::vector<std::string>& labels = marked_[marker.recording_id];
-    require(marker.index <= labels.size() && labels[marker.index - 1] == marker.label, "told of a marker that the recorder does not have");
-    ++tally_.markers_told;
+    hear_marker(marker);
   } else {
     const RecordingState& state = std::get<RecordingStateChanged>(output).state;
     require(state.revision >= member.told_revision, "the client's revision went back");
@@ -343,6 +349,20 @@ void World::handle_output(std::size_t who, const ClientOutput& output) {
     require(!settled_ || !state.error || state.error->code != ErrorCode::timeout, "timed out though the server answers");
     if (state.error && state.error->code != ErrorCode::timeout) ++tally_.other_request_errors;
   }
+}
+
+void World::hear_marker(const Marker& marker) {
+  const std::vector<std::string>& labels = marked_[marker.recording_id];
+  require(marker.index <= labels.size() && labels[marker.index - 1] == marker.label, "told of a marker that the recorder does not have");
+  ++tally_.markers_told;
+}
+
+bool World::is_current(const Member& member) const {
+  const auto& connection = member.connection;
+  if (!server_ || !member.connected || !connection || connection->to_client > 0) return false;
+  if (connection->broken || connection->client_ended || connection->server_ended) return false;
+  const auto found = server_side_.find(connection->number);
+  return found != server_side_.end() && found->second == connection;
 }
 
 void World::check_member(Member& member) {

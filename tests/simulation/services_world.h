@@ -1,6 +1,7 @@
 // A world in virtual time: one services server that crashes and restarts, its recorder that starts slowly, fails to start and
 // fails later, and up to 50 clients, over streams with delay that stall, break (noticed or not), and repeat requests.
 // Everything follows from the seed. After each step the rules of docs/protocol.md are checked; the first that is broken ends the world.
+// Its recorder is made up; truth_world.h puts the real one in its place.
 #pragma once
 
 #include <functional>
@@ -29,12 +30,13 @@ struct Tally {
 
 class World {
  public:
-  World(std::uint64_t seed, Tally& tally);
-  ~World();
+  /// `most_clients` 0: by the seed.
+  World(std::uint64_t seed, Tally& tally, std::size_t most_clients = 0);
+  virtual ~World();
   /// The first broken rule, or empty.
   std::string run();
 
- private:
+ protected:
   struct Connection;
   struct Member;
   struct Event {
@@ -55,30 +57,53 @@ class World {
   Time arrival(Connection& connection, int direction);
   void break_connection(const std::shared_ptr<Connection>& connection);
 
-  // The server and its recorder.
+  // The server.
   void start_server();
   void crash_server();
-  void close_server();
+  virtual void close_server();
   void server_left();
   void serve_outputs();
   void start_recording(const StartRecording& order);
   void stop_recording(const StopRecording& order);
-  void finish_recording(bool failed);
   void observe_server();
-  void media_or_warning();
+
+  // Its recorder: what it is asked, ...
+  virtual Restored restored();
+  virtual void begin_recording(const RecordingId& id, const std::string& requested_by);
+  virtual void end_recording(const RecordingId& id);
+  virtual void mark(const AddMarker& marker);
+  virtual void kill_recorder();
+  virtual void fail_recorder();
+  virtual void disturb_recorder();
+  // ... and what it says.
+  void recording_on(const RecordingId& id, Time zero);
+  void recording_refused(const RecordingId& id, Error error);
+  void recording_over(const RecordingId& id, Duration duration, std::optional<Error> error);
+  void finish_recording(bool failed);
+
+  /// After every step.
+  virtual void stepped() {}
+  /// All trouble is over.
+  virtual void calm() {}
+  /// At the end, when all rules have held.
+  virtual void look_back() {}
 
   // The clients.
   void start_member(std::size_t member, bool first);
   void touch(std::size_t member, const std::function<void(Client&)>& act);
   void handle_output(std::size_t member, const ClientOutput& output);
   void check_member(Member& member);
+  virtual void hear_marker(const Marker& marker);
+  /// It shows all that the server has said, and nothing newer is on its way.
+  bool is_current(const Member& member) const;
 
   void trouble();
   void ask_and_break();
   void check_agreement();
   void step_until(Time end);
   void after(Duration delay, std::function<void()> act);
-  void require(bool holds, const std::string& rule);
+  void require(bool holds, const char* rule);
+  void require(bool holds, const std::string& rule) { require(holds, rule.c_str()); }
   Duration between(std::int64_t least_ms, std::int64_t most_ms);
   bool chance(int percent) { return random_.below(100) < static_cast<std::uint64_t>(percent); }
 
@@ -92,6 +117,8 @@ class World {
   std::priority_queue<Event> events_;
   std::uint64_t order_ = 0;
 
+  const std::size_t most_clients_;
+  std::uint64_t asks_percent_ = 50;  // of all trouble: somebody asks for a recording, or for its end
   std::unique_ptr<ServerSession> server_;
   std::uint64_t server_epoch_ = 0;
   std::map<ConnectionNumber, std::shared_ptr<Connection>> server_side_;

@@ -14,6 +14,7 @@ struct World::Connection {
   bool broken = false;       // nothing passes any more
   bool client_ended = false;
   bool server_ended = false;
+  int to_client = 0;         // messages on their way
   Time last[2]{};
   Time stalled_until[2]{};
 };

@@ -8,13 +8,18 @@ namespace amphi::services::simulation {
 
 void World::start_server() {
   if (server_) return;
+  const Restored known = restored();
+  server_ = std::make_unique<ServerSession>(SessionId("ses_1"), known, random_);
+  last_total_ms_ = known.total_ms;
+  observe_server();
+}
+
+Restored World::restored() {
   Restored restored;
   restored.revision = 1'700'000'000'000 + static_cast<std::uint64_t>(to_ms(now_ - Time{}));
   restored.total_ms = on_disk_ms_;
   restored.last_recording_id = recording_.value;
-  server_ = std::make_unique<ServerSession>(SessionId("ses_1"), restored, random_);
-  last_total_ms_ = on_disk_ms_;
-  observe_server();
+  return restored;
 }
 
 void World::server_left() {
@@ -32,14 +37,18 @@ void World::server_left() {
 
 void World::crash_server() {
   ++tally_.server_crashes;
-  if (stage_ == Stage::running || stage_ == Stage::stopping) {  // the last second is lost
-    on_disk_ms_ += std::max<std::int64_t>(0, to_ms(now_ - recording_zero_ - between(0, 1000)));
-  }
+  kill_recorder();
   for (auto& [number, connection] : server_side_) {
     connection->broken = true;
     if (chance(80)) end_towards_client(connection, false);
   }
   server_left();
+}
+
+/// The last second is lost.
+void World::kill_recorder() {
+  if (stage_ == Stage::running || stage_ == Stage::stopping)
+    on_disk_ms_ += std::max<std::int64_t>(0, to_ms(now_ - recording_zero_ - between(0, 1000)));
 }
 
 void World::close_server() {
@@ -67,6 +76,7 @@ void World::serve_outputs() {
       ++tally_.markers;
       require(stage_ == Stage::running && marker->id == recording_, "marks what does not run");
       marked_[marker->id.value].push_back(marker->label);
+      mark(*marker);
     } else {
       stop_recording(std::get<StopRecording>(*output));
     }
@@ -82,30 +92,52 @@ void World::start_recording(const StartRecording& order) {
   }
   stage_ = Stage::starting;
   recording_ = order.id;
+  begin_recording(order.id, order.requested_by);
+}
+
+void World::begin_recording(const RecordingId& id, const std::string&) {
   const Time zero = now_;
   const Duration takes = quiet_ || chance(80) ? between(0, 300) : between(300, 20'000);
   const bool fails = chance(15);
-  after(takes, [this, id = order.id, fails, zero] {
+  after(takes, [this, id, fails, zero] {
     if (stage_ != Stage::starting || recording_ != id) return;
-    if (fails) {
-      ++tally_.failed_starts;
-      stage_ = Stage::off;
-      server_->recording_refused(id, {ErrorCode::storage, "no space"}, now_);
-    } else {
-      stage_ = Stage::running;
-      recording_zero_ = zero;
-      server_->recording_started(id, zero, now_);
-    }
-    serve_outputs();
+    fails ? recording_refused(id, {ErrorCode::storage, "no space"}) : recording_on(id, zero);
   });
 }
+
+void World::recording_on(const RecordingId& id, Time zero) {
+  stage_ = Stage::running;
+  recording_zero_ = zero;
+  server_->recording_started(id, zero, now_);
+  serve_outputs();
+}
+
+void World::recording_refused(const RecordingId& id, Error error) {
+  ++tally_.failed_starts;
+  stage_ = Stage::off;
+  server_->recording_refused(id, std::move(error), now_);
+  serve_outputs();
+}
+
+void World::recording_over(const RecordingId& id, Duration duration, std::optional<Error> error) {
+  if (error) ++tally_.failed_recordings;
+  stage_ = Stage::off;
+  server_->recording_finished(id, duration, std::move(error), now_);
+  serve_outputs();
+}
+
+void World::mark(const AddMarker&) {}
 
 void World::stop_recording(const StopRecording& order) {
   ++tally_.stops;
   require(stage_ == Stage::running && recording_ == order.id, "stops what does not run");
   stage_ = Stage::stopping;
   stop_asked_at_ = now_;
-  after(quiet_ || chance(90) ? between(0, 1000) : between(1000, 18'000), [this, id = order.id] {
+  end_recording(order.id);
+}
+
+void World::end_recording(const RecordingId& id) {
+  after(quiet_ || chance(90) ? between(0, 1000) : between(1000, 18'000), [this, id] {
     if (stage_ == Stage::stopping && recording_ == id) finish_recording(chance(10));
   });
 }
@@ -115,15 +147,17 @@ void World::finish_recording(bool failed) {
   const Duration lost = failed ? between(0, 1000) : between(0, 100);
   const Duration duration = std::max<Duration>(Duration::zero(), last_frame - recording_zero_ - lost + 50ms);
   std::optional<Error> error;
-  if (failed) error = Error{ErrorCode::storage, "full"}, ++tally_.failed_recordings;
+  if (failed) error = Error{ErrorCode::storage, "full"};
   on_disk_ms_ += to_ms(duration);
-  stage_ = Stage::off;
-  server_->recording_finished(recording_, duration, error, now_);
-  serve_outputs();
+  recording_over(recording_, duration, std::move(error));
+}
+
+void World::fail_recorder() {
+  if (stage_ == Stage::running && chance(50)) finish_recording(true);
 }
 
 /// Media begins to flow or stops, and the disk grows full or is freed.
-void World::media_or_warning() {
+void World::disturb_recorder() {
   if (!server_ || stage_ != Stage::running) return;
   if (chance(60)) {
     ++tally_.media_changes;

@@ -1,0 +1,118 @@
+#include "recording/take.h"
+
+#include <gtest/gtest.h>
+
+#include <deque>
+
+#include "recording/history.h"
+#include "recording/storage_watch.h"
+#include "recording/test_files.h"
+
+namespace amphi::recording::test {
+namespace {
+
+constexpr Time kStart = Time(1000s);
+const RecordingInfo kInfo{RecordingId("rec_1"), SessionId("room"), "surgeon", WallTime{1'700'000'000'000}, Duration{}, RecordingId()};
+
+struct Arrival {
+  Time at;
+  rtp::Seq seq;
+};
+struct Arrivals {
+  std::deque<Arrival> items;
+  Arrival* front() { return items.empty() ? nullptr : &items.front(); }
+  void pop() { items.pop_front(); }
+};
+
+/// Eight seconds of sound with a hole and a silence, stopped after seven; the writer comes to it every `round`.
+/// What was written, in order.
+std::vector<std::string> written(Duration round) {
+  Arrivals all, come;
+  for (rtp::Seq seq = 0; seq < 400; ++seq)
+    if (seq != 20 && (seq < 100 || seq > 250)) all.items.push_back({kStart + 20ms * seq, seq});
+  Take take(kInfo, kStart, {});
+  take.recorder().add_feed(feed("mic", opus_codec()), kStart);
+  std::vector<std::string> out;
+  const auto carry_out = [&] {
+    while (auto output = take.recorder().poll_output()) {
+      const auto* op = std::get_if<FileOp>(&*output);
+      if (op == nullptr) continue;
+      if (const auto* write = std::get_if<WriteFile>(op)) out.emplace_back(as_text(write->data));
+      if (std::holds_alternative<ReplaceFile>(*op)) take.recorder().handle_replaced(take.reached());
+      if (const auto* hash = std::get_if<HashFile>(op)) take.recorder().handle_hash(hash->file, {}, take.reached());
+    }
+  };
+  const auto hand = [&](const Arrival& a) {
+    const Bytes payload{std::byte{0x78}, static_cast<std::byte>(a.seq)};
+    take.recorder().handle_packet(FeedId("mic"), a.seq, {true, 111, static_cast<rtp::WireSeq>(a.seq), static_cast<rtp::WireTimestamp>(a.seq * 960), 1}, payload, a.at);
+  };
+  const Time stop = kStart + 7s;
+  const auto arrive_until = [&](Time now) {
+    for (; !all.items.empty() && all.items.front().at <= now; all.items.pop_front()) come.items.push_back(all.items.front());
+  };
+  for (Time now = kStart; now < stop; now += round) {
+    arrive_until(now);
+    while (take.drain(come, hand)) carry_out();
+    take.handle_timeout(now);
+    carry_out();
+  }
+  arrive_until(Time::max());  // also what came after the stop, before the writer heard of it
+  EXPECT_TRUE(take.end_at(stop));
+  EXPECT_FALSE(take.end_at(stop + 1s));
+  while (take.drain(come, hand)) carry_out();
+  take.complete(stop, WallTime{1'700'000'007'000});
+  carry_out();
+  return out;
+}
+
+TEST(Take, is_the_same_however_late_the_writer_comes_to_it) {
+  const auto timely = written(5ms);
+  ASSERT_GT(timely.size(), 20u);
+  EXPECT_EQ(written(10s), timely) << "all at once, at the end";
+}
+
+TEST(Take, marks_nothing_after_its_end) {
+  Take take(kInfo, kStart, {});
+  take.add_marker("in it", "surgeon", kStart + 1s);
+  take.end_at(kStart + 2s);
+  take.add_marker("behind", "surgeon", kStart + 3s);
+  take.complete(kStart + 2s, WallTime{});
+  std::string journal;
+  while (auto output = take.recorder().poll_output())
+    if (const auto* op = std::get_if<FileOp>(&*output))
+      if (const auto* write = std::get_if<WriteFile>(op)) journal += as_text(write->data);
+  EXPECT_NE(journal.find("in it"), std::string::npos);
+  EXPECT_EQ(journal.find("behind"), std::string::npos);
+}
+
+TEST(StorageWatch, puts_a_writer_that_is_stuck_before_what_is_foreseen) {
+  StorageWatch watch;
+  const StorageWarning low{"storage_low", "soon", 12};
+  EXPECT_FALSE(watch.warning());
+  EXPECT_TRUE(watch.told(low));
+  EXPECT_FALSE(watch.told(low)) << "nothing new";
+  EXPECT_FALSE(watch.look(kStart, kStart + StorageWatch::kStuck)) << "it may still answer";
+  EXPECT_TRUE(watch.look(kStart, kStart + StorageWatch::kStuck + 1ms));
+  EXPECT_EQ(watch.warning()->code, "storage_slow");
+  EXPECT_FALSE(watch.told(std::nullopt)) << "still stuck";
+  EXPECT_FALSE(watch.told(low));
+  EXPECT_TRUE(watch.look(std::nullopt, kStart + 9s));
+  EXPECT_EQ(watch.warning(), low);
+  EXPECT_TRUE(watch.told(std::nullopt));
+  EXPECT_FALSE(watch.warning());
+}
+
+TEST(History, adds_up_in_any_order) {
+  Manifest one, two;
+  one.id = RecordingId("rec_1"), one.duration_ms = 1500, one.started_at = WallTime{2000};
+  two.id = RecordingId("rec_2"), two.duration_ms = 250, two.started_at = WallTime{1000};
+  History history;
+  EXPECT_EQ(history.last_recording_id, "");
+  history.add(one);
+  history.add(two);
+  EXPECT_EQ(history.total_ms, 1750);
+  EXPECT_EQ(history.last_recording_id, "rec_1");
+}
+
+}  // namespace
+}  // namespace amphi::recording::test

@@ -1,0 +1,114 @@
+// The thread that writes recordings (server/recording_writer, server/recording_job), in virtual time: rounds of work over its tasks and
+// its recordings' backlogs, in which each operation takes as long as the emulated disk needs, and nothing else happens meanwhile.
+// What it decides is the product's: recording/take, recorder, repair. Thread: the test's.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <variant>
+#include <vector>
+
+#include "recording/repair.h"
+#include "recording/take.h"
+#include "testing/disk/emulated_disk.h"
+
+namespace amphi::testing {
+
+/// What a recording's tap saw, until its writer comes to it.
+struct SeenPacket {
+  FeedId feed;
+  rtp::Seq seq = 0;
+  rtp::RtpHeader header;
+  Bytes payload;
+};
+struct SeenFeed {
+  recording::FeedInfo feed;
+};
+struct SeenFeedLeave {
+  FeedId feed;
+};
+struct SeenItem {
+  Time at{};
+  std::variant<SeenPacket, SeenFeed, SeenFeedLeave> what;
+};
+
+struct Backlog {
+  std::deque<SeenItem> items;
+  SeenItem* front() { return items.empty() ? nullptr : &items.front(); }
+  void pop() { items.pop_front(); }
+};
+
+/// One recording at its writer.
+struct EmulatedJob {
+  recording::RecordingInfo info;
+  Time start{};
+  EmulatedDisk* disk = nullptr;
+  Backlog backlog;
+  std::optional<recording::Take> take;
+  std::optional<recording::Repair> repair;  // of what had failed
+  bool closed = false;                      // nothing more is recorded
+  bool failed = false;
+  bool is_over() const { return closed && !repair; }
+};
+
+class EmulatedWriter {
+ public:
+  using Job = std::shared_ptr<EmulatedJob>;
+  /// True: it has more to do, after what it wants of the disk has been carried out.
+  using Work = std::function<bool()>;
+
+  struct Machine {
+    std::function<void(Duration delay, std::function<void()>)> after;
+    std::function<Time()> now;
+    std::function<Duration(const EmulatedJob&)> latency;  // of the next operation
+    std::function<Duration()> idle;                       // until it looks at its backlogs again
+    std::function<WallTime()> wall;
+    std::function<void(const Job&, const recording::Output&)> said;  // what is no operation
+  };
+  explicit EmulatedWriter(Machine machine) : machine_(std::move(machine)) {}
+
+  /// Records once `ready` has said so, when the writer comes to it.
+  void add(Job job, std::function<bool()> ready);
+  void stop(Job job, Time at, WallTime wall);
+  void add_marker(Job job, std::string label, std::string by, Time at);
+  /// Something is in a backlog.
+  void look_soon() { wake(machine_.now() + machine_.idle()); }
+
+  std::optional<Time> busy_since() const { return busy_since_; }
+  Time last_round() const { return last_round_; }  // its end
+  const std::vector<Job>& jobs() const { return jobs_; }
+  /// The process ends; an operation that was on its way is carried out, or not.
+  void kill(bool carried_out);
+
+ private:
+  struct Task {
+    Job job;
+    Work work;
+    bool more = true;
+  };
+  void post(Job job, Work work);
+  void wake(Time at);
+  void begin_round();
+  void end_round();
+  void go();
+  bool step(EmulatedJob& job);
+  void carry_out();
+  std::optional<recording::Output> poll(EmulatedJob& job);
+  void handle(const Job& job, const recording::Output& output);
+  void close(EmulatedJob& job);
+
+  Machine machine_;
+  std::uint64_t life_ = 0;
+  std::optional<Time> busy_since_;
+  Time last_round_{};
+  Time wake_at_ = Time::max();
+  Time answer_at_{};  // what the writer takes for now
+  std::vector<Task> posted_;
+  std::deque<Task> round_;
+  std::optional<recording::FileOp> pending_;
+  std::vector<Job> jobs_;
+};
+
+}  // namespace amphi::testing

@@ -1,0 +1,46 @@
+// What clients are shown against the bytes on the disk: thousands of worlds, each from its seed. AMPHI_SEED=n runs that one alone,
+// AMPHI_WORLDS=n so many.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <iostream>
+
+#include "tests/simulation/truth_world.h"
+
+namespace amphi::services::simulation {
+namespace {
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr std::uint64_t kWorlds = 100;
+#else
+constexpr std::uint64_t kWorlds = 1000;
+#endif
+
+std::uint64_t given(const char* name, std::uint64_t otherwise) {
+  const char* text = std::getenv(name);
+  return text != nullptr ? std::strtoull(text, nullptr, 10) : otherwise;
+}
+
+TEST(Truth, what_is_shown_is_what_is_on_the_disk_in_every_world) {
+  const std::uint64_t one = given("AMPHI_SEED", 0);
+  const std::uint64_t count = one != 0 ? 1 : given("AMPHI_WORLDS", kWorlds);
+  const std::uint64_t first = one != 0 ? one : 1;
+  Tally tally;
+  TruthTally truth;
+  for (std::uint64_t seed = first; seed < first + count; ++seed) {
+    const std::string broken = TruthWorld(seed, tally, truth).run();
+    ASSERT_EQ(broken, "") << "replay with AMPHI_SEED=" << seed;
+  }
+  std::cout << count << " worlds. Shown and compared with the disk: writing " << truth.writing << ", waiting " << truth.waiting << ", slow "
+            << truth.slow << ", off " << truth.off << ", with an error " << truth.errors << ". Recordings: " << truth.complete << " complete, "
+            << truth.failed << " failed, " << truth.cut << " cut off, " << truth.refused << " refused, " << truth.repaired << " repairs; "
+            << truth.pieces << " pieces, " << truth.frames << " frames, " << truth.gaps << " gaps, " << truth.markers << " markers. "
+            << truth.stalls << " stalls, " << truth.faults << " faults, " << tally.server_crashes << " crashes, " << tally.losses << " losses\n";
+  if (count < 100) return;
+  for (const std::uint64_t happened : {truth.writing, truth.waiting, truth.slow, truth.off, truth.errors, truth.complete, truth.failed, truth.cut,
+                                       truth.refused, truth.repaired, truth.gaps, truth.markers, truth.stalls, truth.faults})
+    EXPECT_GE(happened, count / 50) << "something hardly ever happened";
+}
+
+}  // namespace
+}  // namespace amphi::services::simulation
