@@ -17,6 +17,23 @@ if(AMPHI_SANITIZE)
   add_compile_options(-fsanitize=${AMPHI_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${AMPHI_SANITIZE})
 endif()
+if(AMPHI_SANITIZE STREQUAL "thread")
+  # TSan does not understand std::atomic_thread_fence. Without std::atomic, Boost.Asio orders by means that it sees: its mutexes,
+  # and reference counts that acquire and release.
+  add_compile_definitions(BOOST_ASIO_DISABLE_STD_ATOMIC)
+endif()
+
+# What the sanitizers are told, by `tools/run_tests` and by a plain `ctest`. GLib's own allocator would hide from them who owns what.
+set(AMPHI_TEST_ENVIRONMENT "")
+if(AMPHI_SANITIZE)
+  set(told ${PROJECT_SOURCE_DIR}/tests/sanitizers)
+  set(AMPHI_TEST_ENVIRONMENT
+      ASAN_OPTIONS=detect_leaks=1 LSAN_OPTIONS=suppressions=${told}/lsan.txt:print_suppressions=0 UBSAN_OPTIONS=print_stacktrace=1
+      TSAN_OPTIONS=halt_on_error=1:suppressions=${told}/tsan.txt G_SLICE=always-malloc)
+endif()
+
+# What the sanitizers run: `ninja small_tests`, then `ctest -L "unit|simulation"`.
+add_custom_target(small_tests)
 
 function(amphi_test name)
   cmake_parse_arguments(A "" "TIMEOUT" "SOURCES;DEPENDS;LIBRARIES;LABELS;ENVIRONMENT" ${ARGN})
@@ -30,11 +47,18 @@ function(amphi_test name)
   if(NOT A_TIMEOUT)
     set(A_TIMEOUT 120)
   endif()
+  if(AMPHI_SANITIZE)
+    math(EXPR A_TIMEOUT "3 * ${A_TIMEOUT}")  # a test that hangs is meant, not one that is instrumented
+  endif()
   if(NOT A_LABELS)
     set(A_LABELS unit)
   endif()
+  if(A_LABELS MATCHES "unit|simulation")
+    add_dependencies(small_tests ${name})
+  endif()
+  set(environment ${AMPHI_TEST_ENVIRONMENT} ${A_ENVIRONMENT})
   add_test(NAME ${name} COMMAND ${name})
-  set_tests_properties(${name} PROPERTIES TIMEOUT ${A_TIMEOUT} LABELS "${A_LABELS}" ENVIRONMENT "${A_ENVIRONMENT}")
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${A_TIMEOUT} LABELS "${A_LABELS}" ENVIRONMENT "${environment}")
 endfunction()
 
 function(amphi_module name)

@@ -33,7 +33,7 @@ TEST(FrameBarcode, numbers_survive_noise_blur_and_a_shifted_level) {
     Picture picture(640, 360);
     ASSERT_TRUE(encode(n * 7919, picture.luma.data(), 640, 360, picture.stride));
     auto blurred = picture.luma;
-    for (int y = 2; y < 358; ++y)
+    for (int y = 2; y < 20; ++y)  // the code is one row of blocks of 16
       for (int x = 2; x < 638; ++x) {
         int sum = 0;
         for (int dy = -2; dy <= 2; ++dy)

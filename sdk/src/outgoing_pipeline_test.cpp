@@ -107,9 +107,9 @@ TEST(OutgoingPipeline, a_file_that_is_not_there_is_a_failure_of_the_input) {
   auto pipeline = OutgoingPipeline::video({VideoInputComponentFile{"/no/such/file.mp4", true}, {}}, thread, out.events());
   thread->post([&] { pipeline->start(); });
   ASSERT_TRUE(out.wait([&] { return !out.failures.empty(); }));
-  EXPECT_EQ(out.failures[0].code, Errc::inputFailed);
   thread->post([&] { pipeline->stop(); });
   thread->finish();
+  EXPECT_EQ(out.failures[0].code, Errc::inputFailed);
 }
 
 TEST(Pipelines, the_number_drawn_into_a_picture_is_read_back_after_coding_packets_and_decoding) {
