@@ -4,7 +4,6 @@
 
 #include <cmath>
 #include <fstream>
-#include <limits>
 #include <map>
 
 #include "recorded_files.h"
@@ -28,6 +27,9 @@ CommandResult export_with(std::vector<std::string> arguments) {
   all.insert(all.end(), arguments.begin(), arguments.end());
   return run_command(all);
 }
+
+/// What an export with --json says at its end, behind its progress.
+nlohmann::json told_by(const CommandResult& made) { return nlohmann::json::parse(made.out.substr(std::min(made.out.find('{'), made.out.size()))); }
 
 nlohmann::json probe(const fs::path& file) {
   const auto result = run_command({"ffprobe", "-v", "error", "-show_format", "-show_streams", "-show_chapters", "-of", "json", file.string()});
@@ -122,7 +124,7 @@ struct Packets {
 Packets packets_of(const fs::path& file) {
   const auto result = run_command({"ffprobe", "-v", "error", "-show_entries", "packet=stream_index,pts_time,flags,data_hash", "-show_data_hash", "sha256", "-of", "json", file});
   Packets packets;
-  std::int64_t latest = std::numeric_limits<std::int64_t>::min();
+  std::int64_t latest = 0;
   const auto told = nlohmann::json::parse(result.out);
   for (const auto& packet : told.at("packets")) {
     const auto at = std::llround(std::stod(packet.at("pts_time").get<std::string>()) * 1000);
@@ -239,7 +241,7 @@ TEST(Export, all_tracks_become_one_file_frame_by_frame_as_they_were_recorded) {
   const auto before = fs::last_write_time(file);
   made = export_with({folder, "--tracks", "-o", file, "--json"});
   EXPECT_EQ(made.status, 0);
-  EXPECT_EQ(nlohmann::json::parse(made.out).at("wasThere"), true);
+  EXPECT_EQ(told_by(made).at("wasThere"), true);
   EXPECT_EQ(fs::last_write_time(file), before) << "made once";
   EXPECT_EQ(export_with({folder, "--tracks", "--from", "1", "-o", file}).status, 1) << "never over another";
   EXPECT_EQ(run_command({AMPHI_SERVER_BINARY, "verify", folder.string()}).status, 0) << "exports change nothing of the recording";
@@ -250,7 +252,7 @@ TEST(Export, a_part_of_all_tracks_begins_at_the_keyframe_before_and_ends_where_i
   const fs::path folder = record(theatre.server, theatre.surgeon);
   auto made = export_with({folder, "--tracks", "--from", "1.25", "--to", "3", "--json"});
   ASSERT_EQ(made.status, 0) << made.out;
-  const auto told = nlohmann::json::parse(made.out.substr(made.out.find('{')));  // behind the progress
+  const auto told = told_by(made);
   const std::int64_t from_ms = told.at("fromMs"), to_ms = 3000;
   EXPECT_LE(from_ms, 1250);
   EXPECT_EQ(told.at("durationMs"), to_ms - from_ms);
