@@ -135,7 +135,7 @@ TEST(Session, destruction_is_quick_in_every_order_and_from_any_thread) {
     } else {
       session.reset();
     }
-    EXPECT_LT(std::chrono::steady_clock::now() - before, 2s) << order;
+    EXPECT_LT(std::chrono::steady_clock::now() - before, 8s) << order << ": it waited for the server, which is given up after 10 s";
     // Feeds outlive their session, and do nothing.
     EXPECT_NE(video->state(), FeedState::running);
     video->stop();
