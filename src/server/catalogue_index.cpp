@@ -290,9 +290,12 @@ Result<void> CatalogueIndex::remove(const std::string& session, const std::strin
   spdlog::warn("deleted: {}", text);
   impl_->remember({session, id, by, now.unix_ms});
   impl_->drop(session, id);
-  fs::remove_all(impl_->going(session, id), error);
-  if (error) return fail(ErrorCode::storage, "The recording is deleted, but its files could not all be removed; the next start of the server tries again.");
-  return {};
+  // An export of it that is being cancelled tidies up in there at the same time: what it takes away meanwhile is no failure.
+  for (int attempt = 0; attempt < 10; ++attempt) {
+    fs::remove_all(impl_->going(session, id), error);
+    if (!error) return {};
+  }
+  return fail(ErrorCode::storage, "The recording is deleted, but its files could not all be removed; the next start of the server tries again.");
 }
 
 std::optional<Deletion> CatalogueIndex::deletion_of(const std::string& session, const std::string& id) const {
