@@ -183,7 +183,10 @@ void ServicesHub::participant_joined(const SessionId& session) {
 
 asio::awaitable<void> ServicesHub::go_on(SessionId session, Interrupted before) {
   Room& room = *co_await find_or_create(session);
-  if (directory_.worker_of(session) == nullptr) co_return drop_empty(session);
+  if (directory_.worker_of(session) == nullptr) {  // gone again already: for whoever comes next
+    interrupted_.emplace(session, std::move(before));
+    co_return drop_empty(session);
+  }
   spdlog::info("session {}: recording {} was cut off by the end of the server; it is recorded on", session.value, before.recording.value);
   room.machine->go_on(before.recording, before.requested_by, runtime::now());
   pump(room);

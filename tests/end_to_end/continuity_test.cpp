@@ -119,7 +119,8 @@ TEST_P(Restart, brings_everybody_back_and_is_recorded_on_without_anybody_asking)
   // What was asked to end does not begin by itself.
   theatre.server.kill_now();
   theatre.server.start_again();
-  ASSERT_TRUE(surgeon.wait([&] { return surgeon.happened().services_connected == 3; }, 20s)) << theatre.server.log();
+  for (SessionProbe* probe : {&surgeon, &student})  // so that what the student knows of is of this server
+    ASSERT_TRUE(probe->wait([&] { return probe->happened().services_connected == 3; }, 20s)) << theatre.server.log();
   ASSERT_TRUE(theatre.student_sees());
   EXPECT_FALSE(surgeon->sessionRecordingState().on);
   EXPECT_EQ(theatre.recording(), second);
