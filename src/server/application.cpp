@@ -64,7 +64,7 @@ class Application {
   RecordingCatalogue catalogue_;
   Safe safe_;
   SealedFiles sealed_files_{safe_};
-  DiskReader reader_{control_};
+  DiskReader reader_{control_, "disk-list"};
   std::vector<std::unique_ptr<MediaWorker>> workers_;
   std::unique_ptr<SessionDirectory> directory_;
   std::unique_ptr<Signalling> signalling_;

@@ -13,7 +13,7 @@ constexpr std::int64_t kDayMs = 24 * 3600 * 1000;
 }  // namespace
 
 CatalogueService::CatalogueService(boost::asio::io_context& control, CatalogueIndex index, unsigned retention_days)
-    : index_(std::move(index)), retention_days_(retention_days), timer_(control), reader_(control) {
+    : index_(std::move(index)), retention_days_(retention_days), timer_(control), reader_(control, "disk-index") {
   if (retention_days_ > 0) look_for_expired();
 }
 

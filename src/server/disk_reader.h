@@ -2,22 +2,38 @@
 // Thread: control calls; tasks run on the reader's own threads, in order where it has only one.
 #pragma once
 
+#include <sys/prctl.h>
+
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <memory>
+#include <string>
+#include <thread>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace amphi::server {
 
 class DiskReader {
  public:
-  explicit DiskReader(boost::asio::io_context& control, std::size_t threads = 1) : control_(control), threads_(threads) {}
-  ~DiskReader() { threads_.join(); }
+  /// `name` is its threads': of at most 15 letters.
+  DiskReader(boost::asio::io_context& control, const std::string& name, std::size_t threads = 1) : control_(control) {
+    for (std::size_t i = 0; i < threads; ++i)
+      threads_.emplace_back([this, name] {
+        prctl(PR_SET_NAME, name.c_str());
+        tasks_.run();
+      });
+  }
+  /// What was asked for is still done.
+  ~DiskReader() {
+    open_.reset();
+    for (std::thread& thread : threads_) thread.join();
+  }
 
   /// Runs `task()` there; the awaiting coroutine goes on with its result on control. Name the task first (GCC 12).
   template <class Task>
@@ -25,7 +41,7 @@ class DiskReader {
     using Value = std::invoke_result_t<Task&>;
     auto initiate = [this](auto handler, Task work) {
       auto resume = std::make_shared<decltype(handler)>(std::move(handler));
-      boost::asio::post(threads_, [this, resume = std::move(resume), work = std::move(work)]() mutable {
+      boost::asio::post(tasks_, [this, resume = std::move(resume), work = std::move(work)]() mutable {
         auto value = std::make_shared<Value>(work());
         boost::asio::post(control_, [resume = std::move(resume), value = std::move(value)] { std::move (*resume)(std::move(*value)); });
       });
@@ -35,12 +51,14 @@ class DiskReader {
   /// Nobody waits for it.
   template <class Task>
   void post(Task task) {
-    boost::asio::post(threads_, std::move(task));
+    boost::asio::post(tasks_, std::move(task));
   }
 
  private:
   boost::asio::io_context& control_;
-  boost::asio::thread_pool threads_;
+  boost::asio::io_context tasks_;
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> open_{tasks_.get_executor()};
+  std::vector<std::thread> threads_;
 };
 
 }  // namespace amphi::server

@@ -59,7 +59,7 @@ struct ReadDeadline : std::enable_shared_from_this<ReadDeadline> {
 }  // namespace
 
 HttpServer::HttpServer(asio::io_context& control, const HttpRoutes& routes, Counters<Drop>& drops, HttpLimits limits)
-    : control_(control), routes_(routes), drops_(drops), limits_(limits), reader_(control, kReaders) {}
+    : control_(control), routes_(routes), drops_(drops), limits_(limits), reader_(control, "disk-http", kReaders) {}
 
 Result<std::unique_ptr<HttpServer>> HttpServer::listen(asio::io_context& control, const std::vector<Address>& at,
                                                        const std::string& tls_cert, const std::string& tls_key,

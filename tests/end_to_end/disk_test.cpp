@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <future>
 #include <iostream>
 #include <mutex>
 
@@ -141,8 +142,8 @@ struct Theatre {
     EXPECT_TRUE(all([](const auto& s) { return !s.on && !s.updatePending && !s.error; })) << server.log();
     expect_whole("complete", seen_before_fault);
   }
-  HttpAnswer rest(const std::string& method, const std::string& target) {
-    return http(server.port(), method, target, operator_token);
+  HttpAnswer rest(const std::string& method, const std::string& target, const std::string& body = "") {
+    return http(server.port(), method, target, operator_token, body);
   }
 
   SmallDisk& disk;
@@ -290,7 +291,7 @@ TEST_F(Disk, one_sync_that_fails_ends_the_recording_which_is_completed_at_once) 
   Theatre& t = *theatre;
   ASSERT_NO_FATAL_FAILURE(t.record());
   {
-    const WriterFault fault(t.server.pid(), "fdatasync:error=EIO:when=1");
+    const ThreadFault fault(t.server.pid(), "recording-", "fdatasync:error=EIO:when=1");
     ASSERT_NO_FATAL_FAILURE(t.expect_failed());
     EXPECT_EQ(fault.injected(), 1);
   }
@@ -347,6 +348,34 @@ TEST_F(Disk, that_stands_still_for_six_seconds_costs_nothing_and_everybody_is_wa
   thawed.get();
   EXPECT_TRUE(t.all([&](const auto& state) { return state.on && !state.warning && !state.error; })) << "it is withdrawn";
   t.expect_media_untouched("standing still");
+  const std::size_t seen = t.frames_since_start();
+  ASSERT_TRUE(t.publisher->requestSessionRecording(false));
+  ASSERT_TRUE(t.all([](const auto& state) { return !state.on && !state.updatePending && !state.error; })) << t.server.log();
+  t.expect_whole("complete", seen);
+}
+
+TEST_F(Disk, that_answers_no_read_for_six_seconds_keeps_nobody_waiting_but_who_reads) {
+  ASSERT_NO_FATAL_FAILURE(begin(SmallDisk::Kind::tmpfs, 32));
+  Theatre& t = *theatre;
+  ASSERT_NO_FATAL_FAILURE(t.expect_that_recording_works());
+  const std::string before = t.recording;
+  const ThreadFault fault(t.server.pid(), "disk-", "openat:delay_enter=6000000:when=1");
+  auto listed = std::async(std::launch::async, [&] { return t.rest("GET", "/v1/sessions/theatre/recordings"); });
+  auto played = std::async(std::launch::async, [&] { return t.rest("GET", "/v1/sessions/theatre/recordings/" + before + "/manifest.json"); });
+  std::this_thread::sleep_for(300ms);  // both are with the disk
+
+  ASSERT_NO_FATAL_FAILURE(t.record(kFramesPerSecond));
+  SessionProbe late(t.server.session_url("theatre"), t.server.token("theatre", "late"));
+  ASSERT_TRUE(late.connect()) << t.server.log();
+  EXPECT_TRUE(late.wait([&] { return late->areSessionServicesConnected() && late->sessionRecordingState().on; }));
+  EXPECT_EQ(t.rest("POST", "/v1/sessions/theatre/recording/markers", R"({"label":"meanwhile"})").status, 201);
+  EXPECT_EQ(listed.wait_for(0s), std::future_status::timeout) << "all of that was meant to happen while the disk answers nobody";
+  EXPECT_EQ(played.wait_for(0s), std::future_status::timeout);
+
+  EXPECT_NE(listed.get().body.find(before), std::string::npos);
+  EXPECT_EQ(played.get().status, 200);
+  EXPECT_GT(fault.injected(), 0);
+  t.expect_media_untouched("reads that wait");
   const std::size_t seen = t.frames_since_start();
   ASSERT_TRUE(t.publisher->requestSessionRecording(false));
   ASSERT_TRUE(t.all([](const auto& state) { return !state.on && !state.updatePending && !state.error; })) << t.server.log();

@@ -132,11 +132,11 @@ void SmallDisk::mend() {
   mount();
 }
 
-WriterFault::WriterFault(pid_t server, const std::string& injection) {
+ThreadFault::ThreadFault(pid_t server, const std::string& threads, const std::string& injection) {
   for (const auto& task : fs::directory_iterator("/proc/" + std::to_string(server) + "/task")) {
     std::string name;
     std::getline(std::ifstream(task.path() / "comm"), name);
-    if (!name.starts_with("recording-")) continue;
+    if (!name.starts_with(threads)) continue;
     const std::string thread = task.path().filename();
     const std::string log = (folder_.path() / thread).string();
     std::vector<std::string> arguments{"strace", "-qq", "-p", thread, "-o", log, "-e", "trace=" + injection.substr(0, injection.find(':')), "-e", "inject=" + injection};
@@ -154,23 +154,23 @@ WriterFault::WriterFault(pid_t server, const std::string& injection) {
       return false;
     };
     for (int i = 0; i < 500 && !attached(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    if (!attached()) throw std::runtime_error("strace cannot attach to the recording writer");
+    if (!attached()) throw std::runtime_error("strace cannot attach to " + name);
   }
-  if (tracers_.empty()) throw std::runtime_error("the server has no recording writer");
+  if (tracers_.empty()) throw std::runtime_error("the server has no thread " + threads);
 }
 
-WriterFault::~WriterFault() {
+ThreadFault::~ThreadFault() {
   for (const pid_t tracer : tracers_) {
     kill(tracer, SIGTERM);  // it detaches
     waitpid(tracer, nullptr, 0);
   }
 }
 
-int WriterFault::injected() const {
+int ThreadFault::injected() const {
   int count = 0;
   for (const auto& log : fs::directory_iterator(folder_.path())) {
     std::ifstream file(log.path());
-    for (std::string line; std::getline(file, line);) count += line.find("(INJECTED)") != std::string::npos;
+    for (std::string line; std::getline(file, line);) count += line.find("(INJECTED)") != std::string::npos || line.find("(DELAYED)") != std::string::npos;
   }
   return count;
 }

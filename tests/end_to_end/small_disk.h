@@ -50,14 +50,14 @@ class SmallDisk {
   bool mounted_ = false;
 };
 
-/// From now on, and until it is gone, the kernel gives system calls of the server's recording writers the result that `injection` (of strace)
-/// asks for, and no other thread's.
-class WriterFault {
+/// From now on, and until it is gone, the kernel does to system calls of those threads of the server whose names begin with `threads` what
+/// `injection` (of strace) asks for, and to no other thread's.
+class ThreadFault {
  public:
-  WriterFault(pid_t server, const std::string& injection);
-  ~WriterFault();
-  WriterFault(const WriterFault&) = delete;
-  WriterFault& operator=(const WriterFault&) = delete;
+  ThreadFault(pid_t server, const std::string& threads, const std::string& injection);
+  ~ThreadFault();
+  ThreadFault(const ThreadFault&) = delete;
+  ThreadFault& operator=(const ThreadFault&) = delete;
   /// How many were.
   int injected() const;
 
