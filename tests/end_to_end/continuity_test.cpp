@@ -5,26 +5,13 @@
 #include <iostream>
 
 #include "faults.h"
+#include "raw_client.h"
 #include "recorded_files.h"
 #include "server_process.h"
 #include "session_probe.h"
 
 namespace amphi::end_to_end {
 namespace {
-
-constexpr int kWidth = 320, kHeight = 180, kFramesPerSecond = 25;
-
-OutgoingVideoComponents numbered(VideoCodec codec) {
-  OutgoingVideoComponents components;
-  components.input = VideoInputComponentTestPattern{VideoInputComponentTestPattern::Pattern::ball, true};
-  components.encoding = {codec, 200'000, kWidth, kHeight, kFramesPerSecond};
-  return components;
-}
-
-void expect_sound(const std::filesystem::path& folder) {
-  const auto verified = run_command({AMPHI_SERVER_BINARY, "verify", folder.string()});
-  EXPECT_EQ(verified.status, 0) << verified.out;
-}
 
 /// Two feeds and a voice of one person, watched by another.
 struct Theatre {
@@ -126,6 +113,41 @@ TEST_P(Restart, brings_everybody_back_and_is_recorded_on_without_anybody_asking)
   EXPECT_EQ(theatre.recording(), second);
 }
 
+TEST(RestartedSession, is_recorded_on_for_whoever_comes_next_where_the_first_is_gone_again_at_once) {
+  Theatre theatre;
+  theatre.start();
+  ASSERT_FALSE(::testing::Test::HasFatalFailure());
+  const std::string first = theatre.recording();
+  theatre.server.kill_now();
+  theatre.surgeon->disconnect();
+  theatre.student->disconnect();
+  theatre.server.start_again();
+
+  const auto join = [&](SessionProbe& who) { return who.wait([&] { return who.happened().connected == 1; }); };
+  {
+    // What the session was, is on the disk, which takes its time.
+    const ThreadFault slow(theatre.server.pid(), "disk-list", "openat:delay_enter=2000000:when=1");
+    SessionProbe visitor(theatre.server.session_url("theatre"), theatre.server.token("theatre", "visitor"));
+    visitor->connect();
+    ASSERT_TRUE(join(visitor)) << theatre.server.log();
+    visitor->disconnect();
+    ASSERT_TRUE(visitor.wait([&] { return visitor.happened().disconnected == 1; }));
+    ASSERT_EQ(http(theatre.server.port(), "GET", "/v1/sessions/theatre/recordings", theatre.server.token("theatre", "operator")).status, 200) << "read after it";
+    EXPECT_EQ(slow.injected(), 1);
+  }
+  EXPECT_EQ(theatre.server.log().find("is recorded on"), std::string::npos) << "nobody was there any more";
+
+  SessionProbe nurse(theatre.server.session_url("theatre"), theatre.server.token("theatre", "nurse"));
+  ASSERT_TRUE(nurse.connect()) << theatre.server.log();
+  ASSERT_TRUE(nurse.wait([&] { return nurse->sessionRecordingState().on; })) << theatre.server.log();
+  const std::string second = nurse->sessionRecordingState().recordingId;
+  EXPECT_NE(second, first);
+  EXPECT_EQ(nurse->sessionRecordingState().changedBy, "surgeon");
+  ASSERT_TRUE(nurse->requestSessionRecording(false));
+  ASSERT_TRUE(nurse.wait_recording(false));
+  EXPECT_EQ(read_manifest(theatre.folder(second)).at("continues"), first);
+}
+
 /// How long no packet of media arrives. What was sent in a short cut is sent again; of a long one a gap is left.
 class Dropout : public ::testing::TestWithParam<int> {};
 INSTANTIATE_TEST_SUITE_P(Seconds, Dropout, ::testing::Values(3, 12));
@@ -153,7 +175,7 @@ TEST_P(Dropout, of_a_publisher_leaves_one_track_a_feed_with_what_is_missing_list
     std::int64_t longest = 0;
     for (const auto& gap : track.at("gaps")) longest = std::max(longest, gap.at("toMs").get<std::int64_t>() - gap.at("fromMs").get<std::int64_t>());
     if (track.at("kind") != "video") continue;
-    const Decoded decoded = decode_numbers(theatre.folder(recording) / track.at("path").get<std::string>(), kWidth, kHeight);
+    const Decoded decoded = decode_numbers(theatre.folder(recording) / track.at("path").get<std::string>());
     EXPECT_EQ(decoded.complaints, "");
     std::size_t missing = 0;
     for (std::size_t i = 1; i < decoded.numbers.size(); ++i) {

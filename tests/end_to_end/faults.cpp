@@ -1,8 +1,15 @@
 #include "faults.h"
 
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <boost/asio.hpp>
+#include <chrono>
+#include <fstream>
 #include <list>
 #include <map>
 #include <mutex>
@@ -10,11 +17,12 @@
 #include <thread>
 #include <vector>
 
-#include "server_process.h"
+extern char** environ;
 
 namespace amphi::end_to_end {
 
 namespace asio = boost::asio;
+namespace fs = std::filesystem;
 using asio::ip::tcp;
 
 UdpLoss::UdpLoss(int percent) {
@@ -138,6 +146,49 @@ void Relay::falsify(std::string from, std::string to) {
     impl_->lie_from = std::move(from);
     impl_->lie_to = std::move(to);
   });
+}
+
+ThreadFault::ThreadFault(pid_t server, const std::string& threads, const std::string& injection) {
+  for (const auto& task : fs::directory_iterator("/proc/" + std::to_string(server) + "/task")) {
+    std::string name;
+    std::getline(std::ifstream(task.path() / "comm"), name);
+    if (!name.starts_with(threads)) continue;
+    const std::string thread = task.path().filename();
+    const std::string log = (folder_.path() / thread).string();
+    std::vector<std::string> arguments{"strace", "-qq", "-p", thread, "-o", log, "-e", "trace=" + injection.substr(0, injection.find(':')), "-e", "inject=" + injection};
+    std::vector<char*> argv;
+    for (auto& argument : arguments) argv.push_back(argument.data());
+    argv.push_back(nullptr);
+    pid_t tracer = -1;
+    if (posix_spawnp(&tracer, argv[0], nullptr, nullptr, argv.data(), environ) != 0) throw std::runtime_error("cannot start strace");
+    tracers_.push_back(tracer);
+    std::string status;
+    const auto attached = [&] {
+      std::ifstream file(task.path() / "status");
+      for (std::string line; std::getline(file, line);)
+        if (line.starts_with("TracerPid:")) return line.find_first_of("123456789") != std::string::npos;
+      return false;
+    };
+    for (int i = 0; i < 500 && !attached(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    if (!attached()) throw std::runtime_error("strace cannot attach to " + name);
+  }
+  if (tracers_.empty()) throw std::runtime_error("the server has no thread " + threads);
+}
+
+ThreadFault::~ThreadFault() {
+  for (const pid_t tracer : tracers_) {
+    kill(tracer, SIGTERM);  // it detaches
+    waitpid(tracer, nullptr, 0);
+  }
+}
+
+int ThreadFault::injected() const {
+  int count = 0;
+  for (const auto& log : fs::directory_iterator(folder_.path())) {
+    std::ifstream file(log.path());
+    for (std::string line; std::getline(file, line);) count += line.find("(INJECTED)") != std::string::npos || line.find("(DELAYED)") != std::string::npos;
+  }
+  return count;
 }
 
 }  // namespace amphi::end_to_end

@@ -1,8 +1,14 @@
-// Real faults: packet loss by the kernel's filter in the test's namespace, and a TCP relay whose connections can be cut.
+// Real faults: packet loss by the kernel's filter in the test's namespace, a TCP relay whose connections can be cut, and system calls of a
+// server's threads that fail or wait.
 #pragma once
+
+#include <sys/types.h>
 
 #include <memory>
 #include <string>
+#include <vector>
+
+#include "server_process.h"
 
 namespace amphi::end_to_end {
 
@@ -34,6 +40,22 @@ class Relay {
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;
+};
+
+/// From now on, and until it is gone, the kernel does to system calls of those threads of the server whose names begin with `threads` what
+/// `injection` (of strace) asks for, and to no other thread's.
+class ThreadFault {
+ public:
+  ThreadFault(pid_t server, const std::string& threads, const std::string& injection);
+  ~ThreadFault();
+  ThreadFault(const ThreadFault&) = delete;
+  ThreadFault& operator=(const ThreadFault&) = delete;
+  /// How many were.
+  int injected() const;
+
+ private:
+  TemporaryFolder folder_;
+  std::vector<pid_t> tracers_;
 };
 
 }  // namespace amphi::end_to_end

@@ -1,6 +1,7 @@
 #include "recorded_files.h"
 
 #include <amphi/frame_barcode.h>
+#include <gtest/gtest.h>
 
 #include <fstream>
 
@@ -10,6 +11,18 @@ namespace amphi::end_to_end {
 
 nlohmann::json read_manifest(const std::filesystem::path& folder) {
   return nlohmann::json::parse(std::ifstream(folder / "manifest.json"));
+}
+
+void expect_sound(const std::filesystem::path& folder) {
+  const auto verified = run_command({AMPHI_SERVER_BINARY, "verify", folder.string()});
+  EXPECT_EQ(verified.status, 0) << verified.out;
+}
+
+OutgoingVideoComponents numbered(VideoCodec codec, int width, int height) {
+  OutgoingVideoComponents components;
+  components.input = VideoInputComponentTestPattern{VideoInputComponentTestPattern::Pattern::ball, true};
+  components.encoding = {codec, static_cast<std::uint32_t>(width * height * 5), width, height, kFramesPerSecond};
+  return components;
 }
 
 Decoded decode_numbers(const std::filesystem::path& file, int width, int height) {

@@ -12,15 +12,8 @@
 namespace amphi::end_to_end {
 namespace {
 
-constexpr int kWidth = 640, kHeight = 360, kFramesPerSecond = 25;
+constexpr int kWidth = 640, kHeight = 360;
 constexpr std::uint64_t kOnTheWay = 12;  // frames between the encoder, where they are numbered, and the file, at half a second
-
-OutgoingVideoComponents numbered(VideoCodec codec) {
-  OutgoingVideoComponents components;
-  components.input = VideoInputComponentTestPattern{VideoInputComponentTestPattern::Pattern::ball, true};
-  components.encoding = {codec, 600'000, kWidth, kHeight, kFramesPerSecond};
-  return components;
-}
 
 /// How many frames a feed had sent at four moments; what is recorded must lie between them.
 struct Sent {
@@ -98,8 +91,8 @@ TEST_P(RecordingTruth, every_frame_that_was_sent_is_in_the_file_under_its_number
   ServerProcess server;
   SessionProbe publisher(server.session_url("theatre"), server.token("theatre", "surgeon"));
   ASSERT_TRUE(publisher.connect()) << server.log();
-  auto vp8 = publisher->addOutgoingVideoFeed("vp8", numbered(VideoCodec::vp8));
-  auto h264 = publisher->addOutgoingVideoFeed("h264", numbered(VideoCodec::h264));
+  auto vp8 = publisher->addOutgoingVideoFeed("vp8", numbered(VideoCodec::vp8, kWidth, kHeight));
+  auto h264 = publisher->addOutgoingVideoFeed("h264", numbered(VideoCodec::h264, kWidth, kHeight));
   auto audio = publisher->setOutgoingAudioFeed("tone", AudioInputComponentTone{});
   ASSERT_TRUE(publisher.wait([&] { return vp8->statistics().frames > 10 && h264->statistics().frames > 10 && audio->statistics().packets > 10; }))
       << server.log();
@@ -131,7 +124,7 @@ TEST(Recording, is_finalised_when_the_server_is_told_to_end) {
   ServerProcess server;
   SessionProbe publisher(server.session_url("theatre"), server.token("theatre", "surgeon"));
   ASSERT_TRUE(publisher.connect());
-  auto feed = publisher->addOutgoingVideoFeed("camera", numbered(VideoCodec::vp8));
+  auto feed = publisher->addOutgoingVideoFeed("camera", numbered(VideoCodec::vp8, kWidth, kHeight));
   ASSERT_TRUE(publisher.wait([&] { return feed->statistics().frames > 10; }));
   ASSERT_TRUE(publisher->requestSessionRecording(true));
   ASSERT_TRUE(publisher.wait_recording(true));

@@ -43,10 +43,7 @@ class RestTest : public ::testing::Test {
   }
   void join() {
     ASSERT_TRUE(surgeon_.connect()) << server_.log();
-    OutgoingVideoComponents components;
-    components.input = VideoInputComponentTestPattern{VideoInputComponentTestPattern::Pattern::ball, true};
-    components.encoding = {VideoCodec::vp8, 200'000, 320, 180, 25};
-    feed_ = surgeon_->addOutgoingVideoFeed("scope", components);
+    feed_ = surgeon_->addOutgoingVideoFeed("scope", numbered(VideoCodec::vp8));
     ASSERT_TRUE(surgeon_.wait([&] { return feed_->statistics().frames > 0; }));
   }
 

@@ -50,20 +50,4 @@ class SmallDisk {
   bool mounted_ = false;
 };
 
-/// From now on, and until it is gone, the kernel does to system calls of those threads of the server whose names begin with `threads` what
-/// `injection` (of strace) asks for, and to no other thread's.
-class ThreadFault {
- public:
-  ThreadFault(pid_t server, const std::string& threads, const std::string& injection);
-  ~ThreadFault();
-  ThreadFault(const ThreadFault&) = delete;
-  ThreadFault& operator=(const ThreadFault&) = delete;
-  /// How many were.
-  int injected() const;
-
- private:
-  TemporaryFolder folder_;
-  std::vector<pid_t> tracers_;
-};
-
 }  // namespace amphi::end_to_end
