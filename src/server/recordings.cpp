@@ -4,6 +4,8 @@
 
 namespace amphi::server {
 
+static_assert(services::kMostMarkers <= recording::Recorder::kMaxMarkers, "a marker that is confirmed is recorded");
+
 namespace asio = boost::asio;
 
 namespace {

@@ -284,8 +284,10 @@ void ServicesHub::carry_out(Room& room, services::ServerOutput& output) {
                  },
                  [&](services::StartRecording& o) {
                    MediaWorker* worker = directory_.worker_of(room.session);
-                   if (!worker)
-                     return room.machine->recording_refused(o.id, {ErrorCode::not_found, "The session is over."}, runtime::now());
+                   if (!worker || ending_) {
+                     Error why = ending_ ? Error{ErrorCode::invalid_state, "The server is going down."} : Error{ErrorCode::not_found, "The session is over."};
+                     return room.machine->recording_refused(o.id, std::move(why), runtime::now());
+                   }
                    const auto revision = room.machine->snapshot(runtime::now()).revision;
                    recordings_.start(room.session, o, revision, *worker);
                  },

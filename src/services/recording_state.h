@@ -31,6 +31,8 @@ struct Marker {
   bool operator==(const Marker&) const = default;
 };
 
+constexpr std::uint64_t kMostMarkers = 10'000;  // of a recording
+
 struct RecordingSnapshot {
   std::uint64_t revision = 0;          // only grows, over reconnects and server restarts alike
   bool on = false;                     // confirmed

@@ -3,51 +3,20 @@
 // being told what came of them. Thread: control. Sockets, tokens and files are its owner's business.
 #pragma once
 
-#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
-#include <variant>
+#include <string_view>
 
 #include "base/counters.h"
-#include "base/ids.h"
 #include "base/random.h"
-#include "base/time.h"
 #include "services/recording_state.h"
+#include "services/server_output.h"
 
 namespace amphi::services {
 
-using ConnectionNumber = std::uint64_t;
-
-/// Who stands behind a connection: taken from a token that the owner has checked already.
-struct Caller {
-  ParticipantId participant;
-  std::string identity;
-  bool may_record = false;
-};
-
-struct SendText { ConnectionNumber connection; std::string text; };
-struct CloseConnection { ConnectionNumber connection; Error reason; };   // after what was sent before
-struct StartRecording { RecordingId id; std::string requested_by; RecordingId continues{}; };
-struct StopRecording { RecordingId id; };
-struct AddMarker { RecordingId id; std::string label; std::string by; Time at; };
-using ServerOutput = std::variant<SendText, CloseConnection, StartRecording, StopRecording, AddMarker>;
-
 enum class ServerDrop { malformed, unknown_type, unknown_connection, too_large, rate_limited, count_ };
 std::string_view counter_name(ServerDrop drop);
-
-/// What survives a restart: read from the recordings' manifests by the owner.
-struct Restored {
-  // At least as great as any that was ever given out: the owner stores a ceiling before a recording begins
-  // (docs/decisions/0007), so that revisions grow over restarts without trusting a wall clock.
-  std::uint64_t revision = 0;
-  std::int64_t total_ms = 0;       // all finished recordings of the session
-  std::string last_recording_id;
-};
-
-/// More revisions than the changes that one recording can cause, were there one every half second for a year: a ceiling is stored once
-/// for each recording, before it is on.
-constexpr std::uint64_t kRevisionsPerRecording = 100'000'000;
 
 class ServerSession {
  public:
@@ -69,14 +38,15 @@ class ServerSession {
   /// Finished by request, or by itself with an error. `duration` is the recording's final one; the session's total never
   /// becomes less than what it was (the frozen value of `stopping`; the live value of one that ended by itself).
   void recording_finished(const RecordingId& id, Duration duration, std::optional<Error> error, Time now);
-  /// It could not start. Who asked is told why; nothing has changed for the others.
+  /// It could not start. Who asked is told why, and nothing has changed for the others; where the server itself asked, everybody is told.
   void recording_refused(const RecordingId& id, Error error, Time now);
   /// The server was restarted while `interrupted` was being recorded: a further recording begins, in the name of who had asked for that one.
-  /// If it cannot, everybody is told why.
   void go_on(const RecordingId& interrupted, const std::string& identity, Time now);
-  /// The server (REST, shutdown) asks like any participant would.
+  /// The server (REST, an empty session) asks like any participant would; never refused for the number of requests. Of several of one
+  /// identity that could not be acted on yet, the last counts.
   void request_recording(bool on, const std::string& identity, Time now);
-  /// As a participant would. Errors: invalid_argument (the label), invalid_state (nothing is being recorded).
+  /// As a participant would. Errors: invalid_argument (the label), invalid_state (nothing is being recorded),
+  /// limit_exceeded (of markers in this recording).
   Result<Marker> add_marker(const std::string& label, const std::string& identity, Time now);
 
   /// Whether media reaches the disk; a recording that has just begun waits for some. Everybody is told of a change.

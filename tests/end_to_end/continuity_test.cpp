@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <future>
 #include <iostream>
 
 #include "faults.h"
@@ -146,6 +147,26 @@ TEST(RestartedSession, is_recorded_on_for_whoever_comes_next_where_the_first_is_
   ASSERT_TRUE(nurse->requestSessionRecording(false));
   ASSERT_TRUE(nurse.wait_recording(false));
   EXPECT_EQ(read_manifest(theatre.folder(second)).at("continues"), first);
+}
+
+TEST(GoingDown, completes_the_recording_that_runs_and_begins_no_other) {
+  Theatre theatre;
+  theatre.start();
+  ASSERT_FALSE(::testing::Test::HasFatalFailure());
+  const std::string recording = theatre.recording();
+  {
+    const ThreadFault slow(theatre.server.pid(), "recording-", "fdatasync:delay_enter=200000");  // time enough to ask
+    auto ended = std::async(std::launch::async, [&] { return theatre.server.stop(); });
+    while (ended.wait_for(20ms) == std::future_status::timeout) (void)theatre.surgeon->requestSessionRecording(true);
+    EXPECT_EQ(ended.get(), 0) << theatre.server.log();
+  }
+  for (const auto& entry : std::filesystem::directory_iterator(theatre.server.recordings() / "theatre")) {
+    if (entry.is_directory()) {
+      EXPECT_EQ(entry.path().filename(), recording);
+    }
+  }
+  EXPECT_EQ(read_manifest(theatre.folder(recording)).at("state"), "complete");
+  expect_sound(theatre.folder(recording));
 }
 
 /// How long no packet of media arrives. What was sent in a short cut is sent again; of a long one a gap is left.

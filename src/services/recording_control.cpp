@@ -1,0 +1,267 @@
+#include "services/recording_control.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace amphi::services {
+namespace {
+
+constexpr Duration kAskedFor = 15s;  // clients give a request up by then: acting on it later would surprise everybody
+constexpr std::size_t kMarkersTold = 100;
+
+BookedRequest asked_by(ConnectionNumber number, const Caller& caller, const std::string& id, Time now) {
+  BookedRequest request;
+  request.participant = caller.participant.value;
+  request.id = id;
+  request.identity = caller.identity;
+  request.connection = number;
+  request.asked_at = now;
+  return request;
+}
+
+}  // namespace
+
+RecordingControl::RecordingControl(Restored restored, Random& random, Audience& audience) : random_(random), audience_(audience) {
+  finished_ms_ = stated_ms_ = restored.total_ms;
+  confirmed_.revision = restored.revision + 1;
+  confirmed_.recording_id = std::move(restored.last_recording_id);
+}
+
+// ---- the state
+
+std::int64_t RecordingControl::total_ms(Time now) const {
+  std::int64_t total = finished_ms_;
+  if (stage_ == Stage::recording) total += std::max<std::int64_t>(0, to_ms(now - started_at_));
+  if (stage_ == Stage::stopping) total = frozen_ms_;
+  return std::max(total, stated_ms_);
+}
+
+RecordingSnapshot RecordingControl::snapshot(Time now) const {
+  RecordingSnapshot now_so = confirmed_;
+  now_so.total_ms = total_ms(now);
+  return now_so;
+}
+
+Beat RecordingControl::beat(Time now) {
+  stated_ms_ = total_ms(now);
+  return Beat{confirmed_.revision, stated_ms_};
+}
+
+void RecordingControl::tell(ConnectionNumber number, Time now) {
+  stated_ms_ = total_ms(now);
+  audience_.send(number, RecordingStateMessage{snapshot(now), {}});
+  for (const Marker& marker : markers_) audience_.send(number, MarkerMessage{marker});
+}
+
+/// Something about the running recording, of which nobody is the cause.
+void RecordingControl::tell_all(Time now) {
+  ++confirmed_.revision;
+  stated_ms_ = total_ms(now);
+  audience_.tell_all(RecordingStateMessage{snapshot(now), {}});
+}
+
+/// A change that everybody is told. Where it is what somebody asked for, and not yet on the way to it, they are told that this is it.
+void RecordingControl::change(Phase phase, const std::string& changed_by, Time now) {
+  confirmed_.phase = phase;
+  confirmed_.on = phase != Phase::off;
+  confirmed_.changed_by = changed_by;
+  ++confirmed_.revision;
+  stated_ms_ = total_ms(now);
+  const BookedRequest* fulfilled = phase == Phase::stopping ? nullptr : current_;
+  const std::string text = encode(RecordingStateMessage{snapshot(now), {}});
+  for (const auto& [number, connection] : audience_.connections) {
+    if (fulfilled != nullptr && fulfilled->connection == number) audience_.send(number, RecordingStateMessage{snapshot(now), fulfilled->id});
+    else audience_.outputs.push_back(SendText{number, text});
+  }
+}
+
+// ---- requests
+
+bool RecordingControl::is_fresh(ConnectionNumber number, const Caller& caller, const std::string& id) {
+  if (!caller.may_record) {
+    audience_.send(number, RecordingResponse{id, Error{ErrorCode::forbidden, "The access token has no `record` grant."}});
+    return false;
+  }
+  BookedRequest* known = book_.find(caller.participant.value, id);
+  if (known == nullptr) return true;
+  known->connection = number;
+  if (known->answered_at) respond(*known);
+  return false;
+}
+
+BookedRequest* RecordingControl::book(BookedRequest request) {
+  const ConnectionNumber from = request.connection;
+  const std::string id = request.id;
+  BookedRequest* booked = book_.add(std::move(request));
+  if (booked == nullptr && from != 0)
+    audience_.send(from, RecordingResponse{id, Error{ErrorCode::limit_exceeded, "Too many requests in the last minute."}});
+  return booked;
+}
+
+void RecordingControl::handle(ConnectionNumber number, const Caller& caller, const RecordingRequest& request, Time now) {
+  if (!is_fresh(number, caller, request.request_id)) return;
+  BookedRequest fresh = asked_by(number, caller, request.request_id, now);
+  fresh.on = request.on;
+  add_request(std::move(fresh), now);
+}
+
+void RecordingControl::handle(ConnectionNumber number, const Caller& caller, const MarkerAdd& request, Time now) {
+  if (!is_fresh(number, caller, request.request_id)) return;
+  BookedRequest* booked = book(asked_by(number, caller, request.request_id, now));
+  if (booked == nullptr) return;
+  const auto added = add_marker(request.label, caller.identity, now);
+  answer(*booked, added ? std::nullopt : std::optional(added.error()), now);
+}
+
+void RecordingControl::request(bool on, const std::string& identity, const RecordingId& continues, Time now) {
+  // Of what one asked for in vain so far, only the last counts: nobody can make those who wait many.
+  std::erase_if(waiting_, [&](BookedRequest* before) {
+    const bool superseded = before->participant.empty() && before->identity == identity && before->continues.empty();
+    if (superseded) book_.forget(*before);
+    return superseded;
+  });
+  BookedRequest request;
+  request.id = std::to_string(++own_requests_);
+  request.identity = identity;
+  request.on = on;
+  request.continues = continues;
+  request.asked_at = now;
+  add_request(std::move(request), now);
+}
+
+void RecordingControl::add_request(BookedRequest request, Time now) {
+  BookedRequest* booked = book(std::move(request));
+  if (booked == nullptr) return;
+  waiting_.push_back(booked);
+  act_on_waiting(now);
+}
+
+void RecordingControl::answer(BookedRequest& request, std::optional<Error> error, Time now) {
+  request.answered_at = now;
+  request.error = std::move(error);
+  respond(request);
+  if (request.participant.empty()) book_.forget(request);
+}
+
+void RecordingControl::respond(const BookedRequest& request) {
+  if (audience_.connections.contains(request.connection)) audience_.send(request.connection, RecordingResponse{request.id, request.error});
+}
+
+void RecordingControl::answer_current(std::optional<Error> error, Time now) {
+  if (current_ != nullptr) answer(*std::exchange(current_, nullptr), std::move(error), now);
+}
+
+void RecordingControl::give_up_old_requests(Time now) {
+  while (!waiting_.empty() && now - waiting_.front()->asked_at >= kAskedFor) {
+    answer(*waiting_.front(), Error{ErrorCode::timeout, "The request waited for too long."}, now);
+    waiting_.pop_front();
+  }
+}
+
+void RecordingControl::act_on_waiting(Time now) {
+  give_up_old_requests(now);
+  while (!waiting_.empty() && (stage_ == Stage::off || stage_ == Stage::recording)) {
+    BookedRequest& request = *waiting_.front();
+    waiting_.pop_front();
+    if (request.on == (stage_ == Stage::recording)) {
+      answer(request, std::nullopt, now);
+    } else {
+      current_ = &request;
+      request.on ? start(request) : stop(request, now);
+    }
+  }
+}
+
+// ---- the recording
+
+void RecordingControl::start(const BookedRequest& request) {
+  stage_ = Stage::starting;
+  warning_.reset();
+  running_ = RecordingId("rec_" + random_.token(16));
+  audience_.outputs.push_back(StartRecording{running_, request.identity, request.continues});
+}
+
+void RecordingControl::stop(const BookedRequest& request, Time now) {
+  frozen_ms_ = total_ms(now);
+  stage_ = Stage::stopping;
+  confirmed_.waiting_for_media = false;
+  change(Phase::stopping, request.identity, now);
+  audience_.outputs.push_back(StopRecording{running_});
+}
+
+void RecordingControl::started(const RecordingId& id, Time started_at, Time now) {
+  if (stage_ != Stage::starting || !is_current(id)) return;
+  stage_ = Stage::recording;
+  started_at_ = started_at;
+  confirmed_.recording_id = id.value;
+  confirmed_.error.reset();
+  confirmed_.waiting_for_media = true;
+  confirmed_.warning = warning_;
+  markers_.clear();
+  markers_added_ = 0;
+  change(Phase::recording, current_->identity, now);
+  answer_current(std::nullopt, now);
+  act_on_waiting(now);
+}
+
+void RecordingControl::finished(const RecordingId& id, Duration duration, std::optional<Error> error, Time now) {
+  if (!is_current(id)) return;
+  if (stage_ == Stage::starting) {
+    Error never_started{ErrorCode::internal, "The recording ended before it had started."};
+    return refused(id, error ? std::move(*error) : std::move(never_started), now);
+  }
+  const bool asked_for = stage_ == Stage::stopping;
+  stated_ms_ = total_ms(now);  // clients show this much by now, whatever the files hold
+  finished_ms_ = std::max(finished_ms_ + std::max<std::int64_t>(0, to_ms(duration)), stated_ms_);
+  stage_ = Stage::off;
+  confirmed_.waiting_for_media = false;
+  confirmed_.warning.reset();
+  markers_.clear();
+  confirmed_.error = std::move(error);
+  change(Phase::off, asked_for ? current_->identity : std::string(), now);
+  answer_current(std::nullopt, now);
+  act_on_waiting(now);
+}
+
+void RecordingControl::refused(const RecordingId& id, Error error, Time now) {
+  if (stage_ != Stage::starting || !is_current(id)) return;
+  stage_ = Stage::off;
+  if (current_ != nullptr && current_->participant.empty()) {  // who comes back takes it for granted, and REST reads the state
+    confirmed_.error = error;
+    tell_all(now);
+  }
+  answer_current(std::move(error), now);
+  act_on_waiting(now);
+}
+
+Result<Marker> RecordingControl::add_marker(const std::string& label, const std::string& identity, Time now) {
+  if (!is_label(label)) return fail(ErrorCode::invalid_argument, "A marker's label has 1 to 200 characters, and no control characters.");
+  if (stage_ != Stage::recording) return fail(ErrorCode::invalid_state, "Nothing is being recorded.");
+  if (markers_added_ >= kMostMarkers) return fail(ErrorCode::limit_exceeded, "A recording has at most 10,000 markers.");
+  Marker marker{running_.value, ++markers_added_, std::max<std::int64_t>(0, to_ms(now - started_at_)), label, identity};
+  markers_.push_back(marker);
+  if (markers_.size() > kMarkersTold) markers_.pop_front();
+  audience_.outputs.push_back(AddMarker{running_, label, identity, now});
+  audience_.tell_all(MarkerMessage{marker});
+  return marker;
+}
+
+void RecordingControl::media_changed(const RecordingId& id, bool writing, Time now) {
+  if (stage_ != Stage::recording || !is_current(id) || confirmed_.waiting_for_media != writing) return;
+  confirmed_.waiting_for_media = !writing;
+  tell_all(now);
+}
+
+void RecordingControl::warn(const RecordingId& id, std::optional<Warning> warning, Time now) {
+  if (!is_current(id) || warning_ == warning) return;
+  warning_ = std::move(warning);
+  if (stage_ == Stage::starting) return;  // told once it is on
+  confirmed_.warning = warning_;
+  tell_all(now);
+}
+
+void RecordingControl::handle_timeout(Time now) { give_up_old_requests(now); }
+
+Time RecordingControl::next_timeout() const noexcept { return waiting_.empty() ? Time::max() : waiting_.front()->asked_at + kAskedFor; }
+
+}  // namespace amphi::services

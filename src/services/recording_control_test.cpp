@@ -1,0 +1,375 @@
+// The server machine by itself, as to its recording: what it tells whom, in which order, and what it refuses.
+#include "services/recording_control.h"
+
+#include "services/server_test_world.h"
+
+namespace amphi::services {
+namespace {
+
+TEST(RecordingControl, says_on_only_when_the_recording_has_started) {
+  World w;
+  w.open_quietly(1, "Ana");
+  w.open_quietly(2, "Ben");
+  w.request(1, "r1", true);
+  ASSERT_EQ(w.starts.size(), 1u);
+  EXPECT_EQ(w.starts[0].requested_by, "Ana");
+  w.wait(3s);
+  EXPECT_EQ(w.news(1), Words{});
+  EXPECT_FALSE(w.server.snapshot(w.now).on);
+  w.started();
+  EXPECT_TRUE(w.server.snapshot(w.now).on);
+  EXPECT_EQ(w.server.snapshot(w.now).changed_by, "Ana");
+  EXPECT_EQ(w.news(1), (Words{"recording@5000/r1", "r1=ok"}));
+  EXPECT_EQ(w.news(2), (Words{"recording@5000"}));
+}
+
+TEST(RecordingControl, stopping_freezes_the_total_and_off_is_said_when_the_files_are_complete) {
+  World w;
+  w.open_quietly(1, "Ana");
+  w.open_quietly(2, "Ben");
+  w.request(1, "r1", true);
+  w.started();
+  w.wait(2500ms);
+  EXPECT_EQ(w.beats[2].back().at("totalMs").get<int>() % 1000, 0);
+  w.news(1), w.news(2);
+  w.request(2, "s1", false);
+  EXPECT_EQ(w.stops.size(), 1u);
+  EXPECT_EQ(w.news(1), (Words{"stopping@7500"}));
+  EXPECT_EQ(w.news(2), (Words{"stopping@7500"}));
+  w.wait(700ms);
+  EXPECT_EQ(w.server.snapshot(w.now).total_ms, 7500);
+  EXPECT_TRUE(w.server.snapshot(w.now).on);
+  w.finished(2480ms);
+  EXPECT_EQ(w.news(1), (Words{"off@7500"})) << "never less than what was frozen";
+  EXPECT_EQ(w.news(2), (Words{"off@7500/s1", "s1=ok"}));
+  w.request(1, "r2", true), w.started(), w.wait(1s), w.request(1, "s2", false), w.news(1);
+  w.finished(1020ms);
+  EXPECT_EQ(w.news(1), (Words{"off@8520/s2", "s2=ok"})) << "the files' duration where it is more";
+}
+
+TEST(RecordingControl, a_request_acts_once_and_its_repetition_is_answered_alike) {
+  World w;
+  w.open_quietly(1, "Ana");
+  w.request(1, "r1", true), w.request(1, "r1", true);
+  EXPECT_EQ(w.starts.size(), 1u);
+  w.server.connection_closed(1, w.now);
+  w.open_quietly(2, "Ana");
+  w.request(2, "r1", true);
+  w.started();
+  EXPECT_EQ(w.news(2), (Words{"recording@5000/r1", "r1=ok"})) << "the answer goes to the connection that asked last";
+  w.request(2, "s1", false), w.finished(1s), w.news(2);
+  w.request(2, "r1", true);
+  EXPECT_EQ(w.news(2), (Words{"r1=ok"}));
+  EXPECT_EQ(w.starts.size(), 1u) << "it does not act again";
+}
+
+TEST(RecordingControl, the_same_request_id_of_another_participant_is_another_request) {
+  World w;
+  w.open_quietly(1, "Ana");
+  w.open_quietly(2, "Ben");
+  w.request(1, "r1", true), w.started(), w.news(1), w.news(2);
+  w.request(2, "r1", false);
+  EXPECT_EQ(w.stops.size(), 1u);
+}
+
+TEST(RecordingControl, requests_wait_while_it_starts_or_stops_and_are_answered_in_order) {
+  World w;
+  w.open_quietly(1, "Ana");
+  w.open_quietly(2, "Ben");
+  w.request(1, "a", true), w.request(2, "b", true), w.request(1, "c", false), w.request(2, "d", true);
+  EXPECT_EQ(w.news(1), Words{});
+  w.started();
+  EXPECT_EQ(w.news(1), (Words{"recording@5000/a", "a=ok", "stopping@5000"}));
+  EXPECT_EQ(w.news(2), (Words{"recording@5000", "b=ok", "stopping@5000"}));
+  w.finished(0s);
+  EXPECT_EQ(w.news(1), (Words{"off@5000/c", "c=ok"}));
+  EXPECT_EQ(w.starts.size(), 2u);
+  w.started();
+  EXPECT_EQ(w.news(2), (Words{"off@5000", "recording@5000/d", "d=ok"}));
+}
+
+TEST(RecordingControl, a_request_that_waited_15_s_is_not_acted_on) {
+  World w;
+  w.open_quietly(1, "Ana");
+  w.request(1, "a", true);
+  w.wait(1s);
+  w.request(1, "b", false);
+  for (int i = 0; i < 4; ++i) w.wait(4s), w.receive(1, R"({"type":"ping"})");
+  w.started();
+  const Words news = w.news(1);
+  EXPECT_EQ(std::count(news.begin(), news.end(), "b=timeout"), 1);
+  EXPECT_TRUE(w.stops.empty());
+}
+
+TEST(RecordingControl, a_recording_that_cannot_start_is_told_to_who_asked) {
+  World w;
+  w.open_quietly(1, "Ana");
+  w.open_quietly(2, "Ben");
+  w.request(1, "a", true);
+  w.server.recording_refused(w.starts[0].id, {ErrorCode::storage, "The disk is full."}, w.now);
+  w.drain();
+  EXPECT_EQ(w.news(1), (Words{"a=storage"}));
+  EXPECT_EQ(w.news(2), Words{});
+  w.request(1, "b", true);
+  w.finished(0s, Error{ErrorCode::storage, "gone"});
+  EXPECT_EQ(w.news(1), (Words{"b=storage"})) << "finished before it had started is the same";
+}
+
+TEST(RecordingControl, a_recording_that_fails_is_off_with_its_error_until_the_next_start) {
+  World w;
+  w.open_quietly(1, "Ana");
+  w.request(1, "a", true), w.started(), w.wait(2s), w.news(1);
+  w.finished(1900ms, Error{ErrorCode::storage, "The disk is full."});
+  EXPECT_EQ(w.news(1), (Words{"off@7000!storage"})) << "7000 was told by a beat and stays";
+  EXPECT_EQ(w.server.snapshot(w.now).changed_by, "");
+  w.request(1, "b", true);
+  EXPECT_TRUE(w.server.snapshot(w.now).error.has_value());
+  w.started();
+  EXPECT_EQ(w.news(1), (Words{"recording@7000/b", "b=ok"}));
+}
+
+TEST(RecordingControl, outcomes_of_another_recording_are_ignored) {
+  World w;
+  w.open_quietly(1, "Ana");
+  w.request(1, "a", true);
+  w.server.recording_started(RecordingId("rec_x"), w.now, w.now);
+  w.server.recording_refused(RecordingId("rec_x"), {}, w.now);
+  w.server.recording_finished(RecordingId("rec_x"), 1s, {}, w.now);
+  w.drain();
+  EXPECT_EQ(w.news(1), Words{});
+  w.started();
+  w.server.recording_started(w.starts[0].id, w.now, w.now);
+  w.server.recording_refused(w.starts[0].id, {}, w.now);
+  w.drain();
+  EXPECT_EQ(w.news(1), (Words{"recording@5000/a", "a=ok"}));
+}
+
+TEST(RecordingControl, asks_for_what_is_so_are_answered_without_a_change) {
+  World w;
+  w.open_quietly(1, "Ana");
+  w.request(1, "a", false);
+  EXPECT_EQ(w.news(1), (Words{"a=ok"}));
+  EXPECT_EQ(w.server.snapshot(w.now).revision, 1001u);
+}
+
+TEST(RecordingControl, without_the_grant_a_request_is_forbidden) {
+  World w;
+  w.open_quietly(1, "Ana", false);
+  w.request(1, "a", true);
+  EXPECT_EQ(w.news(1), (Words{"a=forbidden"}));
+  EXPECT_TRUE(w.starts.empty());
+}
+
+TEST(RecordingControl, the_server_itself_may_ask) {
+  World w;
+  w.open_quietly(1, "Ana");
+  w.server.request_recording(true, "rest", w.now);
+  w.drain();
+  ASSERT_EQ(w.starts.size(), 1u);
+  w.started();
+  EXPECT_EQ(w.news(1), (Words{"recording@5000"}));
+  EXPECT_EQ(w.server.snapshot(w.now).changed_by, "rest");
+}
+
+TEST(RecordingControl, remembers_250_requests_of_one_identity_for_60_s_and_takes_no_more_of_it_until_then) {
+  World w;
+  for (ConnectionNumber c = 1; c <= 4; ++c) w.open_quietly(c, "Ana");
+  for (int i = 0; i < 250; ++i) w.wait(100ms), w.request(1 + static_cast<ConnectionNumber>(i % 4), "r" + std::to_string(i), false);
+  w.news(1);
+  w.wait(1s);
+  w.request(1, "x", true);
+  EXPECT_EQ(w.news(1), (Words{"x=limit_exceeded"}));
+  EXPECT_TRUE(w.starts.empty());
+  w.open_quietly(5, "Ben");
+  w.request(5, "y", true);
+  EXPECT_EQ(w.starts.size(), 1u) << "others are not kept from it";
+  w.started(), w.news(1);
+  for (int i = 0; i < 15; ++i) w.wait(4s), w.receive(1, R"({"type":"ping"})");
+  w.news(1);
+  w.request(1, "x", false);
+  EXPECT_EQ(w.stops.size(), 1u);
+}
+
+TEST(RecordingControl, the_server_itself_may_always_ask_and_of_what_one_asked_in_vain_the_last_counts) {
+  World w;
+  w.open_quietly(1, "Ana");
+  for (int i = 0; i < 5000; ++i) w.server.request_recording(i % 2 == 0, "desk", w.now), w.drain();
+  ASSERT_EQ(w.starts.size(), 1u);
+  w.started();
+  EXPECT_EQ(w.stops.size(), 1u) << "the last was to stop";
+  w.finished(0s);
+  EXPECT_EQ(w.starts.size(), 1u);
+  EXPECT_EQ(w.news(1), (Words{"recording@5000", "stopping@5000", "off@5000"}));
+
+  w.server.request_recording(true, "desk", w.now), w.drain(), w.started();
+  for (int i = 0; i < 5000; ++i) w.server.request_recording(true, "desk", w.now), w.drain();
+  w.server.request_recording(false, "", w.now), w.drain();
+  EXPECT_EQ(w.stops.size(), 2u) << "an empty session is not recorded for ever";
+}
+
+TEST(RecordingControl, what_the_server_itself_asked_for_in_vain_is_an_error_in_everybodys_state) {
+  World w;
+  w.open_quietly(1, "Ana");
+  w.server.request_recording(true, "desk", w.now), w.drain();
+  w.server.recording_refused(w.starts.at(0).id, {ErrorCode::storage, "full"}, w.now), w.drain();
+  EXPECT_EQ(w.news(1), (Words{"off@5000!storage"}));
+  EXPECT_EQ(w.server.snapshot(w.now).error->message, "full");
+}
+
+TEST(RecordingControl, a_recording_has_at_most_10000_markers_and_none_is_confirmed_beyond) {
+  World w;
+  EXPECT_EQ(w.server.add_marker("early", "desk", w.now).error().code, ErrorCode::invalid_state);
+  w.server.request_recording(true, "desk", w.now), w.drain(), w.started();
+  for (std::uint64_t i = 0; i < kMostMarkers; ++i) ASSERT_TRUE(w.server.add_marker("m", "desk", w.now));
+  EXPECT_EQ(w.server.add_marker("m", "desk", w.now).error().code, ErrorCode::limit_exceeded);
+  w.drain();
+  EXPECT_EQ(w.markers.size(), kMostMarkers);
+}
+
+TEST(RecordingControl, a_marker_is_told_to_everybody_once_and_to_who_comes_later) {
+  World w;
+  w.open_quietly(1, "Ana");
+  w.open_quietly(2, "Ben", false);
+  w.mark(1, "m0", "too early");
+  EXPECT_EQ(w.news(1), (Words{"m0=invalid_state"}));
+  w.request(1, "r", true);
+  w.started();
+  w.news(1), w.news(2);
+  w.wait(1500ms);
+  w.mark(1, "m1", "Incision");
+  w.mark(1, "m1", "Incision");
+  EXPECT_EQ(w.news(1), (Words{"#1@1500 Incision", "m1=ok", "m1=ok"}));
+  EXPECT_EQ(w.news(2), (Words{"#1@1500 Incision"}));
+  ASSERT_EQ(w.markers.size(), 1u);
+  EXPECT_EQ(w.markers[0].by, "Ana");
+  w.mark(2, "m2", "x");
+  EXPECT_EQ(w.news(2), (Words{"m2=forbidden"}));
+  EXPECT_EQ(w.server.add_marker(std::string(1, '\n'), "rest", w.now).error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(w.server.add_marker("by another server", "rest", w.now)->index, 2u);
+  w.drain();
+  w.open(3, "Eva");
+  EXPECT_EQ(w.news(3), (Words{"welcome", "recording@6500", "#1@1500 Incision", "#2@1500 by another server"}));
+  w.request(1, "s", false);
+  w.news(1);
+  w.mark(1, "m3", "too late");
+  EXPECT_EQ(w.news(1), (Words{"m3=invalid_state"}));
+  w.finished(1500ms);
+  w.open(4, "Kim");
+  EXPECT_EQ(w.news(4), (Words{"welcome", "off@6500"})) << "they were of another recording";
+}
+
+TEST(RecordingControl, a_flood_of_markers_is_refused_and_only_the_newest_100_are_told_again) {
+  World w;
+  w.open_quietly(1, "Ana");
+  w.request(1, "r", true);
+  w.started();
+  for (int i = 1; i <= 150; ++i) w.wait(100ms), w.mark(1, "m" + std::to_string(i), std::to_string(i));
+  w.drain();
+  w.open(2, "Ben");
+  const Words told = w.news(2);
+  ASSERT_EQ(told.size(), 102u);
+  EXPECT_EQ(told[2], "#51@5100 51");
+  w.news(1);
+  for (int i = 0; i < 100; ++i) w.mark(1, "f" + std::to_string(i), "flood");
+  EXPECT_LE(w.markers.size(), 150u + 40u);
+}
+
+TEST(RecordingControl, on_waits_for_media_until_it_is_written_and_says_when_it_waits_again) {
+  World w;
+  w.say_waiting = true;
+  w.open_quietly(1, "Ana");
+  w.request(1, "r", true);
+  w.started();
+  EXPECT_EQ(w.news(1), (Words{"recording@5000/r?", "r=ok"}));
+  const auto tell = [&](bool writing) {
+    w.server.recording_media_changed(w.starts[0].id, writing, w.now);
+    w.drain();
+    return w.news(1);
+  };
+  EXPECT_EQ(tell(true), (Words{"recording@5000"}));
+  EXPECT_EQ(tell(true), Words{});
+  EXPECT_EQ(tell(false), (Words{"recording@5000?"}));
+  w.server.recording_media_changed(RecordingId("rec_other"), true, w.now);
+  w.server.recording_warning(RecordingId("rec_other"), Warning{"storage_low", "", 3}, w.now);
+  w.drain();
+  EXPECT_EQ(w.news(1), Words{});
+  w.server.recording_warning(w.starts[0].id, Warning{"storage_low", "Full in 3 minutes.", 3}, w.now);
+  w.drain();
+  EXPECT_EQ(w.inbox[1].at(0).at("warning").at("minutesLeft"), 3);
+  EXPECT_EQ(w.news(1), (Words{"recording@5000?~storage_low"}));
+  w.request(1, "s", false);
+  w.finished(1s);
+  EXPECT_EQ(w.news(1).back(), "s=ok");
+  EXPECT_FALSE(w.server.snapshot(w.now).warning) << "it was the recording's";
+}
+
+TEST(RecordingControl, the_total_never_goes_back_when_a_start_lies_in_the_future_or_durations_are_short) {
+  World w;
+  w.open_quietly(1, "Ana");
+  w.request(1, "a", true);
+  w.server.recording_started(w.starts[0].id, w.now + 50ms, w.now);
+  EXPECT_EQ(w.server.snapshot(w.now).total_ms, 5000);
+  w.wait(150ms);
+  EXPECT_EQ(w.server.snapshot(w.now).total_ms, 5100);
+  w.drain();
+  w.request(1, "s", false);
+  w.finished(-5s);
+  EXPECT_EQ(w.server.snapshot(w.now).total_ms, 5100);
+}
+
+TEST(RecordingControl, what_a_restart_cut_off_is_recorded_on_in_the_name_of_who_had_asked) {
+  World w;
+  w.open_quietly(1, "Ann");
+  w.server.go_on(RecordingId("rec_old"), "Bob", w.now);
+  w.drain();
+  ASSERT_EQ(w.starts.size(), 1u);
+  EXPECT_EQ(w.starts[0].requested_by, "Bob");
+  EXPECT_EQ(w.starts[0].continues, RecordingId("rec_old"));
+  EXPECT_TRUE(w.inbox[1].empty()) << "nothing is on before it has begun";
+  w.server.recording_started(w.starts[0].id, w.now, w.now);
+  w.drain();
+  ASSERT_EQ(w.inbox[1].size(), 1u);
+  EXPECT_EQ(w.inbox[1][0].at("on"), true);
+  EXPECT_EQ(w.inbox[1][0].at("changedBy"), "Bob");
+  EXPECT_EQ(w.inbox[1][0].at("totalMs"), 5000);
+}
+
+TEST(RecordingControl, what_cannot_be_recorded_on_is_an_error_in_everybodys_state) {
+  World w;
+  w.open_quietly(1, "Ann");
+  w.server.go_on(RecordingId("rec_old"), "Bob", w.now);
+  w.drain();
+  w.server.recording_refused(w.starts.at(0).id, {ErrorCode::storage, "full"}, w.now);
+  w.drain();
+  ASSERT_EQ(w.inbox[1].size(), 1u);
+  EXPECT_EQ(w.inbox[1][0].at("on"), false);
+  EXPECT_EQ(w.inbox[1][0].at("error").at("code"), "storage");
+}
+
+TEST(RecordingControl, a_warning_is_told_from_the_start_to_the_end) {
+  World w;
+  w.open_quietly(1, "Ana");
+  w.request(1, "r1", true);
+  w.server.recording_warning(w.starts[0].id, Warning{"storage_slow", "", {}}, w.now);
+  w.drain();
+  EXPECT_EQ(w.news(1), Words{}) << "not on yet";
+  EXPECT_FALSE(w.server.snapshot(w.now).warning);
+  w.started();
+  EXPECT_EQ(w.news(1), (Words{"recording@5000/r1~storage_slow", "r1=ok"}));
+  w.server.recording_warning(w.starts[0].id, std::nullopt, w.now);
+  w.drain();
+  EXPECT_EQ(w.news(1), Words{"recording@5000"});
+  w.request(1, "r2", false);
+  EXPECT_EQ(w.news(1), Words{"stopping@5000"});
+  w.server.recording_warning(w.starts[0].id, Warning{"storage_slow", "", {}}, w.now);
+  w.drain();
+  EXPECT_EQ(w.news(1), Words{"stopping@5000~storage_slow"}) << "on, and its files cannot be completed";
+  w.finished(0s);
+  EXPECT_EQ(w.news(1), (Words{"off@5000/r2", "r2=ok"}));
+  w.request(1, "r3", true);
+  w.started();
+  EXPECT_EQ(w.news(1), (Words{"recording@5000/r3", "r3=ok"})) << "another recording";
+}
+
+}  // namespace
+}  // namespace amphi::services
