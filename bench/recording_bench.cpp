@@ -191,10 +191,11 @@ StopTime measure_stop(const std::filesystem::path& folder, int media_seconds) {
   StopTime taken;
   const Time stop = runtime::now();
   job.stop(made.start + seconds(media_seconds), runtime::wall_now());
-  const Time closed = runtime::now();
   if (!confirmed) return taken;
+  const Time complete = runtime::now();
+  if (const auto hashed = repair_recording((folder / "hour").string(), safe, {recording::Hashes::all, {}, {}}); !hashed) return taken;
   taken.complete_ms = std::chrono::duration<double, std::milli>(*confirmed - stop).count();
-  taken.hash_ms = std::chrono::duration<double, std::milli>(closed - *confirmed).count();
+  taken.hash_ms = std::chrono::duration<double, std::milli>(runtime::now() - complete).count();
   for (const auto& entry : std::filesystem::directory_iterator(folder / "hour")) taken.bytes += entry.file_size();
   return taken;
 }

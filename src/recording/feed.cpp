@@ -6,6 +6,7 @@
 namespace amphi::recording {
 namespace {
 
+constexpr Duration kSilent = 1s;  // at the end of a track, and twice its longest interval: nothing was received any more, though the feed was there
 constexpr Duration kFirstInstant = 100ms;  // feeds that a recording finds are told one after the other
 
 }  // namespace
@@ -105,6 +106,7 @@ std::uint64_t Feed::dropped_frames() const {
 void Feed::take_frame(Frame frame, Time now) {
   if (!track_) open_file(frame);
   const Duration at = timeline_.place(frame.timestamp, frame.arrival);
+  if (!gap_ && record_.summary.frames > 0) longest_interval_ = std::max(longest_interval_, at - written_until_);
   end_gap(at);
   if (frame.keyframe) keyframe_at_ = now;
   // Audio ends where it is heard to end; a picture stands until the next.
@@ -179,6 +181,7 @@ void Feed::finish(Time now) {
   if (!track_) return;
   if (overflowed_) begin_gap("overflow", 0);
   const Duration until = left_at_.value_or(now) - start_;
+  if (until - written_until_ > std::max(kSilent, 2 * longest_interval_)) begin_gap("silent", 0);
   end_gap(until);
   const TrackEnd end = track_->finish(until - offset_);
   update_record();

@@ -89,6 +89,7 @@ class Feed {
   std::optional<Time> left_at_;
 
   std::optional<OpenGap> gap_;
+  Duration longest_interval_{};  // from one frame to the next
   Duration written_until_{};  // on the recording's line: the end of the last frame, as far as it is known
   Time keyframe_wanted_at_;
   Time keyframe_at_;

@@ -153,10 +153,12 @@ void Journal::track_end(FileNumber file, const TrackRecord& track, const TrackEn
   line.json["file"] = file;
   line.json["durationMs"] = track.summary.duration_ms;
   line.json["frames"] = track.summary.frames;
-  line.json["packets"] = track.packets;
   line.json["lostPackets"] = track.lost_packets;
-  line.json["overflowPackets"] = track.overflow_packets;
-  line.json["dropped"] = drops_json(track.drops);
+  if (track.counted) {
+    line.json["packets"] = track.packets;
+    line.json["overflowPackets"] = track.overflow_packets;
+    line.json["dropped"] = drops_json(track.drops);
+  }
   line.json["head"] = extent_json(end.head);
   line.json["tail"] = extent_json(end.tail);
   append(line);

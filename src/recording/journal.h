@@ -112,6 +112,7 @@ struct JournalContent {
   std::vector<Marker> markers;
   std::optional<WallTime> repaired_at;
   std::uint64_t repairs = 0;
+  std::string lost;  // in words: what a disk had not held although it was synced
 
   struct End {
     std::int64_t duration_ms = 0;
@@ -145,6 +146,7 @@ class JournalReader {
 /// As much as holds together from the beginning. Errors: malformed (not even the first line holds).
 Result<JournalContent> parse_journal(std::string_view text);
 
+std::string words_of_lost(const JournalTrack& track, std::uint64_t size);
 /// Leaves only the pieces that end within `size` bytes.
 void cut_track(JournalTrack& track, std::uint64_t size);
 

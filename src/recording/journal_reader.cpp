@@ -1,12 +1,14 @@
 // Reads a journal back. Every line is checked against the one before it; the first that is torn, out of place or makes no sense
 // ends what is believed.
+#include <algorithm>
+
 #include "recording/journal.h"
 #include "recording/json_fields.h"
 
 namespace amphi::recording {
 namespace {
 
-constexpr std::string_view kReasons[] = {"loss", "overflow", "damaged", "restart", "absent"};
+constexpr std::string_view kReasons[] = {"loss", "overflow", "damaged", "restart", "absent", "silent"};
 
 std::string_view known_reason(const std::string& text) {
   for (const std::string_view reason : kReasons)
@@ -129,6 +131,7 @@ class Reader {
     JournalTrack track;
     track.file = static_cast<FileNumber>(fields.count("file"));
     track.record.feed = read_feed(fields);
+    track.record.counted = false;  // its end says
     TrackSummary& summary = track.record.summary;
     summary.path = fields.text("path");
     summary.feed = track.record.feed.id;
@@ -196,10 +199,15 @@ class Reader {
     TrackRecord& record = track->record;
     record.summary.duration_ms = fields.signed_count("durationMs");
     record.summary.frames = fields.count("frames");
-    record.packets = fields.count("packets");
     record.lost_packets = fields.count("lostPackets");
-    record.overflow_packets = fields.count("overflowPackets");
-    if (const Json* dropped = fields.find("dropped", Json::value_t::object)) record.drops = read_drops(*dropped);
+    record.counted = fields.has("packets");
+    if (record.counted) {
+      record.packets = fields.count("packets");
+      record.overflow_packets = fields.count("overflowPackets");
+    }
+    if (fields.has("dropped")) {
+      if (const Json* dropped = fields.find("dropped", Json::value_t::object)) record.drops = read_drops(*dropped);
+    }
     record.bytes += end.tail.size;
     if (fields.ok()) track->end = std::move(end);
   }
@@ -207,7 +215,9 @@ class Reader {
   void cut(Fields& fields) {
     JournalTrack* track = open_track(fields);
     if (track == nullptr) return;
-    cut_track(*track, fields.count("size"));
+    const std::uint64_t size = fields.count("size");
+    out_.lost += words_of_lost(*track, size);
+    cut_track(*track, size);
   }
 
   void repair(Fields& fields) {
@@ -240,6 +250,10 @@ class Reader {
 }  // namespace
 
 std::int64_t ticks_per_second(rtp::CodecName codec) { return codec == rtp::CodecName::h264 ? 90'000 : 1'000; }
+
+std::string words_of_lost(const JournalTrack& track, std::uint64_t size) {
+  return " " + track.record.summary.path + ": " + std::to_string(track.record.bytes - std::min(size, track.record.bytes)) + " bytes that had been synced are gone.";
+}
 
 void cut_track(JournalTrack& track, std::uint64_t size) {
   std::vector<Piece> pieces = std::move(track.pieces);

@@ -21,10 +21,12 @@ Json track_json(const TrackRecord& track) {
   json["frames"] = track.summary.frames;
   json["bytes"] = track.bytes;
   json["sha256"] = track.summary.sha256;
-  json["packets"] = track.packets;
   json["lostPackets"] = track.lost_packets;
-  json["overflowPackets"] = track.overflow_packets;
-  json["dropped"] = drops_json(track.drops);
+  if (track.counted) {
+    json["packets"] = track.packets;
+    json["overflowPackets"] = track.overflow_packets;
+    json["dropped"] = drops_json(track.drops);
+  }
   json["gaps"] = Json::array();
   for (const Gap& gap : track.gaps) {
     json["gaps"].push_back(

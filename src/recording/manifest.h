@@ -16,7 +16,7 @@ namespace amphi::recording {
 struct Gap {
   std::int64_t from_ms = 0;
   std::int64_t to_ms = 0;
-  std::string_view reason;    // "loss", "overflow", "damaged", "restart"
+  std::string_view reason;    // "loss", "overflow", "damaged", "restart", "absent", "silent"
   std::uint64_t packets = 0;  // known to be missing
 };
 
@@ -29,6 +29,7 @@ struct TrackRecord {
   std::uint64_t lost_packets = 0;  // never received
   std::uint64_t overflow_packets = 0;
   Drops drops;
+  bool counted = true;  // false: cut off; how many packets there were besides those of the gaps, nobody can tell any more
 };
 
 /// What a finished recording is checked against.

@@ -17,7 +17,7 @@ constexpr std::size_t kMaxFeedId = 160;  // leaves room for a file name around i
 }  // namespace
 
 struct Recorder::Impl {
-  enum class State { running, hashing_first, storing_manifest, hashing_last, storing_hashes, failed, closed };
+  enum class State { running, hashing, storing_manifest, failed, closed };
 
   RecordingInfo info;
   Time start;
@@ -40,7 +40,8 @@ struct Recorder::Impl {
 
   std::size_t replaces_outstanding = 0;
   bool started = false;
-  bool manifest_stale = false;  // changed while one was on its way
+  bool manifest_stale = false;  // changed while one was on its way, or soon after one
+  Time manifest_at;             // of the next
   bool failed_manifest_given = false;
   std::uint64_t tracks_seen = 0;
   std::uint64_t pieces_seen = 0;
@@ -90,8 +91,10 @@ struct Recorder::Impl {
   }
 
   void refresh_manifest(Time now) {
-    manifest_stale = replaces_outstanding > 0;
-    if (!manifest_stale) put_manifest("recording", now - start);
+    manifest_stale = replaces_outstanding > 0 || now < manifest_at;
+    if (manifest_stale) return;
+    manifest_at = now + kManifestEvery;
+    put_manifest("recording", now - start);
   }
 
   /// What follows from the newest packets: a file that was opened, media on the disk.
@@ -123,34 +126,24 @@ struct Recorder::Impl {
     state = State::storing_manifest;
     if (bytes <= kHashedAtOnce) {
       ask_for_hashes();
-      if (hashes_awaited > 0) state = State::hashing_first;
+      if (hashes_awaited > 0) state = State::hashing;
     }
     if (state == State::storing_manifest) put_manifest("complete", duration);
   }
 
   void give_finished() {
     Finished finished{duration, {}, error};
-    bool hashed = true;
-    for (const Feed* feed : recorded()) {
-      finished.tracks.push_back(feed->record().summary);
-      hashed = hashed && !feed->record().summary.sha256.empty();
-    }
+    for (const Feed* feed : recorded()) finished.tracks.push_back(feed->record().summary);
     out.emplace_back(std::move(finished));
-    if (hashed || state == State::failed) return close();
-    state = State::hashing_last;
-    ask_for_hashes();
-  }
-
-  void close() {
-    state = State::closed;
     out.emplace_back(Closed{});
+    state = State::closed;
   }
 };
 
 Recorder::Recorder(RecordingInfo info, Time start, Safekeeping safekeeping) : impl_(std::make_unique<Impl>()) {
   Impl& me = *impl_;
   me.info = std::move(info);
-  me.start = start;
+  me.start = me.manifest_at = start;
   me.safekeeping = std::move(safekeeping);
   me.out.emplace_back(FileOp(OpenFile{kJournalFile, std::string(kJournalName)}));
   me.journal.begin(me.info, me.safekeeping);
@@ -241,6 +234,7 @@ void Recorder::handle_timeout(Time now) {
   for (Feed* feed : me.away) feed->handle_timeout(now);
   if (now >= me.alive_at()) me.journal.alive();
   me.advance(now);
+  if (me.manifest_stale) me.refresh_manifest(now);
 }
 
 std::optional<Output> Recorder::poll_output() {
@@ -257,6 +251,7 @@ Time Recorder::next_timeout() const noexcept {
   if (me.state != Impl::State::running) return Time::max();
   Time next = me.alive_at();
   if (me.writing) next = std::min(next, me.piece_at + kSilence);
+  if (me.manifest_stale && me.replaces_outstanding == 0) next = std::min(next, me.manifest_at);
   for (const auto& [id, feed] : me.active) next = std::min(next, feed->next_timeout());
   for (const Feed* feed : me.away) next = std::min(next, feed->next_timeout());
   return next;
@@ -271,7 +266,7 @@ void Recorder::handle_hash(FileNumber file, const Sha256Digest& digest, Time) {
     --me.hashes_awaited;
   }
   if (me.hashes_awaited > 0) return;
-  me.state = me.state == Impl::State::hashing_first ? Impl::State::storing_manifest : Impl::State::storing_hashes;
+  me.state = Impl::State::storing_manifest;
   me.put_manifest("complete", me.duration);
 }
 
@@ -286,7 +281,6 @@ void Recorder::handle_replaced(Time now) {
   --me.replaces_outstanding;
   if (!std::exchange(me.started, true)) me.out.emplace_back(Started{});
   if (me.state == State::storing_manifest && me.replaces_outstanding == 0) return me.give_finished();
-  if (me.state == State::storing_hashes && me.replaces_outstanding == 0) return me.close();
   if (me.state == State::running && me.manifest_stale) me.refresh_manifest(now);
 }
 
@@ -294,7 +288,6 @@ void Recorder::handle_storage_error(Error error, Time now) {
   using State = Impl::State;
   Impl& me = *impl_;
   if (me.state == State::closed) return;
-  if (me.state == State::hashing_last || me.state == State::storing_hashes) return me.close();  // complete, and said to be
   if (me.state == State::failed) {
     if (me.failed_manifest_given) me.give_finished();
     return;

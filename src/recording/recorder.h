@@ -6,6 +6,7 @@
 // the offset at which it came; a file's own timestamps count from its track's offset. Thread: one recording writer.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -105,10 +106,15 @@ struct TrackSummary {
   std::uint64_t frames = 0;
   std::string sha256;  // lower-case hex
 };
-struct Finished {  // every file is complete, and the manifest says so; of much media the hashes follow
+struct Finished {  // every file is complete, and the manifest says so
   Duration duration;
   std::vector<TrackSummary> tracks;
   std::optional<Error> error;  // storage failed: what was written before is kept
+
+  /// Of much media the hashes are for later (repair.h).
+  bool is_hashed() const {
+    return std::none_of(tracks.begin(), tracks.end(), [](const TrackSummary& track) { return track.sha256.empty(); });
+  }
 };
 struct Closed {};  // after Finished: nothing follows
 using Output = std::variant<FileOp, KeyframeWanted, MediaChanged, Started, Finished, Closed>;
@@ -125,7 +131,8 @@ class Recorder {
   static constexpr std::size_t kMaxAway = 32;       // feeds whose files are kept open for their return: the one that left first is completed
   static constexpr Duration kAliveEvery = 1s;       // a line of the journal at least, so that a crash costs no more
   static constexpr Duration kSilence = 5s;          // without a piece of media: it waits for some
-  static constexpr std::uint64_t kHashedAtOnce = 64'000'000;  // bytes; more than that is hashed after Finished
+  static constexpr Duration kManifestEvery = 1s;    // at most, while it runs
+  static constexpr std::uint64_t kHashedAtOnce = 64'000'000;  // bytes; more than that is not hashed here
 
   Recorder(RecordingInfo info, Time start, Safekeeping safekeeping = {});
   ~Recorder();

@@ -96,6 +96,38 @@ TEST(Recorder, tracks_last_as_long_as_the_recording_whatever_their_frame_rate) {
   }
 }
 
+TEST(Recorder, what_was_not_received_at_the_end_is_a_gap) {
+  Studio studio;
+  studio.recorder.add_feed(feed("cam", vp8_codec()), studio.at(0ms));
+  studio.recorder.add_feed(feed("slides", vp8_codec()), studio.at(0ms));
+  Camera{studio}.send(0ms, 4s);
+  Camera{studio, "slides", 4s}.send(0ms, 5s);
+  studio.stop(10s);
+  const auto tracks = manifest_of(studio)["tracks"];
+  ASSERT_EQ(tracks.size(), 2u);
+  ASSERT_EQ(tracks[0]["gaps"].size(), 1u);
+  EXPECT_EQ(tracks[0]["gaps"][0]["reason"], "silent");
+  EXPECT_EQ(tracks[0]["gaps"][0]["fromMs"], 3900) << "the last picture";
+  EXPECT_EQ(tracks[0]["gaps"][0]["toMs"], 10'000);
+  EXPECT_EQ(tracks[1]["gaps"].size(), 0u) << "it sends one picture in four seconds";
+}
+
+TEST(Recorder, a_burst_of_markers_is_journaled_at_once_and_costs_one_manifest_a_second) {
+  Studio studio;
+  studio.recorder.add_feed(feed("cam", vp8_codec()), studio.at(0ms));
+  Camera{studio}.send(0ms, 2s);
+  const auto before = studio.files.replacements;
+  for (int i = 0; i < 1000; ++i) {
+    studio.recorder.add_marker("m" + std::to_string(i), "surgeon", studio.at(2s + milliseconds(i)));
+    studio.drain(studio.at(2s + milliseconds(i)));
+  }
+  EXPECT_LE(studio.files.replacements - before, 2u);
+  studio.recorder.handle_timeout(studio.at(4s));
+  studio.drain(studio.at(4s));
+  EXPECT_EQ(manifest_of(studio)["markers"].size(), 1000u);
+  EXPECT_EQ(manifest_of(studio)["state"], "recording");
+}
+
 TEST(Recorder, a_feed_that_comes_again_goes_on_in_its_file_behind_a_gap) {
   Studio studio;
   Camera camera{studio};

@@ -16,18 +16,21 @@ std::optional<Error> failure_in(std::string_view manifest) {
   return Error{error_code_from_wire(fields.text("code")), fields.text("message")};
 }
 
+constexpr std::int64_t kSilentMs = 2'000;  // at the end: longer than what a crash takes away of a feed that lives
+
 std::int64_t end_ms(const JournalTrack& track) { return track.record.summary.offset_ms + track.record.summary.duration_ms; }
 
 }  // namespace
 
-bool needs_repair(std::string_view manifest) {
+Lack lack_of(std::string_view manifest) {
   const auto parsed = parse_manifest(manifest);
-  if (!parsed || (parsed->state != "complete" && parsed->state != "repaired")) return true;
-  return std::any_of(parsed->tracks.begin(), parsed->tracks.end(), [](const TrackSummary& t) { return t.sha256.empty(); });
+  if (!parsed || (parsed->state != "complete" && parsed->state != "repaired")) return Lack::end;
+  const bool hashed = std::none_of(parsed->tracks.begin(), parsed->tracks.end(), [](const TrackSummary& t) { return t.sha256.empty(); });
+  return hashed ? Lack::nothing : Lack::hashes;
 }
 
 Result<std::optional<RepairCase>> repair_case(std::optional<std::string_view> manifest, std::optional<std::string_view> journal) {
-  if (manifest && !needs_repair(*manifest)) return std::nullopt;
+  if (manifest && lack_of(*manifest) == Lack::nothing) return std::nullopt;
   if (!journal && !manifest) return std::nullopt;  // no recording's folder, or one that never began
   auto content = journal ? parse_journal(*journal) : Result<JournalContent>(fail(ErrorCode::not_found, "the journal is missing"));
   if (!content && !manifest) return std::nullopt;
@@ -36,7 +39,7 @@ Result<std::optional<RepairCase>> repair_case(std::optional<std::string_view> ma
 }
 
 Repair::Repair(JournalContent journal, const FolderReader& folder, std::optional<Error> failed, WallTime now,
-               Safekeeping safekeeping)
+               Safekeeping safekeeping, Hashes hashes)
     : content_(std::move(journal)), safekeeping_(std::move(safekeeping)), failed_(std::move(failed)) {
   if (content_.key && !safekeeping_.sealer) {
     handle_storage_error({ErrorCode::unauthorized, "the recording is encrypted, and its key is not here"}, {});
@@ -50,12 +53,19 @@ Repair::Repair(JournalContent journal, const FolderReader& folder, std::optional
     out_.emplace_back(FileOp(CloseFile{track.file}));
   }
   content_.end ? keep_journal() : complete_journal(folder, now);
+  ask_for_hashes(folder, hashes);
+  if (hashes_awaited_ == 0) close();
+}
+
+void Repair::ask_for_hashes(const FolderReader& folder, Hashes hashes) {
+  std::uint64_t bytes = 0;
+  for (const JournalTrack& track : content_.tracks) bytes += track.record.bytes;
+  if (hashes == Hashes::few && bytes > Recorder::kHashedAtOnce) return;
   for (const JournalTrack& track : content_.tracks) {
     if (!track.end || !folder.size(track.record.summary.path)) continue;
     out_.emplace_back(FileOp(HashFile{track.file}));
     ++hashes_awaited_;
   }
-  if (hashes_awaited_ == 0) close();
 }
 
 /// A piece is journaled when it is durable, so this finds something only where a disk has lied.
@@ -72,13 +82,18 @@ void Repair::drop_lost_pieces(JournalTrack& track, const FolderReader& folder) {
     good = extent.at;
   }
   if (good == track.record.bytes) return;
-  note_ += path + ": " + std::to_string(track.record.bytes - good) + " bytes that had been synced are gone; ";
+  content_.lost += words_of_lost(track, good);
   cut_track(track, good);
   journal_.cut(track.file, good);
 }
 
 void Repair::finish_track(JournalTrack& track, std::int64_t duration_ms) {
   TrackRecord& record = track.record;
+  const Gap silent{end_ms(track), duration_ms, "silent", 0};
+  if (silent.to_ms - silent.from_ms > kSilentMs) {
+    record.gaps.push_back(silent);
+    journal_.gap(track.file, silent);
+  }
   TrackOutput output(track.file, out_, journal_, safekeeping_.sealer ? &*safekeeping_.sealer : nullptr);
   const auto file = resume_track_file(std::move(output), track);
   track.end = file->finish(milliseconds(duration_ms - record.summary.offset_ms));
@@ -135,7 +150,6 @@ void Repair::close() {
   const JournalManifest manifest(content_);
   ManifestContent content = manifest.content;
   content.evidence = Evidence{journal_.lines(), journal_.head(), safekeeping_.signing};
-  if (content.repaired && !note_.empty()) content.repaired->note += " " + note_;
   out_.emplace_back(FileOp(ReplaceFile{"manifest.json", write_manifest(content)}));
   replacing_ = true;
 }
@@ -174,7 +188,7 @@ JournalManifest::JournalManifest(const JournalContent& journal) {
   content.encrypted = journal.key.has_value();
   content.evidence = Evidence{journal.lines, journal.head, nullptr};
   if (journal.repaired_at)
-    content.repaired = Repaired{*journal.repaired_at, journal.repairs, "Cut off, and completed from its journal up to the last piece that was durable."};
+    content.repaired = Repaired{*journal.repaired_at, journal.repairs, "Cut off, and completed from its journal up to the last piece that was durable." + journal.lost};
 }
 
 }  // namespace amphi::recording

@@ -1,6 +1,6 @@
 // Completes a recording that was cut off (a killed server, a power cut, a disk that failed), from its journal: each file is cut
 // behind its last journaled piece and finished as a stop would have, the journal is ended, the manifest says what was done.
-// Giving up anywhere costs nothing: the next repair begins anew. One that is complete but for its hashes gets those.
+// Giving up anywhere costs nothing: the next repair begins anew. Hashes of much media take minutes: they are left for a repair of their own.
 //
 // The same shape as Recorder: FileOps out, told how they went, Finished and Closed at the end. Thread: its caller's.
 #pragma once
@@ -14,12 +14,15 @@
 
 namespace amphi::recording {
 
-/// Whether repair has something to do; `manifest` empty: there is none.
-bool needs_repair(std::string_view manifest);
+/// What a recording with this manifest wants.
+enum class Lack : std::uint8_t { nothing, hashes, end };
+Lack lack_of(std::string_view manifest);
+/// Of whole files: all, or those of a recording that is hashed in a moment (Recorder::kHashedAtOnce).
+enum class Hashes : std::uint8_t { few, all };
 
 struct RepairCase {
   JournalContent journal;
-  std::optional<Error> failed;  // what the manifest says had gone wrong
+  std::optional<Error> failed{};  // what the manifest says had gone wrong
 };
 /// What is to be done about a recording's folder, by the texts in it (nullopt: that file is not there). nullopt: nothing; it is complete,
 /// or never began. Errors: malformed (there is a manifest, and no journal that holds).
@@ -28,7 +31,7 @@ Result<std::optional<RepairCase>> repair_case(std::optional<std::string_view> ma
 class Repair {
  public:
   /// `folder` is read in the constructor only. `failed`: see RepairCase. An encrypted recording needs its sealer in `safekeeping`.
-  Repair(JournalContent journal, const FolderReader& folder, std::optional<Error> failed, WallTime now, Safekeeping safekeeping);
+  Repair(JournalContent journal, const FolderReader& folder, std::optional<Error> failed, WallTime now, Safekeeping safekeeping, Hashes hashes = Hashes::all);
 
   std::optional<Output> poll_output();
   void handle_hash(FileNumber file, const Sha256Digest& digest, Time now);
@@ -43,6 +46,7 @@ class Repair {
   void complete_journal(const FolderReader& folder, WallTime now);
   void drop_lost_pieces(JournalTrack& track, const FolderReader& folder);
   void finish_track(JournalTrack& track, std::int64_t duration_ms);
+  void ask_for_hashes(const FolderReader& folder, Hashes hashes);
   void close();
 
   JournalContent content_;
@@ -51,7 +55,6 @@ class Repair {
   Journal journal_{out_};
   std::optional<Error> failed_;  // before
   std::optional<Error> failure_;
-  std::string note_;
   std::size_t hashes_awaited_ = 0;
   bool replacing_ = false;
   bool closed_ = false;

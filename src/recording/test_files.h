@@ -58,7 +58,10 @@ class MemoryFiles {
     EXPECT_FALSE(at(op.file).open);
     at(op.file).hashed = true;
   }
-  void apply(const ReplaceFile& op) { replaced[op.name] = std::string(as_text(op.data)); }
+  void apply(const ReplaceFile& op) {
+    replaced[op.name] = std::string(as_text(op.data));
+    ++replacements;
+  }
 
   MemoryFile& at(FileNumber number) {
     const auto found = files.find(number);
@@ -68,6 +71,7 @@ class MemoryFiles {
 
   std::map<FileNumber, MemoryFile> files;
   std::map<std::string, std::string> replaced;
+  std::size_t replacements = 0;
 };
 
 inline rtp::Codec vp8_codec() {

@@ -102,6 +102,18 @@ Result<void> replace_file(const std::string& path, ByteView data) {
   return renamed;
 }
 
+Result<void> overwrite_file(const std::string& path, std::string text) {
+  const Descriptor file(::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW));
+  struct stat found {};
+  if (file.fd < 0 || ::fstat(file.fd, &found) != 0) return storage_error("open", path, errno);
+  const auto size = static_cast<std::size_t>(found.st_size);
+  if (size < text.size()) return fail(ErrorCode::storage, path + " has no room");
+  text.resize(size, ' ');
+  if (auto written = write_all(file.fd, 0, as_bytes(text), path); !written) return written;
+  if (::fdatasync(file.fd) != 0) return storage_error("fdatasync", path, errno);
+  return {};
+}
+
 FileWriter::FileWriter(std::string folder) : folder_(std::move(folder)) {}
 
 FileWriter::~FileWriter() {
@@ -179,7 +191,7 @@ Result<void> FileWriter::close(Number file) {
   return {};
 }
 
-Result<Sha256Digest> FileWriter::hash(Number file) const {
+Result<Sha256Digest> FileWriter::hash(Number file, const std::function<bool()>& stopped) const {
   const auto found = files_.find(file);
   if (found == files_.end()) return fail(ErrorCode::invalid_state, "hash: file " + std::to_string(file) + " is unknown");
   const std::string& path = found->second.path;
@@ -189,6 +201,7 @@ Result<Sha256Digest> FileWriter::hash(Number file) const {
   const auto piece = std::make_unique<std::byte[]>(kPiece);
   Sha256 digest;
   while (true) {
+    if (stopped && stopped()) return fail(ErrorCode::disconnected, "hash: stopped");
     const ssize_t got = ::read(opened.fd, piece.get(), kPiece);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return storage_error("read", path, errno);

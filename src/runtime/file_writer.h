@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <unordered_map>
 
@@ -19,6 +20,8 @@ Result<std::string> read_file(const std::string& path, std::size_t limit);
 Result<void> create_folders(const std::string& path);
 /// Temporary file, fsync, rename, fsync of the folder: a reader sees the old content or the new, also after a power cut.
 Result<void> replace_file(const std::string& path, ByteView data);
+/// In place, and durable: what is longer is filled up with spaces. Needs no room. Errors: storage; it is shorter than `text`.
+Result<void> overwrite_file(const std::string& path, std::string text);
 
 class FileWriter {
  public:
@@ -40,7 +43,7 @@ class FileWriter {
   Result<void> sync(Number file);
   Result<void> close(Number file);
   /// SHA-256 of the whole file as it is now, open or closed.
-  Result<Sha256Digest> hash(Number file) const;
+  Result<Sha256Digest> hash(Number file, const std::function<bool()>& stopped = {}) const;
   Result<void> replace(const std::string& name, ByteView data);
   /// Durably; one that is not there is fine.
   Result<void> remove(const std::string& name);

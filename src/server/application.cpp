@@ -144,12 +144,13 @@ Result<void> Application::start() {
   auto safe = Safe::open(config_.recording_signing_key, config_.recording_key);
   if (!safe) return tl::unexpected(safe.error());
   safe_ = std::move(*safe);
-  repair_recordings(catalogue_.root(), safe_);
+  const RepairSummary repaired = repair_recordings(catalogue_.root(), safe_);
   directory_ = std::make_unique<SessionDirectory>(control_, workers_, key_, random_, drops_);
   if (auto ready = start_workers(); !ready) return ready;
   const unsigned writers = std::max(1u, std::min(4u, std::thread::hardware_concurrency()));
   const Recordings::Options recordings{writers, config_.recording_reserve_mb * 1'000'000, std::chrono::seconds(config_.recording_pre_roll_seconds)};
   services_ = std::make_unique<ServicesHub>(control_, *directory_, catalogue_, reader_, safe_, recordings, verify_, random_, drops_);
+  for (const auto& folder : repaired.unhashed) services_->recordings().hash_later(folder);
   auto index = CatalogueIndex::open(catalogue_.root());
   if (!index) return tl::unexpected(index.error());
   index_ = std::make_unique<CatalogueService>(control_, std::move(*index), config_.recording_retention_days);

@@ -2,6 +2,8 @@
 // Thread: its caller's.
 #pragma once
 
+#include <functional>
+
 #include "recording/recorder.h"
 #include "runtime/file_writer.h"
 
@@ -10,11 +12,12 @@ namespace amphi::server {
 /// All but what needs an answer of its own.
 Result<void> carry_out(const recording::FileOp& op, runtime::FileWriter& files);
 
+/// `stopped`: see FileWriter::hash.
 template <class Machine>
-void carry_out(const recording::FileOp& op, runtime::FileWriter& files, Machine& machine, Time now) {
+void carry_out(const recording::FileOp& op, runtime::FileWriter& files, Machine& machine, Time now, const std::function<bool()>& stopped = {}) {
   Result<void> done;
   if (const auto* hash = std::get_if<recording::HashFile>(&op)) {
-    const auto digest = files.hash(hash->file);
+    const auto digest = files.hash(hash->file, stopped);
     if (digest) machine.handle_hash(hash->file, *digest, now);
     else done = tl::unexpected(digest.error());
   } else {

@@ -31,13 +31,22 @@ StoredSession read_session(const std::string& session_folder) {
   return stored;
 }
 
+std::string text_of(const StoredSession& session) {
+  Json json{{"revision", session.revision}};
+  if (!session.recording.empty()) json["recording"] = {{"id", session.recording.value}, {"requestedBy", session.requested_by}};
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
 }  // namespace
 
 Result<void> store_session(const std::string& session_folder, const StoredSession& session) {
-  Json json{{"revision", session.revision}};
-  if (!session.recording.empty()) json["recording"] = {{"id", session.recording.value}, {"requestedBy", session.requested_by}};
-  const std::string text = json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
-  return runtime::replace_file(session_folder + kServicesFile, as_bytes(text));
+  return runtime::replace_file(session_folder + kServicesFile, as_bytes(text_of(session)));
+}
+
+Result<void> forget_recording_of(const std::string& session_folder, std::uint64_t revision) {
+  const std::string text = text_of({revision});
+  if (runtime::replace_file(session_folder + kServicesFile, as_bytes(text))) return {};
+  return runtime::overwrite_file(session_folder + kServicesFile, text);  // a full disk has no room for another, but has that of this one
 }
 
 std::vector<std::string> RecordingCatalogue::manifests(const SessionId& session) const {

@@ -17,7 +17,7 @@ recording::FeedInfo recorded(const sfu::FeedInfo& feed) {
 
 constexpr Duration kLook = 1s;
 constexpr Duration kWarnBelow = std::chrono::minutes(30);
-constexpr Duration kRepairAgain = 5s, kRepairAgainAtMost = std::chrono::minutes(10);
+constexpr Duration kMendAgain = 5s, kMendAgainAtMost = std::chrono::minutes(10);
 
 std::string megabytes(std::uint64_t bytes) { return std::to_string(bytes / 1'000'000) + " MB"; }
 
@@ -44,7 +44,7 @@ std::string full_in(std::int64_t minutes) {
 
 }  // namespace
 
-RecordingJob::RecordingJob(RecordingPlan plan, RecordingEvents events) : plan_(std::move(plan)), events_(std::move(events)), repair_wait_(kRepairAgain) {}
+RecordingJob::RecordingJob(RecordingPlan plan, RecordingEvents events) : plan_(std::move(plan)), events_(std::move(events)), remembered_(!plan_.info.continues.empty()), mend_wait_(kMendAgain) {}
 
 void RecordingJob::begin(std::shared_ptr<RecordingSink> sink, Duration pre_roll) {
   sink_ = std::move(sink);
@@ -54,10 +54,12 @@ void RecordingJob::begin(std::shared_ptr<RecordingSink> sink, Duration pre_roll)
   auto ready = same_disk(root(), plan_.disk);
   if (ready) ready = runtime::create_folders(plan_.session_folder);
   if (ready) ready = enough_space(plan_.session_folder, plan_.reserve);
-  if (ready) ready = store_session(plan_.session_folder, {plan_.revision_ceiling, plan_.info.id, plan_.info.requested_by});
+  if (ready) ready = store(plan_.info.continues);  // a crash before this one is on: the next server goes on from there all the same
   if (ready) ready = runtime::create_folders(folder());
   if (!ready) {
     done_ = true;
+    sink_.reset();
+    forget_recording();
     return events_.finished(Duration::zero(), ready.error());
   }
   files_.emplace(folder());
@@ -120,7 +122,7 @@ void RecordingJob::add_marker(std::string label, std::string by, Time at) {
 }
 
 void RecordingJob::step(Time now) {
-  if (repair_at_ && now >= *repair_at_) repair(now);
+  if (mend_at_ && now >= *mend_at_) mend(now);
   if (done_) return;
   if (!take_->ending()) drain();
   if (done_) return;
@@ -161,10 +163,14 @@ void RecordingJob::run_outputs(Time now) {
                    [&](recording::FileOp& op) { carry_out(op, *files_, take_->recorder(), now); },
                    [&](recording::KeyframeWanted& wanted) { events_.keyframe_wanted(wanted.feed); },
                    [&](recording::MediaChanged& changed) { if (events_.media_changed) events_.media_changed(changed.writing); },
-                   [&](recording::Started&) { events_.started(plan_.start); },
+                   [&](recording::Started&) {
+                     if (auto stored = store(plan_.info.id); !stored) return take_->recorder().handle_storage_error(stored.error(), now);
+                     events_.started(plan_.start);
+                   },
                    [&](recording::Finished& finished) {
                      if (!goes_on_) forget_recording();
-                     failed_ = finished.error.has_value();  // repair finds nothing to do where it was completed all the same
+                     failed_ = finished.error;  // repair finds nothing to do where it was completed all the same
+                     if (!failed_) tell_if_unhashed(finished.is_hashed());
                      events_.finished(finished.duration, std::move(finished.error));
                    },
                    [&](recording::Closed&) { close(now); },
@@ -173,25 +179,48 @@ void RecordingJob::run_outputs(Time now) {
   }
 }
 
-/// Before anybody is told of the end: no restart goes on with it. A disk that does not take even this lets nothing begin either.
-void RecordingJob::forget_recording() { (void)store_session(plan_.session_folder, {plan_.revision_ceiling}); }
+Result<void> RecordingJob::store(const RecordingId& recording) {
+  auto stored = store_session(plan_.session_folder, {plan_.revision_ceiling, recording, plan_.info.requested_by});
+  if (stored) remembered_ = !recording.empty();
+  return stored;
+}
+
+/// Before anybody is told of the end: no restart goes on with it.
+void RecordingJob::forget_recording() {
+  if (!remembered_) return;
+  if (const auto forgotten = forget_recording_of(plan_.session_folder, plan_.revision_ceiling); forgotten) remembered_ = false;
+}
+
+void RecordingJob::tell_if_unhashed(bool hashed) {
+  if (!hashed && events_.unhashed) events_.unhashed(folder());
+}
 
 void RecordingJob::close(Time now) {
   done_ = true;
   files_.reset();
   sink_.reset();
-  if (failed_) repair(now);
+  mend(now);
 }
 
-/// What was written before the disk failed is completed as soon as the disk lets it, at the latest when the server starts again.
-void RecordingJob::repair(Time now) {
-  repair_at_.reset();
-  const auto there = same_disk(root(), plan_.disk);
-  const auto repaired = there ? repair_recording(folder(), *plan_.safe) : Result<bool>(tl::unexpected(there.error()));
-  if (repaired && *repaired && events_.repaired) events_.repaired();
-  if (repaired || repaired.error().code != ErrorCode::storage) return;
-  repair_at_ = now + repair_wait_;
-  repair_wait_ = std::min(2 * repair_wait_, kRepairAgainAtMost);
+/// What was written before the disk failed is completed as soon as the disk lets it, at the latest when the server starts again; and what
+/// everybody was told is over is not to begin again by itself.
+void RecordingJob::mend(Time now) {
+  mend_at_.reset();
+  if (!goes_on_) forget_recording();
+  const auto mended = failed_ ? repair() : Result<void>();
+  if ((goes_on_ || !remembered_) && (mended || mended.error().code != ErrorCode::storage)) return;
+  mend_at_ = now + mend_wait_;
+  mend_wait_ = std::min(2 * mend_wait_, kMendAgainAtMost);
+}
+
+Result<void> RecordingJob::repair() {
+  if (auto there = same_disk(root(), plan_.disk); !there) return there;
+  const auto repaired = repair_recording(folder(), *plan_.safe, {recording::Hashes::few, failed_, {}});
+  if (!repaired) return tl::unexpected(repaired.error());
+  failed_.reset();
+  if (repaired->completed && events_.repaired) events_.repaired();
+  tell_if_unhashed(!repaired->hashes_missing);
+  return {};
 }
 
 }  // namespace amphi::server

@@ -26,6 +26,7 @@ struct RecordingEvents {
   std::function<void(bool writing)> media_changed;  // empty: nobody asks
   std::function<void(std::optional<RecordingWarning>)> warned;  // nullopt: what was warned of is over; empty: nobody asks
   std::function<void()> repaired;  // after finished with an error: what was written is complete; empty: nobody asks
+  std::function<void(const std::string& folder)> unhashed;  // it is complete, but too large to be hashed in passing; empty: nobody cares
 };
 
 struct RecordingPlan {
@@ -52,7 +53,7 @@ class RecordingJob {
   /// Works off what is there.
   void step(Time now);
   /// It is over; after a failure: and repaired, or beyond that.
-  bool done() const { return done_ && !repair_at_; }
+  bool done() const { return done_ && !mend_at_; }
   Time next_timeout() const;
 
  private:
@@ -61,9 +62,12 @@ class RecordingJob {
   void add_feed(RecordingSink::FeedNumber number, const sfu::FeedInfo& feed, Time at);
   void run_outputs(Time now);
   void look_at_space(Time now);
+  Result<void> store(const RecordingId& recording);
   void forget_recording();
+  void tell_if_unhashed(bool hashed);
   void close(Time now);
-  void repair(Time now);
+  void mend(Time now);
+  Result<void> repair();
   std::string root() const { return plan_.session_folder.substr(0, plan_.session_folder.find_last_of('/')); }
   std::string folder() const { return plan_.session_folder + "/" + plan_.info.id.value; }
   const FeedId* feed_of(RecordingSink::FeedNumber number) const;
@@ -77,10 +81,12 @@ class RecordingJob {
   SpaceForecast forecast_;
   Time space_at_{};  // of the next look
   std::optional<RecordingWarning> warning_;
-  bool done_ = false, failed_ = false;
+  bool done_ = false;
   bool goes_on_ = false;
-  std::optional<Time> repair_at_;  // the disk did not let it be repaired yet
-  Duration repair_wait_;
+  std::optional<Error> failed_;     // and not repaired yet
+  bool remembered_ = false;         // on the disk, as what a restart goes on with
+  std::optional<Time> mend_at_;     // the disk did not let it be repaired or forgotten yet
+  Duration mend_wait_;
 };
 
 }  // namespace amphi::server

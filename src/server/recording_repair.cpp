@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "recording/repair.h"
 #include "runtime/clock.h"
 #include "runtime/folder.h"
 #include "server/file_ops.h"
@@ -29,26 +28,32 @@ std::vector<fs::path> folders_in(const fs::path& path) {
 
 }  // namespace
 
-Result<bool> repair_recording(const std::string& folder, const Safe& safe) {
+Result<RepairResult> repair_recording(const std::string& folder, const Safe& safe, const RepairOptions& options) {
   const auto manifest = runtime::read_file(folder + "/manifest.json", kMaxManifest);
   if (!manifest && manifest.error().code != ErrorCode::not_found) return tl::unexpected(manifest.error());
-  if (manifest && !recording::needs_repair(*manifest)) return false;
+  const recording::Lack lack = manifest ? recording::lack_of(*manifest) : recording::Lack::end;
+  if (lack == recording::Lack::nothing) return RepairResult{};
+  if (lack == recording::Lack::hashes && options.hashes == recording::Hashes::few) return RepairResult{false, true};
   const auto journal = runtime::read_file(folder + "/" + std::string(recording::kJournalName), kMaxJournal);
   if (manifest && !journal) return tl::unexpected(journal.error());
   const auto text = [](const Result<std::string>& file) { return file ? std::optional<std::string_view>(*file) : std::nullopt; };
   auto found = recording::repair_case(text(manifest), text(journal));
   if (!found) return tl::unexpected(found.error());
-  if (!*found) return false;
+  if (!*found) return RepairResult{};
   auto keeping = safe.for_existing((*found)->journal.key);
   if (!keeping) return tl::unexpected(keeping.error());
+  auto failed = (*found)->failed ? std::move((*found)->failed) : options.failed;
 
   const runtime::Folder reader(folder);
   runtime::FileWriter files(folder);
-  recording::Repair machine(std::move((*found)->journal), reader, std::move((*found)->failed), runtime::wall_now(), std::move(*keeping));
-  while (auto output = machine.poll_output())
-    if (const auto* op = std::get_if<recording::FileOp>(&*output)) carry_out(*op, files, machine, runtime::now());
+  RepairResult result{lack == recording::Lack::end, false};
+  recording::Repair machine(std::move((*found)->journal), reader, std::move(failed), runtime::wall_now(), std::move(*keeping), options.hashes);
+  while (auto output = machine.poll_output()) {
+    if (const auto* op = std::get_if<recording::FileOp>(&*output)) carry_out(*op, files, machine, runtime::now(), options.stopped);
+    else if (const auto* finished = std::get_if<recording::Finished>(&*output)) result.hashes_missing = !finished->is_hashed();
+  }
   if (machine.failure()) return tl::unexpected(*machine.failure());
-  return true;
+  return result;
 }
 
 RepairSummary repair_recordings(const std::string& root, const Safe& safe) {
@@ -60,10 +65,12 @@ RepairSummary repair_recordings(const std::string& root, const Safe& safe) {
       if (!repaired) {
         spdlog::error("{} could not be repaired: {}", folder.string(), repaired.error().message);
         summary.failed.push_back(folder.string() + ": " + repaired.error().message);
-      } else if (*repaired) {
-        spdlog::warn("{} was cut off, and is repaired", folder.string());
-        ++summary.repaired;
+        continue;
       }
+      if (repaired->hashes_missing) summary.unhashed.push_back(folder.string());
+      if (!repaired->completed) continue;
+      spdlog::warn("{} was cut off, and is repaired", folder.string());
+      ++summary.repaired;
     }
   }
   return summary;

@@ -16,7 +16,7 @@ std::optional<std::uint64_t> known(const Result<std::uint64_t>& disk) { return d
 
 Recordings::Recordings(asio::io_context& control, const RecordingCatalogue& catalogue, const Safe& safe, Options options,
                        Events events)
-    : control_(control), catalogue_(catalogue), safe_(safe), options_(options), disk_(known(disk_of(catalogue.root()))), events_(std::move(events)), watch_(control) {
+    : control_(control), catalogue_(catalogue), safe_(safe), options_(options), disk_(known(disk_of(catalogue.root()))), events_(std::move(events)), late_hashes_(safe), watch_(control) {
   for (unsigned i = 0; i < options_.writers; ++i) writers_.push_back(std::make_unique<RecordingWriter>("recording-" + std::to_string(i)));
 }
 
@@ -43,6 +43,7 @@ void Recordings::start(const SessionId& session, const services::StartRecording&
     asio::post(control_, [this, id, warning = std::move(warning)]() mutable { on_warned(id, std::move(warning)); });
   };
   events.repaired = [this, session, id] { asio::post(control_, [this, session, id] { events_.repaired(session, id); }); };
+  events.unhashed = [this](const std::string& folder) { hash_later(folder); };
   events.keyframe_wanted = [worker = &worker, session](const FeedId& feed) {
     worker->post([session, feed](MediaWorker& there, Time now) {
       if (auto* live = there.find(session)) live->request_keyframe(feed, now);

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 
+#include "server/late_hashes.h"
 #include "server/media_worker.h"
 #include "server/recording_catalogue.h"
 #include "server/recording_writer.h"
@@ -36,6 +37,8 @@ class Recordings {
   /// `goes_on`: see RecordingJob::stop.
   void stop(const RecordingId& id, bool goes_on);
   void add_marker(const RecordingId& id, std::string label, std::string by, Time at);
+  /// A complete recording's, whose files are not.
+  void hash_later(const std::string& folder) { late_hashes_.add(folder); }
   std::size_t running() const { return running_.size(); }
   bool is_running(const SessionId& session) const;
   bool is_running(const RecordingId& id) const { return running_.contains(id); }
@@ -64,6 +67,7 @@ class Recordings {
   Options options_;
   const std::optional<std::uint64_t> disk_;  // that holds the recordings
   Events events_;
+  LateHashes late_hashes_;
   std::vector<std::unique_ptr<RecordingWriter>> writers_;
   std::size_t next_writer_ = 0;
   boost::asio::steady_timer watch_;

@@ -8,6 +8,7 @@ namespace {
 
 constexpr Duration kAskedFor = 15s;  // clients give a request up by then: acting on it later would surprise everybody
 constexpr std::size_t kMarkersTold = 100;
+constexpr double kMarkersPerSecond = 20, kMarkersAtOnce = 200;  // each is synced to the disk by itself
 
 BookedRequest asked_by(ConnectionNumber number, const Caller& caller, const std::string& id, Time now) {
   BookedRequest request;
@@ -21,7 +22,7 @@ BookedRequest asked_by(ConnectionNumber number, const Caller& caller, const std:
 
 }  // namespace
 
-RecordingControl::RecordingControl(Restored restored, Random& random, Audience& audience) : random_(random), audience_(audience) {
+RecordingControl::RecordingControl(Restored restored, Random& random, Audience& audience) : random_(random), audience_(audience), marker_allowance_(kMarkersPerSecond, kMarkersAtOnce, Time{}) {
   finished_ms_ = stated_ms_ = restored.total_ms;
   confirmed_.revision = restored.revision + 1;
   confirmed_.recording_id = std::move(restored.last_recording_id);
@@ -237,6 +238,7 @@ void RecordingControl::refused(const RecordingId& id, Error error, Time now) {
 Result<Marker> RecordingControl::add_marker(const std::string& label, const std::string& identity, Time now) {
   if (!is_label(label)) return fail(ErrorCode::invalid_argument, "A marker's label has 1 to 200 characters, and no control characters.");
   if (stage_ != Stage::recording) return fail(ErrorCode::invalid_state, "Nothing is being recorded.");
+  if (!marker_allowance_.take(now)) return fail(ErrorCode::limit_exceeded, "Too many markers; at most 20 a second.");
   if (markers_added_ >= kMostMarkers) return fail(ErrorCode::limit_exceeded, "A recording has at most 10,000 markers.");
   Marker marker{running_.value, ++markers_added_, std::max<std::int64_t>(0, to_ms(now - started_at_)), label, identity};
   markers_.push_back(marker);

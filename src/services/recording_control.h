@@ -81,6 +81,7 @@ class RecordingControl {
   std::uint64_t own_requests_ = 0;
   std::deque<Marker> markers_;         // the newest of the running recording, for who connects later
   std::uint64_t markers_added_ = 0;    // to the running recording
+  TokenBucket marker_allowance_;
 };
 
 }  // namespace amphi::services

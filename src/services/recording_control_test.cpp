@@ -220,7 +220,10 @@ TEST(RecordingControl, a_recording_has_at_most_10000_markers_and_none_is_confirm
   World w;
   EXPECT_EQ(w.server.add_marker("early", "desk", w.now).error().code, ErrorCode::invalid_state);
   w.server.request_recording(true, "desk", w.now), w.drain(), w.started();
-  for (std::uint64_t i = 0; i < kMostMarkers; ++i) ASSERT_TRUE(w.server.add_marker("m", "desk", w.now));
+  for (std::uint64_t i = 0; i < 200; ++i) ASSERT_TRUE(w.server.add_marker("m", "desk", w.now));
+  EXPECT_EQ(w.server.add_marker("m", "desk", w.now).error().code, ErrorCode::limit_exceeded) << "too many at once";
+  for (std::uint64_t i = 200; i < kMostMarkers; ++i) ASSERT_TRUE(w.server.add_marker("m", "desk", w.now += 50ms));
+  w.now += 1s;
   EXPECT_EQ(w.server.add_marker("m", "desk", w.now).error().code, ErrorCode::limit_exceeded);
   w.drain();
   EXPECT_EQ(w.markers.size(), kMostMarkers);

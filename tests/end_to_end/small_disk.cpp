@@ -45,6 +45,12 @@ void enter_own_mount_namespace() {
 
 }  // namespace
 
+bool SmallDisk::can_be(Kind kind) {
+  std::uint64_t inside = 0, outside = 0, count = 0;
+  std::ifstream("/proc/self/uid_map") >> inside >> outside >> count;
+  return kind == Kind::tmpfs || count > 1;  // mounting a disk takes the machine's root, not that of a namespace
+}
+
 SmallDisk::SmallDisk(Kind kind, int megabytes) : kind_(kind), megabytes_(megabytes), path_(folder_.path() / "disk"), image_(folder_.path() / "image") {
   enter_own_mount_namespace();
   fs::create_directory(path_);

@@ -21,6 +21,9 @@ class SmallDisk {
   SmallDisk(const SmallDisk&) = delete;
   SmallDisk& operator=(const SmallDisk&) = delete;
 
+  /// Whether this process may have one.
+  static bool can_be(Kind kind);
+
   const std::filesystem::path& path() const { return path_; }
   std::uint64_t free_bytes() const;
   /// Takes room away, as somebody else's file would, until `left` bytes are free.
