@@ -118,7 +118,8 @@ void TruthWorld::check_on(const RecordingState& shown, const RecordingSnapshot& 
     // A disk that has stood still for less than what is told of may have kept the recorder from saying so.
     const bool stood_still = now_ < stood_still_ + rec::Recorder::kSilence;
     const Duration unheard = stood_still ? rec::StorageWatch::kStuck + rec::StorageWatch::kLookEvery : Duration::zero();
-    require(slow || since_piece <= rec::Recorder::kSilence + lag() + unheard, "on, and for some time nothing has been written");
+    const bool answers_again = now_ <= stood_still_ + lag();  // and the recorder is about to say so
+    require(slow || answers_again || since_piece <= rec::Recorder::kSilence + lag() + unheard, "on, and for some time nothing has been written");
   } else if (folder.piece_at && since_piece > kCrossing && !(busy && *busy <= *folder.piece_at) && now_ - writer_.last_round() > kCrossing) {
     // What the writer's round has made of it is known, and told.
     ++truth_.waiting;
