@@ -64,9 +64,18 @@ void Feed::handle_packet(rtp::Seq seq, const rtp::RtpHeader& header, ByteView pa
   if (assembler_.waits_for_keyframe() || stale) want_keyframe(now);
 }
 
-void Feed::handle_overflow(std::uint64_t packets) {
+void Feed::handle_overflow(std::uint64_t packets, Time now) {
   record_.overflow_packets += packets;
-  overflowed_ = true;
+  overflowed_at_ = now;
+  if (left_at_) end_overflow();
+}
+
+/// The feed has gone, and nothing came behind what was dropped: until it went it was not absent.
+void Feed::end_overflow() {
+  overflowed_at_.reset();
+  begin_gap("overflow", 0);
+  written_until_ = std::max(written_until_, *left_at_ - start_);
+  end_gap(written_until_);
 }
 
 void Feed::handle_timeout(Time now) {
@@ -89,8 +98,10 @@ void Feed::drain(Time now, bool flush) {
 void Feed::take_packet(const rtp::RtpHeader& header, ByteView payload, Time arrival, std::uint64_t missing, Time now) {
   if (missing > 0) {
     record_.lost_packets += missing;
-    begin_gap(overflowed_ ? "overflow" : "loss", missing);
-    overflowed_ = false;
+    // What had come already when the overflow was told lies before it.
+    const bool overflow = overflowed_at_ && arrival >= *overflowed_at_;
+    begin_gap(overflow ? "overflow" : "loss", missing);
+    if (overflow) overflowed_at_.reset();
   }
   const std::uint64_t dropped = dropped_frames();
   assembler_.add(header, payload, arrival, missing > 0);
@@ -159,6 +170,7 @@ void Feed::update_record() {
 void Feed::leave(Time now) {
   drain(now, true);
   left_at_ = now;
+  if (overflowed_at_) end_overflow();
   if (track_) desk_.journal.away(*file_number_);
 }
 
@@ -179,7 +191,7 @@ void Feed::finish(Time now) {
   drain(now, true);
   finished_ = true;
   if (!track_) return;
-  if (overflowed_) begin_gap("overflow", 0);
+  if (overflowed_at_) begin_gap("overflow", 0);
   const Duration until = left_at_.value_or(now) - start_;
   if (until - written_until_ > std::max(kSilent, 2 * longest_interval_)) begin_gap("silent", 0);
   end_gap(until);

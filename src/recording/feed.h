@@ -35,7 +35,8 @@ class Feed {
   void handle_sender_report(rtp::NtpTime ntp, rtp::WireTimestamp timestamp, Time now) {
     timeline_.handle_sender_report(ntp, timestamp, now);
   }
-  void handle_overflow(std::uint64_t packets);
+  /// Packets that never came here, all of them after what came before `now`; or before the feed had gone, where that is known already.
+  void handle_overflow(std::uint64_t packets, Time now);
   void handle_timeout(Time now);
   Time next_timeout() const;
   /// The feed has gone, and may come again: uses all that arrived, and leaves the file open.
@@ -68,6 +69,7 @@ class Feed {
   void open_file(const Frame& first);
   void begin_gap(std::string_view reason, std::uint64_t packets);
   void end_gap(Duration to);
+  void end_overflow();
   void want_keyframe(Time now);
   void update_record();
   std::uint64_t dropped_frames() const;
@@ -84,7 +86,7 @@ class Feed {
   std::unique_ptr<TrackFile> track_;
   std::optional<FileNumber> file_number_;
   std::optional<std::uint32_t> ssrc_;
-  bool overflowed_ = false;
+  std::optional<Time> overflowed_at_;  // told, and its gap not found yet
   bool finished_ = false;
   std::optional<Time> left_at_;
 

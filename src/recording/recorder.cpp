@@ -54,6 +54,12 @@ struct Recorder::Impl {
     drops.add(Drop::unknown_feed);
     return nullptr;
   }
+  /// Also one that has gone: what is told of it now happened while it was there.
+  Feed* find_open(const FeedId& id) {
+    if (active.contains(id)) return active.at(id);
+    const auto gone = std::find_if(away.rbegin(), away.rend(), [&](const Feed* feed) { return feed->info().id == id; });
+    return gone != away.rend() ? *gone : find(id);
+  }
   /// The feed, if it can go on in its file; what cannot is completed.
   Feed* take_back(const FeedInfo& feed, Time now) {
     const auto found = std::find_if(away.begin(), away.end(), [&](const Feed* gone) { return gone->info().id == feed.id; });
@@ -200,7 +206,7 @@ void Recorder::handle_sender_report(const FeedId& feed, rtp::NtpTime ntp, rtp::W
 
 void Recorder::handle_overflow(const FeedId& feed, std::uint64_t packets, Time now) {
   if (!impl_->running_at(now)) return;
-  if (Feed* found = impl_->find(feed)) found->handle_overflow(packets);
+  if (Feed* found = impl_->find_open(feed)) found->handle_overflow(packets, now);
 }
 
 void Recorder::add_marker(std::string label, std::string by, Time at) {

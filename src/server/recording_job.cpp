@@ -95,7 +95,7 @@ void RecordingJob::hand_over(RecordingSink::Item& item) {
     case Kind::packet: return recorder.handle_packet(*feed, item.seq, item.header, sink_->payload(), item.at);
     case Kind::sender_report: return recorder.handle_sender_report(*feed, item.ntp, item.rtp_timestamp, item.at);
     case Kind::feed_removed: return recorder.remove_feed(*feed, item.at);
-    case Kind::overflow: return recorder.handle_overflow(*feed, item.lost, item.at);
+    case Kind::overflow: return recorder.handle_overflow(*feed, item.lost, std::max(item.at, take_->reached()));
     case Kind::feed_added: return;
   }
 }
@@ -109,8 +109,8 @@ void RecordingJob::stop(Time at, WallTime wall, bool goes_on) {
   goes_on_ = goes_on;
   drain();
   if (done_) return;
-  for (const auto& [number, lost] : sink_->final_overflow())
-    if (const FeedId* feed = feed_of(number)) take_->recorder().handle_overflow(*feed, lost, at);
+  for (auto& item : sink_->take_rest())
+    if (item.at <= at) hand_over(item);
   take_->complete(at, wall);
   run_outputs(at);
 }

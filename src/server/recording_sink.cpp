@@ -52,31 +52,33 @@ Duration RecordingSink::hand_over(Time now) {
   return oldest != nullptr ? std::max(now - oldest->at, Duration::zero()) : Duration::zero();
 }
 
-bool RecordingSink::flush_waiting(Time now) {
+void RecordingSink::Waiting::tell(Item& item) {
+  item.kind = kind;
+  item.feed = feed;
+  item.at = at;
+  item.added = std::move(added);
+}
+
+/// As of when it began: a recording that ends before there is room again has lost it all the same.
+void RecordingSink::tell(FeedNumber feed, const Lost& lost, Item& item) {
+  item.kind = Kind::overflow;
+  item.feed = feed;
+  item.at = lost.since;
+  item.lost = lost.packets;
+}
+
+bool RecordingSink::flush_waiting() {
   while (!waiting_.empty()) {
-    Waiting& next = waiting_.front();
-    const bool pushed = push(0, [&](Item& item, MutableBytes) {
-      item.kind = next.kind;
-      item.feed = next.feed;
-      item.at = next.at;
-      item.added = std::move(next.added);
-    });
-    if (!pushed) return false;
+    if (!push(0, [&](Item& item, MutableBytes) { waiting_.front().tell(item); })) return false;
     waiting_.pop_front();
   }
   // Not into the last gap: what was lost is told once there is room to go on.
   if (lost_untold_ > 0 && !log_.has_free_chunk()) return false;
   for (FeedNumber feed = 0; lost_untold_ > 0 && feed < lost_.size(); ++feed) {
-    if (lost_[feed] == 0) continue;
-    const bool pushed = push(0, [&](Item& item, MutableBytes) {
-      item.kind = Kind::overflow;
-      item.feed = feed;
-      item.at = now;
-      item.lost = lost_[feed];
-    });
-    if (!pushed) return false;
-    lost_untold_ -= lost_[feed];
-    lost_[feed] = 0;
+    if (lost_[feed].packets == 0) continue;
+    if (!push(0, [&](Item& item, MutableBytes) { tell(feed, lost_[feed], item); })) return false;
+    lost_untold_ -= lost_[feed].packets;
+    lost_[feed] = {};
   }
   return true;
 }
@@ -84,9 +86,9 @@ bool RecordingSink::flush_waiting(Time now) {
 void RecordingSink::feed_added(const sfu::FeedInfo& feed, Time now) {
   const auto number = static_cast<FeedNumber>(lost_.size());
   feeds_[feed.id] = number;
-  lost_.push_back(0);
+  lost_.emplace_back();
   waiting_.push_back({Kind::feed_added, number, std::make_unique<sfu::FeedInfo>(feed), now});
-  flush_waiting(now);
+  flush_waiting();
 }
 
 void RecordingSink::feed_removed(const FeedId& feed, Time now) {
@@ -94,7 +96,7 @@ void RecordingSink::feed_removed(const FeedId& feed, Time now) {
   if (found == feeds_.end()) return;
   waiting_.push_back({Kind::feed_removed, found->second, nullptr, now});
   feeds_.erase(found);
-  flush_waiting(now);
+  flush_waiting();
 }
 
 void RecordingSink::packet(const FeedId& feed, const peer::ReceivedRtp& packet, Time now) {
@@ -102,7 +104,7 @@ void RecordingSink::packet(const FeedId& feed, const peer::ReceivedRtp& packet, 
   if (found == feeds_.end()) return;
   const FeedNumber number = found->second;
   forget_old(now);
-  const bool pushed = flush_waiting(now) && push(packet.payload.size(), [&](Item& item, MutableBytes payload) {
+  const bool pushed = flush_waiting() && push(packet.payload.size(), [&](Item& item, MutableBytes payload) {
     item.kind = Kind::packet;
     item.feed = number;
     item.at = now;
@@ -111,14 +113,14 @@ void RecordingSink::packet(const FeedId& feed, const peer::ReceivedRtp& packet, 
     if (!payload.empty()) std::memcpy(payload.data(), packet.payload.data(), payload.size());
   });
   if (!pushed) {
-    ++lost_[number];
+    if (lost_[number].packets++ == 0) lost_[number].since = now;
     ++lost_untold_;
   }
 }
 
 void RecordingSink::sender_report(const FeedId& feed, rtp::NtpTime ntp, rtp::WireTimestamp rtp_timestamp, Time now) {
   const auto found = feeds_.find(feed);
-  if (found == feeds_.end() || !flush_waiting(now)) return;  // the next report says as much
+  if (found == feeds_.end() || !flush_waiting()) return;  // the next report says as much
   push(0, [&](Item& item, MutableBytes) {
     item.kind = Kind::sender_report;
     item.feed = found->second;
@@ -128,11 +130,16 @@ void RecordingSink::sender_report(const FeedId& feed, rtp::NtpTime ntp, rtp::Wir
   });
 }
 
-std::vector<std::pair<RecordingSink::FeedNumber, std::uint64_t>> RecordingSink::final_overflow() const {
-  std::vector<std::pair<FeedNumber, std::uint64_t>> lost;
-  for (FeedNumber feed = 0; feed < lost_.size(); ++feed)
-    if (lost_[feed] > 0) lost.emplace_back(feed, lost_[feed]);
-  return lost;
+std::vector<RecordingSink::Item> RecordingSink::take_rest() {
+  std::vector<Item> rest;
+  for (Waiting& waiting : waiting_) waiting.tell(rest.emplace_back());
+  waiting_.clear();
+  for (FeedNumber feed = 0; feed < lost_.size(); ++feed) {
+    if (lost_[feed].packets > 0) tell(feed, lost_[feed], rest.emplace_back());
+    lost_[feed] = {};
+  }
+  lost_untold_ = 0;
+  return rest;
 }
 
 }  // namespace amphi::server

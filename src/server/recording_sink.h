@@ -4,7 +4,7 @@
 // it over and begins with what it held (pre-roll).
 //
 // Thread: the Tap's calls, `forget_old` and `hand_over` come on the session's worker; `take_known`, `front`, `payload` and `pop` are the
-// recording writer's, after `hand_over`. `final_overflow` is the writer's too, once the worker has let go of the tap.
+// recording writer's, after `hand_over`. `take_rest` is the writer's too, once the worker has let go of the tap.
 #pragma once
 
 #include <deque>
@@ -25,7 +25,7 @@ class RecordingSink final : public sfu::Tap {
   struct Item {
     Kind kind = Kind::packet;
     FeedNumber feed = 0;
-    Time at{};
+    Time at{};  // overflow: of the first that was lost
     rtp::Seq seq = 0;
     rtp::RtpHeader header;
     rtp::NtpTime ntp;                      // sender_report
@@ -67,27 +67,35 @@ class RecordingSink final : public sfu::Tap {
   ByteView payload() { return log_.payload(); }
   void pop() { log_.pop(); }
 
-  /// What was dropped and never told, by feed.
-  std::vector<std::pair<FeedNumber, std::uint64_t>> final_overflow() const;
+  /// What found no room until the end, in order and behind everything else: feeds that came or went, and what was dropped. No packets.
+  std::vector<Item> take_rest();
+  /// Packets that were dropped and not told of yet. The worker's.
+  std::uint64_t untold() const { return lost_untold_; }
 
  private:
   template <class Fill>
   bool push(std::size_t payload_size, Fill fill);
   /// Feeds that came or went while the log was full, and losses to tell: in order, before anything newer.
-  bool flush_waiting(Time now);
+  bool flush_waiting();
   void forget_first();
 
   Duration keep_;
   const std::size_t most_chunks_;  // once it is a recording's
   MediaLog<Item> log_;
   std::unordered_map<FeedId, FeedNumber> feeds_;
-  std::vector<std::uint64_t> lost_;  // by number: also of feeds that are gone
+  struct Lost {
+    std::uint64_t packets = 0;
+    Time since{};
+  };
+  static void tell(FeedNumber feed, const Lost& lost, Item& item);
+  std::vector<Lost> lost_;  // by number: also of feeds that are gone
   std::uint64_t lost_untold_ = 0;
   struct Waiting {
     Kind kind;
     FeedNumber feed;
     std::unique_ptr<sfu::FeedInfo> added;
     Time at;
+    void tell(Item& item);
   };
   std::deque<Waiting> waiting_;
   std::vector<Known> known_;  // whose coming was forgotten, and who have not left

@@ -51,7 +51,7 @@ TEST(RecordingSink, passes_on_what_it_sees_in_order) {
   sink.packet(FeedId("a"), packet(70001, "late"), at(5));       // no longer a feed
   sink.packet(FeedId("never"), packet(1, "unknown"), at(6));
   EXPECT_EQ(drained(sink), (Words{"added 0 a", "packet 0 70000", "report 0", "removed 0"}));
-  EXPECT_TRUE(sink.final_overflow().empty());
+  EXPECT_EQ(sink.untold(), 0u);
 }
 
 TEST(RecordingSink, copies_the_payload) {
@@ -83,7 +83,7 @@ TEST(RecordingSink, counts_what_does_not_fit_and_tells_it_before_anything_newer)
   EXPECT_EQ(words.back(), "packet 0 " + std::to_string(fitted - 1));
   sink.packet(FeedId("a"), packet(10, "x"), at(11));
   EXPECT_EQ(drained(sink), (Words{"lost 0 " + std::to_string(10 - fitted), "lost 1 1", "packet 0 10"}));
-  EXPECT_TRUE(sink.final_overflow().empty());
+  EXPECT_EQ(sink.untold(), 0u);
 }
 
 TEST(RecordingSink, never_loses_the_coming_and_going_of_a_feed) {
@@ -111,7 +111,43 @@ TEST(RecordingSink, never_loses_the_coming_and_going_of_a_feed) {
   }
   EXPECT_EQ(told, expected);
   EXPECT_EQ(there + drained(sink).size() + lost, 20u + 100u + 50u);
-  EXPECT_TRUE(sink.final_overflow().empty());
+  EXPECT_EQ(sink.untold(), 0u);
+}
+
+TEST(RecordingSink, tells_of_a_loss_as_of_when_it_began) {
+  RecordingSink sink = small();
+  sink.feed_added(feed("a"), at(0));
+  int sent = 0;
+  while (sink.untold() == 0) sink.packet(FeedId("a"), packet(sent, kThousand), at(sent)), ++sent;
+  sink.packet(FeedId("a"), packet(sent, kThousand), at(500));
+  drained(sink);
+  sink.packet(FeedId("a"), packet(sent + 1, "x"), at(1000));
+  ASSERT_NE(sink.front(), nullptr);
+  EXPECT_EQ(sink.front()->kind, Kind::overflow);
+  EXPECT_EQ(sink.front()->lost, 2u);
+  EXPECT_EQ(sink.front()->at, at(sent - 1)) << "a recording that ended in between has lost it";
+}
+
+TEST(RecordingSink, what_found_no_room_until_the_end_is_not_forgotten) {
+  RecordingSink sink = small();
+  sink.feed_added(feed("a"), at(0));
+  for (int i = 0; i < 20; ++i) sink.packet(FeedId("a"), packet(i, kThousand), at(i));
+  const std::uint64_t lost = sink.untold();
+  ASSERT_GT(lost, 0u);
+  for (int i = 0; i < 50; ++i) sink.feed_added(feed("x" + std::to_string(i)), at(30));  // the last gap is full, too
+  sink.feed_removed(FeedId("a"), at(31));
+  sink.feed_added(feed("a"), at(32));
+  sink.packet(FeedId("a"), packet(0, kThousand), at(33));
+  drained(sink);
+  const auto rest = sink.take_rest();
+  ASSERT_GE(rest.size(), 4u);
+  const auto& told = [&](std::size_t back) -> const RecordingSink::Item& { return rest[rest.size() - back]; };
+  EXPECT_TRUE(told(4).kind == Kind::feed_removed && told(4).feed == 0 && told(4).at == at(31));
+  EXPECT_TRUE(told(3).kind == Kind::feed_added && told(3).feed == 51 && told(3).added->id == FeedId("a"));
+  EXPECT_TRUE(told(2).kind == Kind::overflow && told(2).feed == 0 && told(2).lost == lost);
+  EXPECT_TRUE(told(1).kind == Kind::overflow && told(1).feed == 51 && told(1).lost == 1);
+  EXPECT_EQ(sink.untold(), 0u);
+  EXPECT_TRUE(sink.take_rest().empty());
 }
 
 TEST(RecordingSink, a_keeper_holds_the_newest_and_knows_who_was_there_before) {
@@ -144,7 +180,7 @@ TEST(RecordingSink, a_keeper_forgets_also_while_nothing_comes_and_never_grows_pa
   sink.forget_old(at(1000));
   EXPECT_EQ(sink.front(), nullptr);
   for (int i = 0; i < 1000; ++i) sink.packet(FeedId("a"), packet(i, kThousand), at(2000));
-  EXPECT_TRUE(sink.final_overflow().empty()) << "the oldest goes, not the newest";
+  EXPECT_EQ(sink.untold(), 0u) << "the oldest goes, not the newest";
   EXPECT_EQ(sink.hand_over(at(2000)), 0ms);
   EXPECT_EQ(sink.take_known().size(), 1u);
   const Words words = drained(sink);
@@ -190,7 +226,7 @@ TEST(RecordingSink, every_packet_is_either_there_or_counted_between_two_threads)
     std::this_thread::yield();
   }
   worker.join();
-  for (const auto& [number, count] : sink.final_overflow()) lost += count;
+  for (const auto& item : sink.take_rest()) lost += item.lost;
   EXPECT_EQ(seen + lost, kCount);
 }
 

@@ -162,6 +162,12 @@ void EmulatedDisk::kill() {
   open_.clear();
 }
 
+std::uint64_t EmulatedDisk::used() const {
+  std::uint64_t bytes = 0;
+  for (const auto& [name, file] : files_) bytes += file.present.size();
+  return bytes;
+}
+
 std::optional<std::uint64_t> EmulatedDisk::size(const std::string& name) const {
   const auto found = files_.find(name);
   if (found == files_.end()) return std::nullopt;

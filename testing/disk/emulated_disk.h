@@ -30,6 +30,8 @@ class EmulatedDisk final : public FolderReader {
   /// It is well again, and has room.
   void heal() { fail_from_.reset(), room_.reset(); }
   std::size_t operations() const { return operations_; }
+  /// Bytes in its files.
+  std::uint64_t used() const;
   /// Counts what became durable: while it stands, `durable` is the same.
   std::uint64_t syncs() const { return syncs_; }
 

@@ -1,28 +1,15 @@
 #include "tests/simulation/emulated_writer.h"
 
 namespace amphi::testing {
-namespace {
 
-void hand_over(recording::Recorder& recorder, const SeenItem& item) {
-  if (const auto* packet = std::get_if<SeenPacket>(&item.what))
-    return recorder.handle_packet(packet->feed, packet->seq, packet->header, packet->payload, item.at);
-  if (const auto* feed = std::get_if<SeenFeed>(&item.what)) return recorder.add_feed(feed->feed, item.at);
-  recorder.remove_feed(std::get<SeenFeedLeave>(item.what).feed, item.at);
-}
-
-bool drain(EmulatedJob& job) {
-  return job.take->drain(job.backlog, [&](const SeenItem& item) { hand_over(job.take->recorder(), item); });
-}
-
-}  // namespace
-
-void EmulatedWriter::add(Job job, std::function<bool()> ready) {
-  post(job, [this, job, ready = std::move(ready)] {
+void EmulatedWriter::add(Job job, std::shared_ptr<server::RecordingSink> sink, Duration pre_roll, std::function<bool()> ready) {
+  post(job, [this, job, sink = std::move(sink), pre_roll, ready = std::move(ready)] {
+    job->begin(sink, pre_roll);
     if (!ready()) {
       job->closed = true;
       return false;
     }
-    job->take.emplace(job->info, job->start, recording::Safekeeping{});
+    job->open();
     answer_at_ = job->start;
     jobs_.push_back(job);
     return false;
@@ -35,8 +22,8 @@ void EmulatedWriter::stop(Job job, Time at, WallTime wall) {
     if (!begun && !job->take->end_at(at)) return false;
     begun = true;
     answer_at_ = at;
-    if (drain(*job)) return true;
-    job->take->complete(at, wall);
+    if (job->drain()) return true;
+    job->complete(at, wall);
     return false;
   });
 }
@@ -50,15 +37,21 @@ void EmulatedWriter::add_marker(Job job, std::string label, std::string by, Time
   });
 }
 
-bool EmulatedWriter::step(EmulatedJob& job) {
-  if (job.closed) return false;
-  if (!job.take->ending() && drain(job)) {
-    answer_at_ = job.take->reached();
+bool EmulatedWriter::step(const Job& job) {
+  if (job->closed) return false;
+  if (!job->take->ending() && job->drain()) {
+    answer_at_ = job->take->reached();
     return true;
   }
-  answer_at_ = *busy_since_;
-  job.take->handle_timeout(answer_at_);
+  const Time now = answer_at_ = *busy_since_;
+  if (!job->take->ending() && now >= job->space_at) look_at_space(job, now);
+  job->take->handle_timeout(now);
   return false;
+}
+
+void EmulatedWriter::look_at_space(const Job& job, Time now) {
+  const auto free = machine_.free(*job, now);
+  if (free && job->look_at_space(*free, now, machine_.wall())) machine_.warned(job, job->warning);
 }
 
 void EmulatedWriter::kill(bool carried_out) {
@@ -93,7 +86,7 @@ void EmulatedWriter::begin_round() {
   posted_.clear();
   // Looked up when it is their turn: a task may add or end one.
   round_.push_back({nullptr, [this] {
-                      for (const Job& job : jobs_) round_.push_back({job, [this, job] { return step(*job); }});
+                      for (const Job& job : jobs_) round_.push_back({job, [this, job] { return step(job); }});
                       return false;
                     }});
   go();
@@ -106,7 +99,7 @@ void EmulatedWriter::end_round() {
   if (!posted_.empty()) return wake(machine_.now());
   for (const Job& job : jobs_) {
     if (job->closed) continue;
-    if (!job->backlog.items.empty()) look_soon();
+    if (job->sink->front() != nullptr) look_soon();
     if (const Time due = job->take->recorder().next_timeout(); due != Time::max()) wake(std::max(due, machine_.now()) + machine_.idle());
   }
 }

@@ -1,5 +1,5 @@
-// The thread that writes recordings (server/recording_writer, server/recording_job), in virtual time: rounds of work over its tasks and
-// its recordings' backlogs, in which each operation takes as long as the emulated disk needs, and nothing else happens meanwhile.
+// The thread that writes recordings (server/recording_writer), in virtual time: rounds of work over its tasks and its recordings'
+// sinks (emulated_job.h), in which each operation takes as long as the emulated disk needs, and nothing else happens meanwhile.
 // What it decides is the product's: recording/take, recorder, repair. Thread: the test's.
 #pragma once
 
@@ -7,51 +7,11 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <variant>
 #include <vector>
 
-#include "recording/repair.h"
-#include "recording/take.h"
-#include "testing/disk/emulated_disk.h"
+#include "tests/simulation/emulated_job.h"
 
 namespace amphi::testing {
-
-/// What a recording's tap saw, until its writer comes to it.
-struct SeenPacket {
-  FeedId feed;
-  rtp::Seq seq = 0;
-  rtp::RtpHeader header;
-  Bytes payload;
-};
-struct SeenFeed {
-  recording::FeedInfo feed;
-};
-struct SeenFeedLeave {
-  FeedId feed;
-};
-struct SeenItem {
-  Time at{};
-  std::variant<SeenPacket, SeenFeed, SeenFeedLeave> what;
-};
-
-struct Backlog {
-  std::deque<SeenItem> items;
-  SeenItem* front() { return items.empty() ? nullptr : &items.front(); }
-  void pop() { items.pop_front(); }
-};
-
-/// One recording at its writer.
-struct EmulatedJob {
-  recording::RecordingInfo info;
-  Time start{};
-  EmulatedDisk* disk = nullptr;
-  Backlog backlog;
-  std::optional<recording::Take> take;
-  std::optional<recording::Repair> repair;  // of what had failed
-  bool closed = false;                      // nothing more is recorded
-  bool failed = false;
-  bool is_over() const { return closed && !repair; }
-};
 
 class EmulatedWriter {
  public:
@@ -63,17 +23,19 @@ class EmulatedWriter {
     std::function<void(Duration delay, std::function<void()>)> after;
     std::function<Time()> now;
     std::function<Duration(const EmulatedJob&)> latency;  // of the next operation
-    std::function<Duration()> idle;                       // until it looks at its backlogs again
+    std::function<Duration()> idle;                       // until it looks at its sinks again
     std::function<WallTime()> wall;
     std::function<void(const Job&, const recording::Output&)> said;  // what is no operation
+    std::function<std::optional<std::uint64_t>(const EmulatedJob&, Time at)> free;  // bytes of its disk; nullopt: nobody knows
+    std::function<void(const Job&, std::optional<recording::StorageWarning>)> warned;
   };
   explicit EmulatedWriter(Machine machine) : machine_(std::move(machine)) {}
 
-  /// Records once `ready` has said so, when the writer comes to it.
-  void add(Job job, std::function<bool()> ready);
+  /// Records what `sink` holds and gets, from `pre_roll` before the job's start on, once `ready` has said so, when the writer comes to it.
+  void add(Job job, std::shared_ptr<server::RecordingSink> sink, Duration pre_roll, std::function<bool()> ready);
   void stop(Job job, Time at, WallTime wall);
   void add_marker(Job job, std::string label, std::string by, Time at);
-  /// Something is in a backlog.
+  /// Something is in a sink.
   void look_soon() { wake(machine_.now() + machine_.idle()); }
 
   std::optional<Time> busy_since() const { return busy_since_; }
@@ -93,7 +55,8 @@ class EmulatedWriter {
   void begin_round();
   void end_round();
   void go();
-  bool step(EmulatedJob& job);
+  bool step(const Job& job);
+  void look_at_space(const Job& job, Time now);
   void carry_out();
   std::optional<recording::Output> poll(EmulatedJob& job);
   void handle(const Job& job, const recording::Output& output);

@@ -59,6 +59,7 @@ class World {
 
   // The server.
   void start_server();
+  virtual void server_started() {}
   void crash_server();
   virtual void close_server();
   void server_left();

@@ -11,6 +11,7 @@ void World::start_server() {
   const Restored known = restored();
   server_ = std::make_unique<ServerSession>(SessionId("ses_1"), known, random_);
   last_total_ms_ = known.total_ms;
+  server_started();
   observe_server();
 }
 

@@ -12,6 +12,9 @@ namespace rec = amphi::recording;
 TruthWorld::TruthWorld(std::uint64_t seed, Tally& tally, TruthTally& truth) : World(seed, tally, 5), truth_(truth), writer_(machine()) {
   asks_percent_ = 9;  // recordings that last for a while
   slowness_ = chance(60) ? Duration::zero() : between(1, chance(70) ? 5 : 40);
+  if (chance(35)) pre_roll_ = between(500, 10'000);
+  if (chance(55)) sink_limits_ = {4096, 3 + random_.below(14), 3 + random_.below(14)};
+  if (chance(35)) size_disk();
   start_feeds();
 }
 
@@ -24,12 +27,20 @@ testing::EmulatedWriter::Machine TruthWorld::machine() {
             const Duration usual = slowness_ > Duration::zero() ? between(0, to_ms(slowness_)) : Duration::zero();
             const Duration takes = std::max(usual, stalled_until_ - now_);
             if (takes > usual) stood_still_ = now_ + takes;
-            if (Recorded* folder = find(job.info.id.value)) folder->stood_still += takes - usual;
+            Recorded& folder = *find(job.info.id.value);
+            folder.stood_still += takes - usual;
+            give_room(folder);
             return takes;
           },
           [this] { return between(0, 10); },
           [this] { return wall(); },
-          [this](const Job& job, const rec::Output& output) { said(job, output); }};
+          [this](const Job& job, const rec::Output& output) { said(job, output); },
+          [this](const testing::EmulatedJob& job, Time at) { return look_at_space(job, at); },
+          [this](const Job& job, std::optional<rec::StorageWarning> warning) {
+            to_control([this, folder = find(job->info.id.value), warning = std::move(warning)] {
+              if (!folder->over && folder->watch.told(warning)) tell(*folder);
+            });
+          }};
 }
 
 TruthWorld::Recorded* TruthWorld::find(const std::string& id) {
@@ -61,26 +72,24 @@ void TruthWorld::begin_recording(const RecordingId& id, const std::string& reque
   folder->epoch = server_epoch_;
   folder->job = std::make_shared<testing::EmulatedJob>();
   folder->job->info = {id, SessionId("ses_1"), requested_by, wall(), Duration{}, RecordingId{}};
-  folder->job->start = now_;
+  folder->asked_at = folder->job->start = now_;
   folder->job->disk = &folder->disk;
-  const std::uint64_t ceiling = server_->snapshot(now_).revision + kRevisionsPerRecording;
+  folder->job->reserve = reserve_;
+  folder->before = server_->snapshot(now_);
+  const std::uint64_t ceiling = folder->before.revision + kRevisionsPerRecording;
   folders_.push_back(std::move(folder));
   if (!std::exchange(watching_, true)) after(rec::StorageWatch::kLookEvery, [this] { watch(); });
-  after(between(0, 2), [this, at = folders_.back().get(), ceiling, epoch = server_epoch_] {
-    if (epoch != server_epoch_) return;
-    at->attached = true;
-    join(*at);
-    writer_.add(at->job, [this, job = at->job, ceiling] { return prepare(job, ceiling); });
-  });
+  to_worker([this, at = folders_.back().get(), ceiling] { begin_tap(*at, ceiling); });
 }
 
 /// Its folder, and the ceiling of revisions: RecordingJob::begin.
 bool TruthWorld::prepare(const Job& job, std::uint64_t ceiling) {
   Recorded& folder = *find(job->info.id.value);
   apply_fault();
-  if (fault_ != Fault::none && chance(60)) {
-    to_control([this, id = job->info.id] { finished(*find(id.value), {Duration::zero(), {}, Error{ErrorCode::storage, "no folder"}}); });
-    folder.attached = false;
+  folder.free_at_begin = free_space();
+  const bool room = disk_size_ == 0 || *folder.free_at_begin >= reserve_;
+  if (!room || (fault_ != Fault::none && chance(60))) {
+    to_control([this, &folder] { finished(folder, {Duration::zero(), {}, Error{ErrorCode::storage, "no folder"}}); });
     return false;
   }
   ceiling_ = ceiling;
@@ -90,9 +99,8 @@ bool TruthWorld::prepare(const Job& job, std::uint64_t ceiling) {
 void TruthWorld::end_recording(const RecordingId& id) {
   Recorded* folder = find(id.value);
   folder->stop_at = now_;
-  after(between(0, 2), [this, folder, at = now_, wall_then = wall(), epoch = server_epoch_] {
-    if (epoch != server_epoch_) return;
-    folder->attached = false;
+  to_worker([this, folder, at = now_, wall_then = wall()] {
+    end_tap();
     writer_.stop(folder->job, at, wall_then);
   });
 }
@@ -106,6 +114,7 @@ void TruthWorld::said(const Job& job, const rec::Output& output) {
   if (std::holds_alternative<rec::Started>(output)) {
     to_control([this, &folder] {
       folder.on = true;
+      check_began(folder);
       recording_on(folder.id, folder.job->start);
     });
   } else if (const auto* changed = std::get_if<rec::MediaChanged>(&output)) {
@@ -123,14 +132,16 @@ void TruthWorld::said(const Job& job, const rec::Output& output) {
 
 void TruthWorld::finished(Recorded& folder, const rec::Finished& end) {
   folder.over = true;
-  folder.attached = false;
   folder.left_at = now_;
+  to_worker([this] { end_tap(); });
   if (!folder.on) {
     ++truth_.refused;
-    return recording_refused(folder.id, end.error.value_or(Error{ErrorCode::internal, "never began"}));
+    recording_refused(folder.id, end.error.value_or(Error{ErrorCode::internal, "never began"}));
+    return check_kept_out(folder);
   }
   end.error ? ++truth_.failed : ++truth_.complete;
   if (!end.error) check_complete(folder);
+  else if (disk_size_ > 0) check_full(folder, end);
   recording_over(folder.id, end.duration, end.error);
 }
 
@@ -172,6 +183,7 @@ void TruthWorld::repair_all() {
     require(found.has_value(), "a recording that cannot be repaired");
     if (found && *found) {
       disk.kill();
+      give_room(*folder);
       rec::Repair machine(std::move((*found)->journal), disk, std::move((*found)->failed), wall(), rec::Safekeeping{});
       testing::serve(machine, disk, now_, [](const rec::Output&) {});
       require(!machine.failure(), "a repair that fails on a disk that is well");
@@ -191,18 +203,22 @@ void TruthWorld::kill_recorder() {
       ++truth_.cut;
     }
     folder->over = true;
-    folder->attached = false;
     power ? folder->disk.cut_power(random_) : folder->disk.kill();
     folder->journal = {};
     folder->pieces.clear();
   }
-  for (auto& source : sources_) source->present = false;
+  lose_feeds();
+}
+
+void TruthWorld::server_started() {
+  server_->set_pre_roll(pre_roll_);
+  keep_pre_roll();
 }
 
 /// A server that leaves in order ends its recordings before it goes.
 void TruthWorld::close_server() {
   if (stage_ == Stage::off && writer_.jobs().empty()) {
-    for (auto& source : sources_) source->present = false;
+    lose_feeds();
     return World::close_server();
   }
   server_->request_recording(false, "", now_);
@@ -214,12 +230,14 @@ void TruthWorld::close_server() {
 void TruthWorld::apply_fault() {
   for (const auto& folder : folders_) {
     if (folder->sealed) continue;
+    folder->faulted = folder->faulted || fault_ != Fault::none;
     if (fault_ == Fault::failing) folder->disk.fail_from(folder->disk.operations());
-    if (fault_ == Fault::full) folder->disk.fill_after(random_.below(3000));
+    if (fault_ == Fault::full && disk_size_ == 0) folder->disk.fill_after(random_.below(3000));
   }
 }
 
 void TruthWorld::heal() {
+  if (fault_ == Fault::full) others_ = 0;
   fault_ = Fault::none;
   stalled_until_ = now_;
   for (const auto& folder : folders_) folder->disk.heal();
@@ -234,6 +252,7 @@ void TruthWorld::fail_recorder() {
   if (!chance(30)) return;
   ++truth_.faults;
   fault_ = chance(50) ? Fault::failing : Fault::full;
+  if (fault_ == Fault::full && disk_size_ > 0) others_ += free_space() - std::min<std::uint64_t>(free_space(), random_.below(3000));
   apply_fault();
   after(between(0, 3'000), [this] { heal(); });
 }

@@ -1,11 +1,15 @@
 // A World of services (services_world.h) that records for real: the recorder works on an emulated disk that is slow, stands still,
-// fills up, fails and loses its power, and feeds come, go, lose packets and fall silent. After every step what each client shows is
+// fills up, fails and loses its power, and feeds come, go, lose packets and fall silent, on their way through the real sink, which drops
+// what a disk that stands still keeps it from passing on, and which may keep a pre-roll. After every step what each client shows is
 // compared with the bytes that are durable on the disk, read back by the parsers that have no part in writing them.
 #pragma once
+
+#include <nlohmann/json_fwd.hpp>
 
 #include "recording/journal.h"
 #include "recording/storage_watch.h"
 #include "tests/simulation/emulated_writer.h"
+#include "tests/simulation/media_ledger.h"
 #include "tests/simulation/recording_rig.h"
 #include "tests/simulation/services_world_parts.h"
 
@@ -16,6 +20,8 @@ struct TruthTally {
   std::uint64_t writing = 0, waiting = 0, off = 0, slow = 0, errors = 0;  // states compared with the disk
   std::uint64_t pieces = 0, markers = 0, complete = 0, failed = 0, cut = 0, repaired = 0, refused = 0;
   std::uint64_t stalls = 0, faults = 0, frames = 0, gaps = 0;
+  std::uint64_t dropped = 0, overflowed = 0, pre_rolls = 0;       // packets, recordings that lost some, recordings that began with one
+  std::uint64_t low = 0, full = 0, kept_out = 0;                  // warnings compared, recordings ended for want of space, and not begun
 };
 
 class TruthWorld final : public World {
@@ -30,6 +36,7 @@ class TruthWorld final : public World {
 
   // The recorder's side: truth_world.cpp.
   Restored restored() override;
+  void server_started() override;
   void begin_recording(const RecordingId& id, const std::string& requested_by) override;
   void end_recording(const RecordingId& id) override;
   void mark(const AddMarker& marker) override;
@@ -52,12 +59,34 @@ class TruthWorld final : public World {
   Recorded* find(const std::string& id);
   Recorded* running();
 
-  // Feeds: truth_world_feeds.cpp.
+  // Feeds, and the worker: truth_world_feeds.cpp.
   void start_feeds();
   void tick(std::size_t source);
   void change(std::size_t source);
-  void see(const testing::SeenItem& item);
-  void join(Recorded& folder);
+  void arrive(std::size_t source, std::uint32_t frame, rtp::WireTimestamp timestamp);
+  void tapped(std::size_t payload);
+  void to_worker(std::function<void()> act);
+  void set_tap(std::shared_ptr<server::RecordingSink> sink, Time at);
+  void keep_pre_roll();
+  void look_after_keeper();
+  void begin_tap(Recorded& folder, std::uint64_t ceiling);
+  void end_tap();
+  void lose_feeds();
+  void check_pre_roll(Recorded& folder, Duration pre_roll);
+  void check_dropped();
+
+  // How large the disk is: truth_world_space.cpp.
+  void size_disk();
+  std::uint64_t free_space() const;
+  std::optional<std::uint64_t> look_at_space(const testing::EmulatedJob& job, Time at);
+  void give_room(Recorded& folder);
+  void others_write();
+  void slow_down();
+  void check_began(Recorded& folder);
+  void check_kept_out(Recorded& folder);
+  void check_space(const RecordingState& shown, Recorded& folder);
+  void check_reserve(Recorded& folder);
+  void check_full(Recorded& folder, const recording::Finished& end);
 
   // What is compared: truth_world_checks.cpp.
   void stepped() override;
@@ -75,13 +104,27 @@ class TruthWorld final : public World {
   void check_left(Recorded& folder);
   Duration lag() const;
 
+  // ... and in the files: truth_world_media.cpp.
+  void check_media(Recorded& folder);
+  void check_counts(Recorded& folder, const Source& source, const testing::MediaLedger::Recorded& file, const nlohmann::json& track);
+
   enum class Fault { none, failing, full };
+  static constexpr std::size_t kLargestRecord = 1024;  // of a sink
+  static constexpr Duration kKept = 2s;                // MediaWorker looks after its keepers so often
 
   TruthTally& truth_;
   Duration slowness_{};  // the most that an operation takes when all is well
   Fault fault_ = Fault::none;
   Time stalled_until_{};
+  Duration pre_roll_{};                // that is kept; zero: none
+  server::RecordingSink::Limits sink_limits_;
+  std::uint64_t disk_size_ = 0, reserve_ = 0, others_ = 0;  // bytes; 0: without an end; what others have there
   testing::EmulatedWriter writer_;
+  std::shared_ptr<server::RecordingSink> tap_;            // the session's
+  Recorded* tapping_ = nullptr;                           // whose it is
+  std::deque<std::pair<Time, std::uint64_t>> in_tap_;     // what came to a keeper, and its weight
+  std::uint64_t given_ = 0;                               // to tap_ since it is a recording's
+  Time at_worker_{};                                      // the newest message to the worker
   Time stuck_at_{};              // the writer, when last seen to be
   Time stood_still_{};           // the disk, until then
   Time crossed_{};               // the newest message from another thread to control
@@ -96,10 +139,23 @@ struct TruthWorld::Recorded {
   RecordingId id;
   testing::EmulatedDisk disk;
   Job job;                        // of this server's life
-  bool attached = false;          // the tap is its
   recording::StorageWatch watch;  // of control
   std::uint64_t epoch = 0;
+  Time asked_at{}, begins_at{};   // before it by the pre-roll
+  std::optional<Time> tap_ended_at;
+  bool short_of_memory = false;   // where it begins, something was forgotten
+  bool dropped = false;           // packets, by its sink
+  RecordingSnapshot before;       // what was said then
   bool on = false, over = false;  // as control knows
+
+  struct Look {
+    Time at{}, seen{};  // by the writer's time, and when
+    std::uint64_t free = 0;
+  };
+  std::deque<Look> looks;                     // at the space, as far back as the forecast goes
+  std::optional<std::uint64_t> free_at_begin;
+  bool low_due = false, low_said = false;     // before the newest look it had to be foreseen; somebody was warned
+  bool faulted = false;                       // its disk, at some time
 
   std::uint64_t read_at = 0;      // the disk's syncs
   recording::JournalReader journal;
@@ -120,9 +176,16 @@ struct TruthWorld::Recorded {
 
 /// A participant's feed.
 struct TruthWorld::Source {
+  explicit Source(recording::test::Sender s) : sender(std::move(s)), ledger(static_cast<std::uint32_t>(sender.keyframe_every)) {}
+  sfu::FeedInfo info() const {
+    const recording::FeedInfo feed = sender.info();
+    return {feed.id, feed.participant, feed.participant_identity, feed.label, feed.codec};
+  }
+
   recording::test::Sender sender;
+  testing::MediaLedger ledger;
   bool present = false, silent = false;
-  std::uint32_t frame = 0;
+  std::uint32_t frame = 0, first = 0;  // the next, and the first since it came
   Time since{};
 };
 

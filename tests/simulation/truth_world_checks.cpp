@@ -60,13 +60,17 @@ void TruthWorld::read_pieces(Recorded& folder, std::size_t index) {
 void TruthWorld::stepped() {
   if (const auto since = writer_.busy_since(); since && now_ - *since > rec::StorageWatch::kStuck) stuck_at_ = now_;
   if (!server_) return;
-  for (const auto& folder : folders_) read_back(*folder);
+  for (const auto& folder : folders_) {
+    read_back(*folder);
+    check_reserve(*folder);
+  }
   // A recording that nobody is told of is one that is being repaired.
   if (stage_ == Stage::off)
     for (const Job& job : writer_.jobs()) require(job->is_over() || job->failed, "off, and something is being recorded");
   for (const auto& folder : folders_)
     if (folder->over && folder->job->is_over() && !folder->sealed && folder->epoch == server_epoch_) seal(*folder);
   const RecordingSnapshot said = server_->snapshot(now_);
+  if (Recorded* folder = said.warning && said.warning->code == "storage_low" ? find(said.recording_id) : nullptr) folder->low_said = true;
   for (const auto& member : members_)
     if (broken_.empty() && is_current(*member)) check_shown(*member, said);
 }
@@ -85,6 +89,7 @@ void TruthWorld::check_shown(const Member& member, const RecordingSnapshot& said
   require(shown.on == said.on && shown.revision == said.revision && shown.recording_id == said.recording_id && shown.waiting_for_media == said.waiting_for_media &&
               shown.warning == said.warning && (shown.error || !said.error),
           "a client that has heard all shows something else");
+  require(shown.pre_roll_ms == to_ms(pre_roll_), "another pre-roll is shown than the one that is kept");
   if (!shown.on) return check_off(shown, said);
   Recorded* folder = find(shown.recording_id);
   require(folder != nullptr, "on, and there is no recording");
@@ -101,16 +106,20 @@ void TruthWorld::check_on(const RecordingState& shown, const RecordingSnapshot& 
     ++truth_.slow;
     require(now_ - stuck_at_ <= rec::StorageWatch::kLookEvery + kSeen, "a disk that answers is said not to");
   }
-  const bool stuck = busy && now_ - std::max(*busy, folder.job->start) > rec::StorageWatch::kStuck + rec::StorageWatch::kLookEvery + kCrossing;
+  const bool stuck = busy && now_ - std::max(*busy, folder.asked_at) > rec::StorageWatch::kStuck + rec::StorageWatch::kLookEvery + kCrossing;
   require(slow || !stuck, "on, and nobody is told that the disk does not answer");
+  check_space(shown, folder);
   if (said.phase != Phase::recording) return;  // what is there is being completed
+  const std::int64_t here_ms = said.total_ms - folder.before.total_ms;
+  require(here_ms == to_ms(now_ - folder.begins_at), "said to last for " + std::to_string(here_ms) + " ms, and it began " + std::to_string(to_ms(now_ - folder.begins_at)) + " ms ago");
   const Duration since_piece = folder.piece_at ? now_ - *folder.piece_at : Duration::max();
   if (!shown.waiting_for_media) {
     ++truth_.writing;
     // A disk that has stood still for less than what is told of may have kept the recorder from saying so.
     const bool stood_still = now_ < stood_still_ + rec::Recorder::kSilence;
     const Duration unheard = stood_still ? rec::StorageWatch::kStuck + rec::StorageWatch::kLookEvery : Duration::zero();
-    require(slow || since_piece <= rec::Recorder::kSilence + lag() + unheard, "on, and for some time nothing has been written");
+    const bool answers_again = now_ <= stood_still_ + lag();  // and the recorder is about to say so
+    require(slow || answers_again || since_piece <= rec::Recorder::kSilence + lag() + unheard, "on, and for some time nothing has been written");
   } else if (folder.piece_at && since_piece > kCrossing && !(busy && *busy <= *folder.piece_at) && now_ - writer_.last_round() > kCrossing) {
     // What the writer's round has made of it is known, and told.
     ++truth_.waiting;
@@ -127,6 +136,7 @@ void TruthWorld::check_off(const RecordingState& shown, const RecordingSnapshot&
   require(!shown.waiting_for_media && !shown.warning, "off, and yet waiting or warned");
   Recorded* folder = find(shown.recording_id);
   if (!folder || !folder->sealed || folder->epoch != server_epoch_ || stage_ != Stage::off) return;
+  require(!folder->job->full_at || (said.error && said.error->code == ErrorCode::storage && shown.error), "ended for want of space, and that is not shown");
   if (said.error) {
     ++truth_.errors;
     // Where only the last manifest failed, everything was there already.
@@ -145,8 +155,8 @@ void TruthWorld::check_complete(Recorded& folder) {
   require(manifest && manifest->state == "complete", "the end is confirmed before the manifest says so");
   require(folder.job->closed, "the end is confirmed before it is over");
   if (!manifest) return;
-  const std::int64_t told_ms = to_ms(stop_asked_at_ - folder.job->start);
-  require(stage_ != Stage::stopping || manifest->duration_ms == told_ms, "the duration is not the one that was told");
+  const std::int64_t told_ms = to_ms(stop_asked_at_ - folder.begins_at);
+  require(folder.job->full_at || stage_ != Stage::stopping || manifest->duration_ms == told_ms, "the duration is not the one that was told");
   check_sound(folder);
   check_markers(folder);
 }
@@ -166,6 +176,7 @@ void TruthWorld::check_sound(Recorded& folder) {
     require(track.offset_ms + track.duration_ms <= manifest->duration_ms + 250, "a file lasts longer than its recording");
     require(track.sha256.size() == 64, "a track without its hash");
   }
+  check_media(folder);
 }
 
 void TruthWorld::check_markers(Recorded& folder) {
@@ -188,7 +199,9 @@ void TruthWorld::check_left(Recorded& folder) {
   const std::int64_t there_ms = to_ms(std::min(*folder.left_at, folder.stop_at.value_or(Time::max())) - folder.job->start);
   const std::int64_t lost_ms = there_ms - manifest->duration_ms;
   const std::int64_t may_ms = 1000 + to_ms(lag() + folder.stood_still);
-  require(lost_ms <= may_ms, "lost " + std::to_string(lost_ms) + " ms");
+  // What was kept before it began is in memory until the disk has taken it: so many operations for a second of it.
+  const Duration first = milliseconds(may_ms) + to_ms(folder.asked_at - folder.begins_at) * kOperations * slowness_ / 1000;
+  require(lost_ms <= may_ms || *folder.left_at - folder.asked_at <= first, "lost " + std::to_string(lost_ms) + " ms");
   for (const Marker& marker : folder.told) {
     const auto& written = folder.journal.content().markers;
     if (marker.at_ms + may_ms > manifest->duration_ms) continue;
