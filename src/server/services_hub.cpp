@@ -225,7 +225,9 @@ asio::awaitable<Result<ServicesHub::Room*>> ServicesHub::room_of(SessionId sessi
 asio::awaitable<Result<services::RecordingSnapshot>> ServicesHub::state(SessionId session) {
   const auto room = co_await room_of(std::move(session));
   if (!room) co_return tl::unexpected(room.error());
-  co_return (*room)->machine->snapshot(runtime::now());
+  auto snapshot = (*room)->machine->snapshot(runtime::now());
+  if (!snapshot.error) snapshot.error = (*room)->machine->refusal();
+  co_return snapshot;
 }
 
 asio::awaitable<Result<void>> ServicesHub::request_recording(SessionId session, bool on, std::string identity) {

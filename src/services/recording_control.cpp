@@ -196,6 +196,7 @@ void RecordingControl::started(const RecordingId& id, Time started_at, Time now)
   started_at_ = started_at;
   confirmed_.recording_id = id.value;
   confirmed_.error.reset();
+  refusal_.reset();
   confirmed_.waiting_for_media = true;
   confirmed_.warning = warning_;
   markers_.clear();
@@ -227,9 +228,12 @@ void RecordingControl::finished(const RecordingId& id, Duration duration, std::o
 void RecordingControl::refused(const RecordingId& id, Error error, Time now) {
   if (stage_ != Stage::starting || !is_current(id)) return;
   stage_ = Stage::off;
-  if (current_ != nullptr && current_->participant.empty()) {  // who comes back takes it for granted, and REST reads the state
-    confirmed_.error = error;
-    tell_all(now);
+  if (current_ != nullptr && current_->participant.empty()) {
+    refusal_ = error;
+    if (!current_->continues.empty()) {  // who comes back takes it for granted
+      confirmed_.error = error;
+      tell_all(now);
+    }
   }
   answer_current(std::move(error), now);
   act_on_waiting(now);

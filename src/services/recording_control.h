@@ -42,6 +42,7 @@ class RecordingControl {
   Time next_timeout() const noexcept;
 
   RecordingSnapshot snapshot(Time now) const;
+  const std::optional<Error>& refusal() const { return refusal_; }
   /// Revision and total, of which nobody is told less any more.
   Beat beat(Time now);
 
@@ -70,6 +71,7 @@ class RecordingControl {
   Stage stage_ = Stage::off;
   RecordingSnapshot confirmed_;        // all but total_ms, which is computed
   RecordingId running_;                // while not off
+  std::optional<Error> refusal_;       // of the server's own newest start that could not be, until a recording begins
   std::optional<Warning> warning_;     // of the running recording, also while it is starting
   std::int64_t finished_ms_ = 0;
   std::int64_t frozen_ms_ = 0;         // the total, while stopping

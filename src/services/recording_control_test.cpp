@@ -207,13 +207,16 @@ TEST(RecordingControl, the_server_itself_may_always_ask_and_of_what_one_asked_in
   EXPECT_EQ(w.stops.size(), 2u) << "an empty session is not recorded for ever";
 }
 
-TEST(RecordingControl, what_the_server_itself_asked_for_in_vain_is_an_error_in_everybodys_state) {
+TEST(RecordingControl, what_the_server_itself_asked_for_in_vain_is_known_until_a_recording_begins_and_news_to_nobody) {
   World w;
   w.open_quietly(1, "Ana");
   w.server.request_recording(true, "desk", w.now), w.drain();
   w.server.recording_refused(w.starts.at(0).id, {ErrorCode::storage, "full"}, w.now), w.drain();
-  EXPECT_EQ(w.news(1), (Words{"off@5000!storage"}));
-  EXPECT_EQ(w.server.snapshot(w.now).error->message, "full");
+  EXPECT_EQ(w.news(1), Words{});
+  ASSERT_TRUE(w.server.refusal());
+  EXPECT_EQ(w.server.refusal()->message, "full");
+  w.request(1, "r1", true), w.started();
+  EXPECT_FALSE(w.server.refusal());
 }
 
 TEST(RecordingControl, a_recording_has_at_most_10000_markers_and_none_is_confirmed_beyond) {

@@ -198,6 +198,7 @@ Time ServerSession::next_timeout() const noexcept {
 }
 
 RecordingSnapshot ServerSession::snapshot(Time now) const { return impl_->recording.snapshot(now); }
+const std::optional<Error>& ServerSession::refusal() const { return impl_->recording.refusal(); }
 std::size_t ServerSession::connection_count() const { return impl_->audience.connections.size(); }
 const Counters<ServerDrop>& ServerSession::drops() const { return impl_->drops; }
 

@@ -38,7 +38,7 @@ class ServerSession {
   /// Finished by request, or by itself with an error. `duration` is the recording's final one; the session's total never
   /// becomes less than what it was (the frozen value of `stopping`; the live value of one that ended by itself).
   void recording_finished(const RecordingId& id, Duration duration, std::optional<Error> error, Time now);
-  /// It could not start. Who asked is told why, and nothing has changed for the others; where the server itself asked, everybody is told.
+  /// It could not start. Who asked is told why, and nothing has changed for the others; where the server itself asked, refusal() says it.
   void recording_refused(const RecordingId& id, Error error, Time now);
   /// The server was restarted while `interrupted` was being recorded: a further recording begins, in the name of who had asked for that one.
   void go_on(const RecordingId& interrupted, const std::string& identity, Time now);
@@ -61,6 +61,8 @@ class ServerSession {
   Time next_timeout() const noexcept;
 
   RecordingSnapshot snapshot(Time now) const;
+  /// Why the server's own newest request to start could not be fulfilled, until a recording begins.
+  const std::optional<Error>& refusal() const;
   std::size_t connection_count() const;
   const Counters<ServerDrop>& drops() const;
 
