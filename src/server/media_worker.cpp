@@ -149,9 +149,10 @@ MediaWorker::Begun MediaWorker::begin_recording(const SessionId& session, Time a
   return {std::move(sink), Duration::zero()};
 }
 
-void MediaWorker::end_recording(const SessionId& session, Time at) {
+void MediaWorker::end_recording(const SessionId& session, Time at, bool began) {
   Pinned* entry = pinned(session);
   if (!entry || (entry->sink && entry->sink->keeping())) return;
+  if (!began && entry->sink && entry->sink->keep_again(pre_roll_)) return;
   entry->session->set_tap(nullptr, at);
   entry->sink.reset();
   keep_pre_roll(*entry, at);

@@ -59,7 +59,8 @@ class MediaWorker final : public runtime::MediaHandler {
   };
   /// The session's media go to a recording from now on. A session that is not there has none.
   Begun begin_recording(const SessionId& session, Time at);
-  void end_recording(const SessionId& session, Time at);
+  /// `began`: else what was kept for it is kept on.
+  void end_recording(const SessionId& session, Time at, bool began = true);
   WorkerReport report();
 
  private:

@@ -8,6 +8,7 @@ RecordingSink::RecordingSink() : RecordingSink(Duration::zero(), Limits{}) {}
 
 RecordingSink::RecordingSink(Duration keep, Limits limits)
     : keep_(keep),
+      kept_chunks_(limits.kept_chunks),
       most_chunks_(limits.chunks + (keep > Duration::zero() ? limits.kept_chunks : 0)),
       log_(limits.chunk_bytes, keep > Duration::zero() ? limits.kept_chunks : limits.chunks) {}
 
@@ -50,6 +51,13 @@ Duration RecordingSink::hand_over(Time now) {
   log_.set_max_chunks(most_chunks_);
   const Item* oldest = log_.front();
   return oldest != nullptr ? std::max(now - oldest->at, Duration::zero()) : Duration::zero();
+}
+
+bool RecordingSink::keep_again(Duration keep) {
+  if (taken_ || keep == Duration::zero()) return false;
+  keep_ = keep;
+  log_.set_max_chunks(kept_chunks_);
+  return true;
 }
 
 void RecordingSink::Waiting::tell(Item& item) {

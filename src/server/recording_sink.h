@@ -60,9 +60,15 @@ class RecordingSink final : public sfu::Tap {
   void forget_old(Time now);
   /// A recording begins at `now`, or as much before as is returned: that far back it holds media. It keeps everything from here on.
   Duration hand_over(Time now);
+  /// The recording that it was handed over to never began, and has let go of it: it holds the newest media as before. False: that one
+  /// has taken of it.
+  bool keep_again(Duration keep);
 
   /// The feeds that were there before the first item.
-  std::vector<Known> take_known() { return std::move(known_); }
+  std::vector<Known> take_known() {
+    taken_ = true;
+    return std::move(known_);
+  }
   Item* front() { return log_.front(); }
   ByteView payload() { return log_.payload(); }
   void pop() { log_.pop(); }
@@ -80,7 +86,8 @@ class RecordingSink final : public sfu::Tap {
   void forget_first();
 
   Duration keep_;
-  const std::size_t most_chunks_;  // once it is a recording's
+  const std::size_t kept_chunks_, most_chunks_;  // while it keeps; once it is a recording's
+  bool taken_ = false;                           // by the recording's writer
   MediaLog<Item> log_;
   std::unordered_map<FeedId, FeedNumber> feeds_;
   struct Lost {

@@ -173,6 +173,22 @@ TEST(RecordingSink, a_keeper_holds_the_newest_and_knows_who_was_there_before) {
   EXPECT_EQ(drained(sink).size(), 3u) << "a recording's sink forgets nothing";
 }
 
+TEST(RecordingSink, a_keeper_that_was_handed_over_in_vain_keeps_on) {
+  RecordingSink sink(1s, RecordingSink::Limits{});
+  sink.feed_added(feed("a"), at(0));
+  sink.packet(FeedId("a"), packet(1, "old"), at(1000));
+  sink.packet(FeedId("a"), packet(2, "new"), at(2500));
+  EXPECT_EQ(sink.hand_over(at(2600)), 100ms);
+  sink.packet(FeedId("a"), packet(3, "newer"), at(2700));
+  EXPECT_FALSE(sink.keeping());
+  ASSERT_TRUE(sink.keep_again(1s));
+  EXPECT_TRUE(sink.keeping());
+  EXPECT_EQ(sink.hand_over(at(3000)), 500ms) << "what it held is there for the next";
+  ASSERT_EQ(sink.take_known().size(), 1u);
+  EXPECT_EQ(drained(sink), (Words{"packet 0 2", "packet 0 3"}));
+  EXPECT_FALSE(sink.keep_again(1s)) << "a recording has taken of it";
+}
+
 TEST(RecordingSink, a_keeper_forgets_also_while_nothing_comes_and_never_grows_past_its_bound) {
   RecordingSink sink = small(100ms);
   sink.feed_added(feed("a"), at(0));

@@ -118,7 +118,7 @@ void Recordings::on_finished(const RecordingId& id, Duration duration, std::opti
   if (found == running_.end()) return;
   const Running running = std::move(found->second);
   running_.erase(found);
-  running.worker->post([session = running.session](MediaWorker& there, Time now) { there.end_recording(session, now); });
+  running.worker->post([session = running.session, began = running.started](MediaWorker& there, Time now) { there.end_recording(session, now, began); });
   ++(error ? failed_ : finished_);
   if (running.started) events_.finished(running.session, id, duration, std::move(error));
   else events_.refused(running.session, id, error.value_or(Error{ErrorCode::internal, "The recording ended before it began."}));
