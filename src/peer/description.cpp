@@ -76,6 +76,16 @@ void add_formats(sdp::Media& media, const Format& format, bool transport_feedbac
   media.formats.push_back(rtx);
 }
 
+/// An m-line that is over: it has a number among the others, and a name, and nothing else.
+sdp::Media rejected_media(const NegotiatedLine& line) {
+  sdp::Media media;
+  media.kind = media_kind(line.kind);
+  media.mid = line.mid;
+  media.port = 0;
+  media.direction = sdp::Direction::inactive;
+  return media;
+}
+
 bool has_feedback(const sdp::PayloadFormat& format, std::string_view what) {
   return std::find(format.feedback.begin(), format.feedback.end(), what) != format.feedback.end();
 }
@@ -160,6 +170,10 @@ Format offered_format(const rtp::Codec& codec) {
 std::string write_offer(const LocalTransport& local, const std::vector<NegotiatedLine>& lines, bool transport_feedback) {
   sdp::SessionDescription offer = blank(local);
   for (const auto& line : lines) {
+    if (line.rejected) {
+      offer.media.push_back(rejected_media(line));
+      continue;
+    }
     sdp::Media media;
     media.kind = media_kind(line.kind);
     media.mid = line.mid;
@@ -210,6 +224,7 @@ Result<ReadOffer> answer_offer(std::string_view text, const LocalTransport& loca
     line.stream_id = media.stream_id;
     line.track_id = media.track_id;
     if (media.kind != sdp::MediaKind::application && !media.rejected()) line.format = choose_format(media);
+    line.rejected = !line.format;
     line.active = line.format && (media.direction == sdp::Direction::sendonly || media.direction == sdp::Direction::sendrecv);
     read_sources(media, line);
 

@@ -27,6 +27,7 @@ struct NegotiatedLine {
   std::string mid;
   rtp::Kind kind = rtp::Kind::video;
   bool active = false;
+  bool rejected = false;               // with port 0: what comes next on this m-line is another one (RFC 8829 5.2.2)
   std::optional<Format> format;
   std::string stream_id, track_id;
   // The sender's sources, where its description names them.

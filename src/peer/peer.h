@@ -35,12 +35,13 @@ struct Config {
   std::string cname;                                   // RFC 7022; the same for all peers of one participant
 };
 
-/// One m-line; its index in the description, never reused for another feed.
+/// One m-line: its index in the description. Of a line that was closed it is used again for another feed, under a new mid, once both
+/// ends have agreed that the first is over (RFC 8829 5.2.2).
 using Line = std::size_t;
 
 /// What a sender offers on a line.
 struct SendLine {
-  std::string mid;            // empty: chosen
+  std::string mid;            // empty: chosen, and never chosen again
   rtp::Codec codec;
   std::string stream_id;      // msid: what belongs together for lip sync
   std::string track_id;
@@ -103,9 +104,9 @@ class Peer {
   ~Peer();
 
   // --- negotiation -------------------------------------------------------------------------------------------------
-  /// Sender: adds a line for the next offer.
+  /// Sender: adds a line for the next offer, in the place of one that is over where there is one of this kind.
   Line add_line(SendLine line);
-  /// Sender: the line turns inactive in the next offer, and sends no more.
+  /// Sender: the next offer says that the line is over; it sends no more.
   void close_line(Line line);
   /// Sender: the next offer begins an ICE restart (RFC 8445 9).
   void restart_ice(Time now);

@@ -153,7 +153,7 @@ void Session::Impl::remove_feed(Participant& owner, peer::Line line, Time now) {
 void Session::Impl::subscribe(Participant& subscriber, Feed& feed) {
   if (!subscriber.subscribing) return;
   const peer::Line line = subscriber.subscribing->add_line({"", feed.info.codec, feed.info.participant.value, feed.info.id.value});
-  subscriber.subscribed.resize(line + 1);
+  subscriber.subscribed.resize(std::max(subscriber.subscribed.size(), line + 1));
   subscriber.subscribed[line].feed = &feed;
   Subscription& subscription = feed.subscriptions.emplace_back();
   subscription.participant = &subscriber;

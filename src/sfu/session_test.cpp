@@ -52,6 +52,7 @@ struct ClientPair {
   PeerNode publishing, subscribing;
   std::vector<FeedDeclaration> declared;
   std::size_t offers = 0;
+  bool answers = true;
 };
 
 /// Signalling without delay, media over the network.
@@ -75,9 +76,14 @@ struct Room {
   }
   peer::Line publish(ClientPair& client, const rtp::Codec& codec, const std::string& label) {
     const peer::Line line = client.publishing.peer.add_line({"", codec, client.id.value, label});
-    client.declared.push_back({std::to_string(line), codec.kind(), label});
+    client.declared.push_back({client.publishing.peer.lines()[line].mid, codec.kind(), label});
     offer(client);
     return line;
+  }
+  void withdraw(ClientPair& client, peer::Line line) {
+    std::erase_if(client.declared, [&](const auto& feed) { return feed.mid == client.publishing.peer.lines()[line].mid; });
+    client.publishing.peer.close_line(line);
+    offer(client);
   }
   void offer(ClientPair& client) {
     auto answer = server.session->publish_offer(client.id, client.publishing.peer.create_offer(world.now()), client.declared, world.now());
@@ -94,7 +100,7 @@ struct Room {
         const auto* offer_event = std::get_if<SubscribeOffer>(&server.events[handled]);
         if (!offer_event) continue;
         for (auto& client : clients) {
-          if (client->id != offer_event->participant) continue;
+          if (client->id != offer_event->participant || !client->answers) continue;
           ++client->offers;
           auto answer = client->subscribing.peer.accept_offer(offer_event->sdp, world.now());
           ASSERT_TRUE(answer) << answer.error().message;
@@ -253,6 +259,50 @@ TEST(Session, a_feed_can_be_withdrawn_and_another_added) {
   ASSERT_EQ(room.server.session->feeds().size(), 1u);
   EXPECT_EQ(room.server.session->feeds()[0].label, "two");
   EXPECT_EQ(b.subscribing.received.size(), 20u);
+}
+
+TEST(Session, the_last_of_six_hundred_feeds_that_came_and_went_has_media_as_the_first) {
+  Room room;
+  auto& a = room.join("a");
+  auto& b = room.join("b", false);
+  const auto stays = room.publish(a, testing::vp8_codec(), "stays");
+  room.run(1s);
+  room.stream(a, stays, 1, 5);
+  for (int i = 0; i < 600; ++i) {
+    SCOPED_TRACE("feed " + std::to_string(i));
+    const auto line = room.publish(a, testing::vp8_codec(), "comes and goes");
+    const std::size_t before = b.subscribing.received.size();
+    room.stream(a, line, 1 + i * 1000, 3);
+    room.run(20ms);
+    ASSERT_EQ(b.subscribing.received.size(), before + 3);
+    room.withdraw(a, line);
+  }
+  EXPECT_LE(a.publishing.peer.lines().size(), 3u);
+  EXPECT_LE(b.subscribing.peer.lines().size(), 3u);
+  EXPECT_LT(a.publishing.peer.create_offer(room.world.now()).size(), 4000u);
+  const std::size_t before = b.subscribing.received.size();
+  room.stream(a, stays, 6, 20);
+  room.run(200ms);
+  EXPECT_EQ(b.subscribing.received.size(), before + 20) << "and the one that stayed has lost nothing";
+}
+
+TEST(Session, feeds_that_come_and_go_while_an_offer_is_unanswered_cost_it_nothing) {
+  Room room;
+  auto& a = room.join("a");
+  auto& slow = room.join("slow", false);
+  const auto first = room.publish(a, testing::vp8_codec(), "first");
+  slow.answers = false;
+  room.withdraw(a, room.publish(a, testing::vp8_codec(), "the one that is offered"));
+  for (int i = 0; i < 100; ++i) room.withdraw(a, room.publish(a, testing::vp8_codec(), "not even offered"));
+  const auto last = room.publish(a, testing::vp8_codec(), "last");
+  slow.answers = true;
+  ASSERT_TRUE(room.server.session->restart_subscribe(slow.id, false, room.world.now()));
+  room.run(1s);
+  EXPECT_LE(slow.subscribing.peer.lines().size(), 3u);
+  room.stream(a, first, 1, 10);
+  room.stream(a, last, 1, 10);
+  room.run(200ms);
+  EXPECT_EQ(slow.subscribing.received.size(), 20u);
 }
 
 TEST(Session, grants_and_limits_are_kept) {
