@@ -11,7 +11,8 @@ namespace asio = boost::asio;
 
 constexpr auto kResumeWindow = std::chrono::milliseconds(signalling::kResumeWindowMs);
 constexpr auto kRecordingWithoutAnybody = std::chrono::seconds(30);
-constexpr std::size_t kMaxSessions = 10'000;
+
+tl::unexpected<Error> going_down() { return fail(ErrorCode::disconnected, "The server is going down."); }
 
 template <class... F>
 struct Overloaded : F... {
@@ -23,8 +24,8 @@ Overloaded(F...) -> Overloaded<F...>;
 }  // namespace
 
 SessionDirectory::SessionDirectory(asio::io_context& control, std::vector<std::unique_ptr<MediaWorker>>& workers, Bytes key,
-                                   Random& random, Counters<Drop>& drops)
-    : control_(control), workers_(workers), random_(random), resume_tokens_(std::move(key), random), drops_(drops) {}
+                                   Random& random, Counters<Drop>& drops, std::size_t max_sessions)
+    : control_(control), workers_(workers), random_(random), resume_tokens_(std::move(key), random), drops_(drops), max_sessions_(max_sessions) {}
 
 // --- finding -----------------------------------------------------------------------------------------------------------
 
@@ -98,9 +99,10 @@ Result<ParticipantId> SessionDirectory::new_id(const MediaSession& session, cons
 
 asio::awaitable<Result<Member>> SessionDirectory::join(AccessToken token, std::string resume_token,
                                                        std::shared_ptr<WebSocketConnection> connection) {
-  if (!find(token.session) && sessions_.size() >= kMaxSessions)
+  if (closed_) co_return going_down();
+  if (!find(token.session) && sessions_.size() >= max_sessions_)
     co_return fail(ErrorCode::limit_exceeded, "The server has too many sessions.");
-  MediaSession& session = find_or_create(token.session);
+  MediaSession& session = find_or_create(token.session);  // until the next co_await
   if (Participant* back = by_resume_token(session, token, resume_token)) {
     const Member member{session.id, back->id};
     back->grants = token.grants;
@@ -121,11 +123,19 @@ asio::awaitable<Result<Member>> SessionDirectory::join(AccessToken token, std::s
     return (*media)->add_participant(member.participant, token.identity, token.grants.publish, token.grants.subscribe, now);
   };
   const auto added = co_await session.worker->call(std::move(add));
-  --session.joining;
+  MediaSession* there = find(member.session);  // everything may have been closed meanwhile
+  if (!there) co_return going_down();
+  --there->joining;
   if (!added) {
-    remove_if_over(session);
+    remove_if_over(*there);
     co_return tl::unexpected(added.error());
   }
+  come_in(*there, member, token, std::move(connection));
+  co_return member;
+}
+
+void SessionDirectory::come_in(MediaSession& session, const Member& member, const AccessToken& token,
+                               std::shared_ptr<WebSocketConnection> connection) {
   if (session.empty) session.empty->cancel();
   session.empty.reset();
   Participant& participant = session.participants[member.participant];
@@ -137,7 +147,6 @@ asio::awaitable<Result<Member>> SessionDirectory::join(AccessToken token, std::s
   tell(session, signalling::participant_joined(view_of(participant)), participant.id);
   hooks_.participant_joined(session.id);
   spdlog::info("session {}: {} joins", session.id.value, member.participant.value);
-  co_return member;
 }
 
 void SessionDirectory::take_over(MediaSession& session, Participant& participant,
@@ -233,6 +242,7 @@ void SessionDirectory::recording_ended(const SessionId& session) {
 }
 
 void SessionDirectory::close_all(const std::string& reason) {
+  closed_ = true;
   for (auto& [id, session] : sessions_) {
     for (auto& [who, participant] : session->participants) {
       if (participant.away) participant.away->cancel();
