@@ -10,6 +10,7 @@ namespace {
 namespace asio = boost::asio;
 
 constexpr auto kResumeWindow = std::chrono::milliseconds(signalling::kResumeWindowMs);
+constexpr std::int64_t kLongestStaySeconds = 24 * 60 * 60;  // past the expiry: an old resume token is no key to the house
 constexpr auto kRecordingWithoutAnybody = std::chrono::seconds(30);
 
 tl::unexpected<Error> going_down() { return fail(ErrorCode::disconnected, "The server is going down."); }
@@ -88,6 +89,15 @@ SessionDirectory::Participant* SessionDirectory::by_resume_token(MediaSession& s
   return nullptr;
 }
 
+/// Whoever was in when the server before this one ended may come back as if it had not, for as long as they would be waited for.
+bool SessionDirectory::may_come_in(const AccessToken& token, const std::string& resume_token) const {
+  const WallTime now = runtime::wall_now();
+  if (!has_expired(token, now)) return true;
+  if (runtime::now() - started_ > kResumeWindow || token.expires_at < now.unix_ms / 1000 - kLongestStaySeconds) return false;
+  const auto known = resume_tokens_.read(resume_token, token.session, token.identity);
+  return known && !known->of_this_life;
+}
+
 Result<ParticipantId> SessionDirectory::new_id(const MediaSession& session, const AccessToken& token, const std::string& resume_token) {
   const auto known = resume_tokens_.read(resume_token, token.session, token.identity);
   if (known && known->of_this_life) return fail(ErrorCode::disconnected, "The participant is no longer waited for; join anew.");
@@ -100,16 +110,18 @@ Result<ParticipantId> SessionDirectory::new_id(const MediaSession& session, cons
 asio::awaitable<Result<Member>> SessionDirectory::join(AccessToken token, std::string resume_token,
                                                        std::shared_ptr<WebSocketConnection> connection) {
   if (closed_) co_return going_down();
+  if (MediaSession* there = find(token.session)) {
+    if (Participant* back = by_resume_token(*there, token, resume_token)) {
+      const Member member{there->id, back->id};
+      back->grants = token.grants;
+      take_over(*there, *back, std::move(connection));
+      co_return member;
+    }
+  }
+  if (!may_come_in(token, resume_token)) co_return tl::unexpected(expired());
   if (!find(token.session) && sessions_.size() >= max_sessions_)
     co_return fail(ErrorCode::limit_exceeded, "The server has too many sessions.");
   MediaSession& session = find_or_create(token.session);  // until the next co_await
-  if (Participant* back = by_resume_token(session, token, resume_token)) {
-    const Member member{session.id, back->id};
-    back->grants = token.grants;
-    take_over(session, *back, std::move(connection));
-    co_return member;
-  }
-
   const auto id = new_id(session, token, resume_token);
   if (!id) {
     remove_if_over(session);

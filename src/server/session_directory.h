@@ -44,7 +44,8 @@ class SessionDirectory {
 
   /// A new participant, or, with a resume token that is still good, the one that it stands for. One that a server before this one gave
   /// brings back the participant's id and nothing else. On success `joined` has been sent, and everything after it goes to this
-  /// connection. Errors: disconnected (the token's participant is no longer waited for; the server is going down), limit_exceeded.
+  /// connection. A token that has expired brings back who is in, and lets nobody in (decision 0012). Errors: unauthorized (it has
+  /// expired), disconnected (the token's participant is no longer waited for; the server is going down), limit_exceeded.
   boost::asio::awaitable<Result<Member>> join(AccessToken token, std::string resume_token,
                                               std::shared_ptr<WebSocketConnection> connection);
   /// Whether this connection still speaks for its participant.
@@ -92,6 +93,7 @@ class SessionDirectory {
   Participant* find(const Member& member) const;
   MediaSession& find_or_create(const SessionId& session);
   Participant* by_resume_token(MediaSession& session, const AccessToken& token, const std::string& resume_token);
+  bool may_come_in(const AccessToken& token, const std::string& resume_token) const;
   Result<ParticipantId> new_id(const MediaSession& session, const AccessToken& token, const std::string& resume_token);
   void come_in(MediaSession& session, const Member& member, const AccessToken& token, std::shared_ptr<WebSocketConnection> connection);
   void take_over(MediaSession& session, Participant& participant, std::shared_ptr<WebSocketConnection> connection);
@@ -112,6 +114,7 @@ class SessionDirectory {
   std::map<SessionId, std::unique_ptr<MediaSession>> sessions_;
   std::size_t next_worker_ = 0;
   bool closed_ = false;
+  const Time started_ = runtime::now();
 };
 
 }  // namespace amphi::server

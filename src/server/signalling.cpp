@@ -67,7 +67,8 @@ asio::awaitable<std::optional<Member>> Signalling::greet(Connection connection, 
     co_return std::nullopt;
   }
   if (!member) {
-    refuse(*connection, Drop::ws_refused, member.error(), true, "join");
+    const bool unauthorized = member.error().code == ErrorCode::unauthorized;
+    refuse(*connection, unauthorized ? Drop::ws_unauthorized : Drop::ws_refused, member.error(), true, "join");
     co_return std::nullopt;
   }
   co_return *member;

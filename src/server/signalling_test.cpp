@@ -151,6 +151,53 @@ TEST(Signalling, who_says_more_than_is_allowed_is_told_and_cut_off) {
   rig.on_control([&] { EXPECT_EQ(rig.drops[Drop::ws_rate_limited], 1u); });
 }
 
+TEST(Signalling, a_token_that_has_expired_lets_nobody_in_and_brings_back_who_is_in) {
+  Rig rig;
+  rig.run();
+  const auto join = [&](const std::string& token, const std::string& resume_token) {
+    return Talker(rig.port(), "s").join(token, resume_token);
+  };
+  Talker first(rig.port(), "s");
+  const Json joined = first.join("s a");
+  const std::string resume = joined.value("resumeToken", "");
+  ASSERT_FALSE(resume.empty()) << joined;
+  struct Row {
+    const char* what;
+    std::string token, resume_token;
+  };
+  for (const Row& row : {Row{"nobody", "s a 1", ""}, Row{"a lie", "s a 1", "rt_a.lie.par_1.0"}, Row{"another identity", "s b 1", resume}}) {
+    const Json refused = join(row.token, row.resume_token);
+    EXPECT_EQ(refused["code"], "unauthorized") << row.what << refused;
+    EXPECT_EQ(refused["message"], "The token has expired.") << row.what;
+  }
+  const Json back = join("s a 1", resume);
+  ASSERT_EQ(back["type"], "joined") << back;
+  EXPECT_EQ(back["resumed"], true);
+  EXPECT_EQ(back["participantId"], joined["participantId"]);
+  EXPECT_EQ(join("s a 1", back.value("resumeToken", ""))["resumed"], true) << "and again";
+  EXPECT_EQ(join("s a 1", resume)["code"], "unauthorized") << "this one is spent";
+  rig.on_control([&] { EXPECT_EQ(rig.drops[Drop::ws_unauthorized], 4u); });
+}
+
+TEST(Signalling, after_a_restart_an_expired_token_brings_back_who_was_in_but_not_who_was_in_days_ago) {
+  std::string resume, id;
+  {
+    Rig before;
+    before.run();
+    const Json joined = Talker(before.port(), "s").join("s a");
+    resume = joined.value("resumeToken", "");
+    id = joined.value("participantId", "");
+  }
+  Rig after;
+  after.run();
+  EXPECT_EQ(Talker(after.port(), "s").join("s a 200000", resume)["code"], "unauthorized");
+  EXPECT_EQ(Talker(after.port(), "s").join("s b 60", resume)["code"], "unauthorized");
+  const Json back = Talker(after.port(), "s").join("s a 60", resume);
+  ASSERT_EQ(back["type"], "joined") << back;
+  EXPECT_EQ(back["participantId"], id);
+  EXPECT_EQ(back["resumed"], false);
+}
+
 TEST(Signalling, who_is_on_the_way_in_when_the_server_goes_down_is_refused) {
   Rig rig;
   Result<Member> outcome = Member{};
