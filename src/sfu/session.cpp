@@ -185,9 +185,16 @@ Result<void> Session::subscribe_answer(const ParticipantId& id, std::uint64_t of
   if (!participant->subscribing) return fail(ErrorCode::forbidden, "the token has no `subscribe` grant");
   if (!participant->offer_outstanding || offer_id != participant->offer_id)
     return fail(ErrorCode::invalid_state, "this is no answer to the outstanding subscribeOffer " + std::to_string(participant->offer_id));
-  if (auto taken = participant->subscribing->accept_answer(sdp, now); !taken) return taken;
+  const auto taken = participant->subscribing->accept_answer(sdp, now);
   participant->offer_outstanding = false;
   participant->offer_sdp.clear();
+  if (!taken) {  // what it was about would never come, nor anything after it
+    participant->offer_needed = participant->offer_needed || !participant->offered_again;
+    participant->offered_again = true;
+    impl_->offer_if_needed(*participant, now);
+    return taken;
+  }
+  participant->offered_again = false;
   impl_->on_subscriber_connected(*participant, now);
   impl_->offer_if_needed(*participant, now);
   return {};

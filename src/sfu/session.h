@@ -79,7 +79,8 @@ class Session {
   /// A failed offer changes nothing. Errors: malformed, forbidden (no publish grant), limit_exceeded, not_found.
   Result<PublishAnswer> publish_offer(const ParticipantId& participant, std::string_view sdp,
                                       const std::vector<FeedDeclaration>& feeds, Time now);
-  /// Errors: malformed, not_found, invalid_state (not the outstanding offer).
+  /// An answer that cannot be taken ends its offer: another is made at once, but if that one's answer fails too, only when something
+  /// has changed. Errors: malformed, not_found, invalid_state (not the outstanding offer).
   Result<void> subscribe_answer(const ParticipantId& participant, std::uint64_t offer_id, std::string_view sdp, Time now);
   /// A changed network: the next SubscribeOffer restarts ICE. Also gives an outstanding, unanswered offer again (after a resume).
   Result<void> restart_subscribe(const ParticipantId& participant, bool ice_restart, Time now);

@@ -1,0 +1,98 @@
+// Feeds that come and go, and offers and answers that fail: over an emulated network, in virtual time.
+#include "sfu/room_test.h"
+
+namespace amphi::sfu {
+namespace {
+
+TEST(Session, a_feed_can_be_withdrawn_and_another_added) {
+  Room room;
+  auto& a = room.join("a");
+  auto& b = room.join("b");
+  const auto first = room.publish(a, testing::vp8_codec(), "one");
+  room.run(1s);
+  a.publishing.peer.close_line(first);
+  const auto second = room.publish(a, testing::vp8_codec(), "two");
+  room.run(1s);
+  room.stream(a, second, 1, 20);
+  room.run(200ms);
+  ASSERT_EQ(room.server.session->feeds().size(), 1u);
+  EXPECT_EQ(room.server.session->feeds()[0].label, "two");
+  EXPECT_EQ(b.subscribing.received.size(), 20u);
+}
+
+TEST(Session, the_last_of_six_hundred_feeds_that_came_and_went_has_media_as_the_first) {
+  Room room;
+  auto& a = room.join("a");
+  auto& b = room.join("b", false);
+  const auto stays = room.publish(a, testing::vp8_codec(), "stays");
+  room.run(1s);
+  room.stream(a, stays, 1, 5);
+  for (int i = 0; i < 600; ++i) {
+    SCOPED_TRACE("feed " + std::to_string(i));
+    const auto line = room.publish(a, testing::vp8_codec(), "comes and goes");
+    const std::size_t before = b.subscribing.received.size();
+    room.stream(a, line, 1 + i * 1000, 3);
+    room.run(20ms);
+    ASSERT_EQ(b.subscribing.received.size(), before + 3);
+    room.withdraw(a, line);
+  }
+  EXPECT_LE(a.publishing.peer.lines().size(), 3u);
+  EXPECT_LE(b.subscribing.peer.lines().size(), 3u);
+  EXPECT_LT(a.publishing.peer.create_offer(room.world.now()).size(), 4000u);
+  const std::size_t before = b.subscribing.received.size();
+  room.stream(a, stays, 6, 20);
+  room.run(200ms);
+  EXPECT_EQ(b.subscribing.received.size(), before + 20) << "and the one that stayed has lost nothing";
+}
+
+TEST(Session, feeds_that_come_and_go_while_an_offer_is_unanswered_cost_it_nothing) {
+  Room room;
+  auto& a = room.join("a");
+  auto& slow = room.join("slow", false);
+  const auto first = room.publish(a, testing::vp8_codec(), "first");
+  slow.answers = false;
+  room.withdraw(a, room.publish(a, testing::vp8_codec(), "the one that is offered"));
+  for (int i = 0; i < 100; ++i) room.withdraw(a, room.publish(a, testing::vp8_codec(), "not even offered"));
+  const auto last = room.publish(a, testing::vp8_codec(), "last");
+  slow.answers = true;
+  ASSERT_TRUE(room.server.session->restart_subscribe(slow.id, false, room.world.now()));
+  room.run(1s);
+  EXPECT_LE(slow.subscribing.peer.lines().size(), 3u);
+  room.stream(a, first, 1, 10);
+  room.stream(a, last, 1, 10);
+  room.run(200ms);
+  EXPECT_EQ(slow.subscribing.received.size(), 20u);
+}
+
+TEST(Session, an_answer_that_cannot_be_taken_ends_its_offer_and_not_the_subscribers_feeds) {
+  Room room;
+  auto& a = room.join("a");
+  auto& b = room.join("b", false);
+  b.answers = false;
+  const auto first = room.publish(a, testing::vp8_codec(), "first");
+  const auto offers = [&] {
+    std::vector<SubscribeOffer> all;
+    for (const auto& event : room.server.events)
+      if (const auto* offer = std::get_if<SubscribeOffer>(&event)) all.push_back(*offer);
+    return all;
+  };
+  const auto fail = [&] {
+    EXPECT_FALSE(room.server.session->subscribe_answer(b.id, offers().back().offer_id, "nonsense", room.world.now()));
+    room.signal();
+  };
+  ASSERT_EQ(offers().size(), 1u);
+  fail();
+  ASSERT_EQ(offers().size(), 2u) << "offered once more";
+  EXPECT_EQ(offers().back().feeds.size(), 1u);
+  fail();
+  EXPECT_EQ(offers().size(), 2u) << "and no more, until something has changed";
+  b.answers = true;
+  const auto second = room.publish(a, testing::vp8_codec(), "second");
+  room.run(1s);
+  room.stream(a, first, 1, 10);
+  room.stream(a, second, 1, 10);
+  EXPECT_EQ(b.subscribing.received.size(), 20u);
+}
+
+}  // namespace
+}  // namespace amphi::sfu
