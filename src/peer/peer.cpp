@@ -140,9 +140,19 @@ Result<void> Peer::accept_answer(std::string_view sdp, Time now) {
   return {};
 }
 
-Result<std::string> Peer::accept_offer(std::string_view sdp, Time now) {
-  ++impl_->description_version;
-  auto offer = answer_offer(sdp, impl_->local_transport());
+void Peer::Impl::refuse_beyond(std::size_t most_active, std::vector<NegotiatedLine>& wanted) const {
+  const auto goes_on = [&](std::size_t i) { return i < lines.size() && lines[i].negotiated.active && lines[i].negotiated.mid == wanted[i].mid; };
+  std::size_t taken = 0;
+  for (const bool those_that_go_on : {true, false})
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+      if (!wanted[i].active || goes_on(i) != those_that_go_on) continue;
+      wanted[i].refused = ++taken > most_active;
+    }
+  for (NegotiatedLine& line : wanted) line.active = line.active && !line.refused;
+}
+
+Result<std::string> Peer::accept_offer(std::string_view sdp, Time now, std::size_t most_active) {
+  auto offer = read_offer(sdp);
   if (!offer) return tl::unexpected(offer.error());
   if (offer->lines.size() < impl_->lines.size())
     return fail(ErrorCode::invalid_argument, "the offer has fewer m-lines than the one before");
@@ -151,10 +161,11 @@ Result<std::string> Peer::accept_offer(std::string_view sdp, Time now) {
       return fail(ErrorCode::invalid_argument, "the offer's m-lines are in another order");
   if (impl_->fingerprint && *impl_->fingerprint != offer->remote.fingerprint)
     return fail(ErrorCode::fingerprint_mismatch, "a later description names another DTLS fingerprint");
-  if (impl_->remote_credentials && *impl_->remote_credentials != offer->remote.credentials) {
+  if (impl_->remote_credentials && *impl_->remote_credentials != offer->remote.credentials)
     restart_ice(now);  // an offer that restarts is answered with new credentials too (RFC 8839 4.4.1.1.1)
-    offer = answer_offer(sdp, impl_->local_transport());
-  }
+  impl_->refuse_beyond(most_active, offer->lines);
+  ++impl_->description_version;
+  std::string answer = write_answer(*offer, impl_->local_transport());
   if (auto taken = impl_->take_remote(offer->remote, now); !taken) return tl::unexpected(taken.error());
 
   impl_->extensions = offer->extensions;
@@ -173,14 +184,14 @@ Result<std::string> Peer::accept_offer(std::string_view sdp, Time now) {
     impl_->learn_source(line.rtx_ssrc, i, true);
   }
   if (impl_->next_report == Time::max()) impl_->next_report = now + kReportInterval;
-  return std::move(offer->answer);
+  return answer;
 }
 
 std::vector<LineInfo> Peer::lines() const {
   std::vector<LineInfo> infos;
   for (std::size_t i = 0; i < impl_->lines.size(); ++i) {
     const NegotiatedLine& line = impl_->lines[i].negotiated;
-    LineInfo info{i, line.mid, line.kind, std::nullopt, line.active, line.stream_id, line.track_id};
+    LineInfo info{i, line.mid, line.kind, std::nullopt, line.active, line.refused, line.stream_id, line.track_id};
     if (line.format) info.codec = line.format->codec;
     infos.push_back(std::move(info));
   }

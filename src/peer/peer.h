@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -53,7 +54,8 @@ struct LineInfo {
   std::string mid;
   rtp::Kind kind = rtp::Kind::video;
   std::optional<rtp::Codec> codec;   // nullopt: rejected
-  bool active = false;               // false: inactive or rejected
+  bool active = false;               // false: inactive, refused or rejected
+  bool refused = false;              // active in the offer, and one more than accept_offer was to take
   std::string stream_id, track_id;
 };
 
@@ -115,8 +117,9 @@ class Peer {
   std::string create_offer(Time now);
   /// Sender. Errors: malformed, invalid_argument (no fingerprint or ICE credentials, not our lines).
   Result<void> accept_answer(std::string_view sdp, Time now);
-  /// Receiver: takes an offer (the first, or again) and gives the answer. A failed offer changes nothing.
-  Result<std::string> accept_offer(std::string_view sdp, Time now);
+  /// Receiver: takes an offer (the first, or again) and gives the answer. A failed offer changes nothing. Of active lines at most so many
+  /// are taken, those first that are active already; the others are answered `inactive`.
+  Result<std::string> accept_offer(std::string_view sdp, Time now, std::size_t most_active = std::numeric_limits<std::size_t>::max());
   std::vector<LineInfo> lines() const;
 
   // --- transport ---------------------------------------------------------------------------------------------------

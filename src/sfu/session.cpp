@@ -100,14 +100,11 @@ Result<PublishAnswer> Session::publish_offer(const ParticipantId& id, std::strin
   Participant* participant = impl_->find(id);
   if (!participant) return fail(ErrorCode::not_found, "no such participant in the session");
   if (!participant->publishing) return fail(ErrorCode::forbidden, "the token has no `publish` grant");
-  if (declared.size() > impl_->config.limits.feeds_per_participant)
-    return fail(ErrorCode::limit_exceeded, "too many feeds: at most " +
-                                               std::to_string(impl_->config.limits.feeds_per_participant) +
-                                               " per participant");
-  auto answer = participant->publishing->accept_offer(sdp, now);
+  const std::size_t most = impl_->config.limits.feeds_per_participant;
+  auto answer = participant->publishing->accept_offer(sdp, now, most);
   if (!answer) return tl::unexpected(answer.error());
 
-  PublishAnswer result{std::move(*answer), {}};
+  PublishAnswer result{std::move(*answer), {}, {}};
   const auto lines = participant->publishing->lines();
   participant->feeds.resize(lines.size());
   for (const auto& line : lines) {
@@ -117,6 +114,8 @@ Result<PublishAnswer> Session::publish_offer(const ParticipantId& id, std::strin
     if (feed && (!wanted || feed->info.codec.name != line.codec->name)) impl_->remove_feed(*participant, line.line, now);
     if (wanted && !feed) impl_->add_feed(*participant, line, declaration->label, now);
     if (feed) result.feeds.push_back({line.mid, feed->info.id});
+    if (line.refused)
+      result.refused.push_back({line.mid, {ErrorCode::limit_exceeded, "too many feeds: at most " + std::to_string(most) + " per participant"}});
   }
   for (auto& other : impl_->participants) impl_->offer_if_needed(*other, now);
   return result;

@@ -64,6 +64,42 @@ TEST(Session, feeds_that_come_and_go_while_an_offer_is_unanswered_cost_it_nothin
   EXPECT_EQ(slow.subscribing.received.size(), 20u);
 }
 
+TEST(Session, feeds_past_the_limit_are_refused_each_for_itself_and_those_that_go_on_have_their_places) {
+  Room room;
+  auto& a = room.join("a");
+  auto& b = room.join("b", false);
+  std::vector<peer::Line> lines;
+  for (int i = 0; i < 6; ++i) {
+    lines.push_back(a.publishing.peer.add_line({"", testing::vp8_codec(), "a", std::to_string(i)}));
+    a.declared.push_back({std::to_string(i), rtp::Kind::video, std::to_string(i)});
+  }
+  const auto publish = [&] {
+    auto answer = room.server.session->publish_offer(a.id, a.publishing.peer.create_offer(room.world.now()), a.declared, room.world.now()).value();
+    EXPECT_TRUE(a.publishing.peer.accept_answer(answer.sdp, room.world.now()));
+    room.signal();
+    std::vector<std::string> refused;
+    for (const auto& feed : answer.refused) {
+      EXPECT_EQ(feed.error.code, ErrorCode::limit_exceeded);
+      refused.push_back(feed.mid);
+    }
+    return refused;
+  };
+  EXPECT_EQ(publish(), (std::vector<std::string>{"4", "5"}));
+  EXPECT_EQ(room.server.session->feeds().size(), 4u);
+  EXPECT_FALSE(a.publishing.peer.lines()[4].active);
+  room.run(1s);
+  for (int i = 0; i < 4; ++i) room.stream(a, lines[i], 1, 5);
+  EXPECT_EQ(b.subscribing.received.size(), 20u);
+
+  a.publishing.peer.close_line(lines[1]);
+  a.publishing.peer.close_line(lines[5]);
+  EXPECT_TRUE(publish().empty()) << "one has gone: there is room for the fifth";
+  a.publishing.peer.add_line({"", testing::vp8_codec(), "a", "in the place of the second"});
+  a.declared.push_back({a.publishing.peer.lines()[lines[1]].mid, rtp::Kind::video, "late"});
+  EXPECT_EQ(publish(), std::vector<std::string>{a.declared.back().mid}) << "though its line comes before others";
+  for (const auto line : {lines[0], lines[2], lines[3], lines[4]}) EXPECT_TRUE(a.publishing.peer.lines()[line].active);
+}
+
 TEST(Session, an_answer_that_cannot_be_taken_ends_its_offer_and_not_the_subscribers_feeds) {
   Room room;
   auto& a = room.join("a");
