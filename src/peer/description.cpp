@@ -76,6 +76,16 @@ void add_formats(sdp::Media& media, const Format& format, bool transport_feedbac
   media.formats.push_back(rtx);
 }
 
+/// An m-line that is over: it has a number among the others, and a name, and nothing else.
+sdp::Media rejected_media(const NegotiatedLine& line) {
+  sdp::Media media;
+  media.kind = media_kind(line.kind);
+  media.mid = line.mid;
+  media.port = 0;
+  media.direction = sdp::Direction::inactive;
+  return media;
+}
+
 bool has_feedback(const sdp::PayloadFormat& format, std::string_view what) {
   return std::find(format.feedback.begin(), format.feedback.end(), what) != format.feedback.end();
 }
@@ -160,6 +170,10 @@ Format offered_format(const rtp::Codec& codec) {
 std::string write_offer(const LocalTransport& local, const std::vector<NegotiatedLine>& lines, bool transport_feedback) {
   sdp::SessionDescription offer = blank(local);
   for (const auto& line : lines) {
+    if (line.rejected) {
+      offer.media.push_back(rejected_media(line));
+      continue;
+    }
     sdp::Media media;
     media.kind = media_kind(line.kind);
     media.mid = line.mid;
@@ -185,7 +199,7 @@ std::string write_offer(const LocalTransport& local, const std::vector<Negotiate
   return sdp::write(offer);
 }
 
-Result<ReadOffer> answer_offer(std::string_view text, const LocalTransport& local) {
+Result<ReadOffer> read_offer(std::string_view text) {
   auto offer = sdp::parse(text);
   if (!offer) return tl::unexpected(offer.error());
   if (offer->media.empty()) return fail(ErrorCode::invalid_argument, "the offer has no m-line");
@@ -194,7 +208,6 @@ Result<ReadOffer> answer_offer(std::string_view text, const LocalTransport& loca
 
   ReadOffer result;
   result.remote = std::move(*remote);
-  sdp::SessionDescription answer = blank(local);
   for (const auto& media : offer->media) {
     if (media.mid.empty()) return fail(ErrorCode::invalid_argument, "an m-line has no a=mid");
     if (!media.rejected() && !media.rtcp_mux) return fail(ErrorCode::unsupported, "an m-line has no a=rtcp-mux");
@@ -210,9 +223,24 @@ Result<ReadOffer> answer_offer(std::string_view text, const LocalTransport& loca
     line.stream_id = media.stream_id;
     line.track_id = media.track_id;
     if (media.kind != sdp::MediaKind::application && !media.rejected()) line.format = choose_format(media);
+    line.rejected = !line.format;
     line.active = line.format && (media.direction == sdp::Direction::sendonly || media.direction == sdp::Direction::sendrecv);
     read_sources(media, line);
+    if (line.format)
+      for (const auto& extension : media.extensions)
+        if (std::uint8_t* id = id_of(result.extensions, extension.uri)) *id = extension.id;
+    result.lines.push_back(std::move(line));
+  }
+  result.description = std::move(*offer);
+  return result;
+}
 
+std::string write_answer(const ReadOffer& offer, const LocalTransport& local) {
+  sdp::SessionDescription answer = blank(local);
+  rtp::ExtensionIds known;
+  for (std::size_t i = 0; i < offer.lines.size(); ++i) {
+    const NegotiatedLine& line = offer.lines[i];
+    const sdp::Media& media = offer.description.media[i];
     sdp::Media reply;
     reply.kind = media.kind;
     reply.mid = media.mid;
@@ -225,19 +253,14 @@ Result<ReadOffer> answer_offer(std::string_view text, const LocalTransport& loca
     } else {
       add_formats(reply, *line.format, wants_transport_feedback(media, line.format->payload_type));
       for (const auto& extension : media.extensions)
-        if (std::uint8_t* id = id_of(result.extensions, extension.uri)) {
-          *id = extension.id;
-          reply.extensions.push_back(extension);
-        }
+        if (id_of(known, extension.uri)) reply.extensions.push_back(extension);
       reply.rtcp_rsize = media.rtcp_rsize;
       answer.bundle.push_back(media.mid);
     }
     set_transport(reply, local, local.end == End::server ? sdp::Setup::passive : sdp::Setup::active);
     answer.media.push_back(std::move(reply));
-    result.lines.push_back(std::move(line));
   }
-  result.answer = sdp::write(answer);
-  return result;
+  return sdp::write(answer);
 }
 
 Result<ReadAnswer> read_answer(std::string_view text, const std::vector<NegotiatedLine>& offered) {

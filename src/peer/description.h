@@ -27,6 +27,8 @@ struct NegotiatedLine {
   std::string mid;
   rtp::Kind kind = rtp::Kind::video;
   bool active = false;
+  bool refused = false;                // active in the offer, and one more than we take
+  bool rejected = false;               // with port 0: what comes next on this m-line is another one (RFC 8829 5.2.2)
   std::optional<Format> format;
   std::string stream_id, track_id;
   // The sender's sources, where its description names them.
@@ -59,10 +61,12 @@ struct ReadOffer {
   std::vector<NegotiatedLine> lines;
   rtp::ExtensionIds extensions;
   RemoteTransport remote;
-  std::string answer;
+  sdp::SessionDescription description;
 };
-/// Reads an offer of sending lines and writes the answer. Errors: malformed, unsupported, invalid_argument.
-Result<ReadOffer> answer_offer(std::string_view offer, const LocalTransport& local);
+/// Reads an offer of sending lines. Errors: malformed, unsupported, invalid_argument.
+Result<ReadOffer> read_offer(std::string_view offer);
+/// Takes what is active in `offer.lines` by now.
+std::string write_answer(const ReadOffer& offer, const LocalTransport& local);
 
 struct ReadAnswer {
   std::vector<NegotiatedLine> lines;   // same order as offered

@@ -39,10 +39,25 @@ Source* Peer::Impl::find_source(const rtp::RtpPacket& packet) {
     found = i;
     rtx = is_rtx;
   }
-  if (!found || sources.size() >= kMaxSources) return nullptr;
+  if (!found) return nullptr;
+  return &add_source({ssrc, *found, rtx});
+}
+
+Source& Peer::Impl::add_source(const Source& source) {
+  if (sources.size() >= kMaxSources) sources.erase(sources.begin());  // the oldest; if it speaks again, it is learnt again
   last_source = sources.size();
-  sources.push_back({ssrc, *found, rtx});
-  return &sources.back();
+  return sources.emplace_back(source);
+}
+
+void Peer::Impl::learn_source(std::optional<std::uint32_t> ssrc, Line line, bool rtx) {
+  if (!ssrc) return;
+  const auto known = std::find_if(sources.begin(), sources.end(), [&](const Source& source) { return source.ssrc == *ssrc; });
+  if (known == sources.end()) add_source({*ssrc, line, rtx});
+  else *known = {*ssrc, line, rtx};
+}
+
+void Peer::Impl::forget_sources(Line line) {
+  std::erase_if(sources, [&](const Source& source) { return source.line == line; });
 }
 
 std::optional<ReceivedRtp> Peer::Impl::receive_rtp(MutableBytes data, Time now) {

@@ -59,10 +59,19 @@ Result<void> Peer::Impl::take_remote(const RemoteTransport& remote, Time now) {
   return {};
 }
 
+std::string Peer::Impl::unused_mid() {
+  const auto is_used = [this](const std::string& mid) {
+    return std::any_of(lines.begin(), lines.end(), [&](const LineState& line) { return line.negotiated.mid == mid; });
+  };
+  std::string mid = std::to_string(mids++);
+  while (is_used(mid)) mid = std::to_string(mids++);
+  return mid;
+}
+
 Line Peer::add_line(SendLine line) {
   LineState state;
   state.send = std::make_unique<SendStream>(impl_->random);
-  state.negotiated.mid = line.mid.empty() ? std::to_string(impl_->lines.size()) : std::move(line.mid);
+  state.negotiated.mid = line.mid.empty() ? impl_->unused_mid() : std::move(line.mid);
   state.codec = line.codec;
   state.negotiated.kind = line.codec.kind();
   state.negotiated.format = offered_format(line.codec);
@@ -70,14 +79,26 @@ Line Peer::add_line(SendLine line) {
   state.negotiated.track_id = std::move(line.track_id);
   state.negotiated.ssrc = state.send->ssrc();
   state.negotiated.rtx_ssrc = state.send->rtx_ssrc();
-  impl_->lines.push_back(std::move(state));
-  return impl_->lines.size() - 1;
+  auto& lines = impl_->lines;
+  const auto over = std::find_if(lines.begin(), lines.end(), [&](const LineState& old) {
+    return old.free && old.negotiated.kind == state.negotiated.kind;
+  });
+  if (over == lines.end()) {
+    lines.push_back(std::move(state));
+    return lines.size() - 1;
+  }
+  if (impl_->srtp)
+    for (const auto ssrc : {over->send->ssrc(), over->send->rtx_ssrc()}) impl_->srtp->retire(ssrc);
+  *over = std::move(state);
+  return static_cast<Line>(over - lines.begin());
 }
 
 void Peer::close_line(Line line) {
   if (line >= impl_->lines.size()) return;
-  impl_->lines[line].open = false;
-  impl_->lines[line].negotiated.active = false;
+  LineState& state = impl_->lines[line];
+  state.open = false;
+  state.negotiated.active = false;
+  if (!state.offered) state.free = true;  // nobody has to agree to the end of what nobody knows
 }
 
 void Peer::restart_ice(Time now) {
@@ -87,10 +108,15 @@ void Peer::restart_ice(Time now) {
 
 std::string Peer::create_offer(Time) {
   ++impl_->description_version;
+  auto& lines = impl_->lines;
+  while (lines.size() > 1 && lines.back().free && !lines.back().offered) lines.pop_back();
   std::vector<NegotiatedLine> offer;
-  for (const auto& state : impl_->lines) {
+  for (auto& state : lines) {
+    state.offered = true;
     offer.push_back(state.negotiated);
     offer.back().active = state.open;
+    // Never the first one: it names the transport of all (RFC 9143 7.2), which would go with it.
+    offer.back().rejected = !state.open && offer.size() > 1;
     offer.back().format = offered_format(state.codec);
   }
   impl_->offered = offer;
@@ -103,59 +129,69 @@ Result<void> Peer::accept_answer(std::string_view sdp, Time now) {
   if (!answer) return tl::unexpected(answer.error());
   if (auto taken = impl_->take_remote(answer->remote, now); !taken) return taken;
   for (std::size_t i = 0; i < answer->lines.size(); ++i) {
-    const bool open = impl_->lines[i].open;
-    impl_->lines[i].negotiated = std::move(answer->lines[i]);
-    impl_->lines[i].negotiated.active = impl_->lines[i].negotiated.active && open;
+    LineState& line = impl_->lines[i];
+    if (line.negotiated.mid != answer->lines[i].mid) continue;  // another took its place meanwhile: for the next offer
+    line.negotiated = std::move(answer->lines[i]);
+    line.negotiated.active = line.negotiated.active && line.open;
+    line.free = line.free || line.negotiated.rejected;
   }
   impl_->extensions = answer->extensions;
   impl_->offered.reset();
   return {};
 }
 
-Result<std::string> Peer::accept_offer(std::string_view sdp, Time now) {
-  ++impl_->description_version;
-  auto offer = answer_offer(sdp, impl_->local_transport());
+void Peer::Impl::refuse_beyond(std::size_t most_active, std::vector<NegotiatedLine>& wanted) const {
+  const auto goes_on = [&](std::size_t i) { return i < lines.size() && lines[i].negotiated.active && lines[i].negotiated.mid == wanted[i].mid; };
+  std::size_t taken = 0;
+  for (const bool those_that_go_on : {true, false})
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+      if (!wanted[i].active || goes_on(i) != those_that_go_on) continue;
+      wanted[i].refused = ++taken > most_active;
+    }
+  for (NegotiatedLine& line : wanted) line.active = line.active && !line.refused;
+}
+
+Result<std::string> Peer::accept_offer(std::string_view sdp, Time now, std::size_t most_active) {
+  auto offer = read_offer(sdp);
   if (!offer) return tl::unexpected(offer.error());
   if (offer->lines.size() < impl_->lines.size())
     return fail(ErrorCode::invalid_argument, "the offer has fewer m-lines than the one before");
   for (std::size_t i = 0; i < impl_->lines.size(); ++i)
-    if (impl_->lines[i].negotiated.mid != offer->lines[i].mid)
+    if (impl_->lines[i].negotiated.mid != offer->lines[i].mid && !impl_->lines[i].negotiated.rejected)
       return fail(ErrorCode::invalid_argument, "the offer's m-lines are in another order");
   if (impl_->fingerprint && *impl_->fingerprint != offer->remote.fingerprint)
     return fail(ErrorCode::fingerprint_mismatch, "a later description names another DTLS fingerprint");
-  if (impl_->remote_credentials && *impl_->remote_credentials != offer->remote.credentials) {
+  if (impl_->remote_credentials && *impl_->remote_credentials != offer->remote.credentials)
     restart_ice(now);  // an offer that restarts is answered with new credentials too (RFC 8839 4.4.1.1.1)
-    offer = answer_offer(sdp, impl_->local_transport());
-  }
+  impl_->refuse_beyond(most_active, offer->lines);
+  ++impl_->description_version;
+  std::string answer = write_answer(*offer, impl_->local_transport());
   if (auto taken = impl_->take_remote(offer->remote, now); !taken) return tl::unexpected(taken.error());
 
   impl_->extensions = offer->extensions;
   impl_->lines.resize(offer->lines.size());
   for (std::size_t i = 0; i < offer->lines.size(); ++i) {
     LineState& line = impl_->lines[i];
+    const bool another = line.negotiated.mid != offer->lines[i].mid;
     line.negotiated = std::move(offer->lines[i]);
-    if (!line.receive) line.receive = std::make_unique<ReceiveStream>();
-    const auto learn = [&](std::optional<std::uint32_t> ssrc, bool rtx) {
-      if (!ssrc || impl_->sources.size() >= kMaxSources) return;
-      for (Source& source : impl_->sources)
-        if (source.ssrc == *ssrc) {
-          source = {*ssrc, i, rtx};
-          return;
-        }
-      impl_->sources.push_back({*ssrc, i, rtx});
-    };
-    learn(line.negotiated.ssrc, false);
-    learn(line.negotiated.rtx_ssrc, true);
+    if (!line.receive || another) line.receive = std::make_unique<ReceiveStream>();
+    if (another || !line.negotiated.active) impl_->forget_sources(i);
+  }
+  for (std::size_t i = 0; i < impl_->lines.size(); ++i) {
+    const NegotiatedLine& line = impl_->lines[i].negotiated;
+    if (!line.active) continue;
+    impl_->learn_source(line.ssrc, i, false);
+    impl_->learn_source(line.rtx_ssrc, i, true);
   }
   if (impl_->next_report == Time::max()) impl_->next_report = now + kReportInterval;
-  return std::move(offer->answer);
+  return answer;
 }
 
 std::vector<LineInfo> Peer::lines() const {
   std::vector<LineInfo> infos;
   for (std::size_t i = 0; i < impl_->lines.size(); ++i) {
     const NegotiatedLine& line = impl_->lines[i].negotiated;
-    LineInfo info{i, line.mid, line.kind, std::nullopt, line.active, line.stream_id, line.track_id};
+    LineInfo info{i, line.mid, line.kind, std::nullopt, line.active, line.refused, line.stream_id, line.track_id};
     if (line.format) info.codec = line.format->codec;
     infos.push_back(std::move(info));
   }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -35,12 +36,13 @@ struct Config {
   std::string cname;                                   // RFC 7022; the same for all peers of one participant
 };
 
-/// One m-line; its index in the description, never reused for another feed.
+/// One m-line: its index in the description. Of a line that was closed it is used again for another feed, under a new mid, once both
+/// ends have agreed that the first is over (RFC 8829 5.2.2).
 using Line = std::size_t;
 
 /// What a sender offers on a line.
 struct SendLine {
-  std::string mid;            // empty: chosen
+  std::string mid;            // empty: chosen, and never chosen again
   rtp::Codec codec;
   std::string stream_id;      // msid: what belongs together for lip sync
   std::string track_id;
@@ -52,7 +54,8 @@ struct LineInfo {
   std::string mid;
   rtp::Kind kind = rtp::Kind::video;
   std::optional<rtp::Codec> codec;   // nullopt: rejected
-  bool active = false;               // false: inactive or rejected
+  bool active = false;               // false: inactive, refused or rejected
+  bool refused = false;              // active in the offer, and one more than accept_offer was to take
   std::string stream_id, track_id;
 };
 
@@ -103,9 +106,9 @@ class Peer {
   ~Peer();
 
   // --- negotiation -------------------------------------------------------------------------------------------------
-  /// Sender: adds a line for the next offer.
+  /// Sender: adds a line for the next offer, in the place of one that is over where there is one of this kind.
   Line add_line(SendLine line);
-  /// Sender: the line turns inactive in the next offer, and sends no more.
+  /// Sender: the next offer says that the line is over; it sends no more.
   void close_line(Line line);
   /// Sender: the next offer begins an ICE restart (RFC 8445 9).
   void restart_ice(Time now);
@@ -114,8 +117,9 @@ class Peer {
   std::string create_offer(Time now);
   /// Sender. Errors: malformed, invalid_argument (no fingerprint or ICE credentials, not our lines).
   Result<void> accept_answer(std::string_view sdp, Time now);
-  /// Receiver: takes an offer (the first, or again) and gives the answer. A failed offer changes nothing.
-  Result<std::string> accept_offer(std::string_view sdp, Time now);
+  /// Receiver: takes an offer (the first, or again) and gives the answer. A failed offer changes nothing. Of active lines at most so many
+  /// are taken, those first that are active already; the others are answered `inactive`.
+  Result<std::string> accept_offer(std::string_view sdp, Time now, std::size_t most_active = std::numeric_limits<std::size_t>::max());
   std::vector<LineInfo> lines() const;
 
   // --- transport ---------------------------------------------------------------------------------------------------

@@ -19,7 +19,9 @@ namespace amphi::peer {
 struct LineState {
   NegotiatedLine negotiated;
   rtp::Codec codec;                        // sender: what is offered, whatever was answered before
-  bool open = true;                        // false: closed by the sender, stays inactive for good
+  bool open = true;                        // false: closed by the sender
+  bool offered = false;                    // sender: the other end has been told of it
+  bool free = false;                       // sender: over, and agreed to be: another may take its place
   std::unique_ptr<SendStream> send;        // sender's end
   std::unique_ptr<ReceiveStream> receive;  // receiver's end
 };
@@ -35,6 +37,11 @@ struct Peer::Impl {
   Impl(Config config_in, Random& random_in);
 
   LocalTransport local_transport() const;
+  std::string unused_mid();
+  void refuse_beyond(std::size_t most_active, std::vector<NegotiatedLine>& offered) const;
+  void forget_sources(Line line);
+  void learn_source(std::optional<std::uint32_t> ssrc, Line line, bool rtx);
+  Source& add_source(const Source& source);
   Result<void> take_remote(const RemoteTransport& remote, Time now);
 
   void drain_ice(Time now);
@@ -81,6 +88,7 @@ struct Peer::Impl {
   std::optional<dtls::Fingerprint> fingerprint;
 
   std::vector<LineState> lines;
+  std::size_t mids = 0;                   // how many were chosen
   std::vector<Source> sources;
   std::size_t last_source = 0;
 

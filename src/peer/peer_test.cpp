@@ -179,6 +179,72 @@ TEST(Peer, feeds_come_and_go_by_further_offers) {
   EXPECT_FALSE(call.server.peer.lines()[first].active);
 }
 
+TEST(Peer, a_line_that_is_over_is_used_again_under_a_new_mid) {
+  Call call(14);
+  const Line first = call.client.peer.add_line({"", testing::vp8_codec(), "s", "a"});
+  const Line second = call.client.peer.add_line({"", testing::vp8_codec(), "s", "b"});
+  const Line voice = call.client.peer.add_line({"", testing::opus_codec(), "s", "c"});
+  ASSERT_TRUE(call.connect());
+  call.client.peer.close_line(second);
+  call.client.peer.close_line(voice);
+  EXPECT_EQ(call.client.peer.add_line({"", testing::vp8_codec(), "s", "d"}), 3u) << "not yet: the other end has not agreed";
+  call.negotiate();
+  EXPECT_EQ(call.client.peer.add_line({"", testing::vp8_codec(), "s", "e"}), second);
+  EXPECT_EQ(call.client.peer.add_line({"", testing::vp8_codec(), "s", "f"}), 4u) << "what is left was one of sound";
+  EXPECT_EQ(call.client.peer.add_line({"", testing::opus_codec(), "s", "g"}), voice);
+  call.negotiate();
+  const auto lines = call.server.peer.lines();
+  ASSERT_EQ(lines.size(), 5u);
+  EXPECT_EQ(lines[second].track_id, "e");
+  EXPECT_EQ(lines[second].mid, "4");
+  EXPECT_TRUE(lines[voice].active);
+  for (const Line line : {first, second, voice}) call.stream(line, 100, 10);
+  call.world.run_for(1s);
+  EXPECT_EQ(call.server.received.size(), 30u);
+}
+
+TEST(Peer, a_line_that_was_used_again_while_an_offer_was_on_its_way_keeps_what_it_is_now) {
+  Call call(15);
+  call.client.peer.add_line({"", testing::vp8_codec(), "s", "a"});
+  const Line second = call.client.peer.add_line({"", testing::vp8_codec(), "s", "b"});
+  ASSERT_TRUE(call.connect());
+  call.client.peer.close_line(second);
+  call.negotiate();
+  const auto answer = call.server.peer.accept_offer(call.client.peer.create_offer(call.world.now()), call.world.now());
+  ASSERT_TRUE(answer);
+  ASSERT_EQ(call.client.peer.add_line({"", testing::vp8_codec(), "s", "c"}), second);
+  ASSERT_TRUE(call.client.peer.accept_answer(*answer, call.world.now()));
+  call.negotiate();
+  call.stream(second, 1, 10);
+  call.world.run_for(1s);
+  EXPECT_EQ(call.server.received.size(), 10u);
+  EXPECT_EQ(call.server.peer.lines()[second].track_id, "c");
+}
+
+TEST(Peer, a_browser_that_stops_a_transceiver_gives_its_m_line_a_new_mid) {
+  Call call(16);
+  call.client.peer.add_line({"", testing::vp8_codec(), "s", "a"});
+  call.client.peer.add_line({"", testing::vp8_codec(), "s", "b"});
+  ASSERT_TRUE(call.connect());
+  const auto offered = [&](std::string mid_of_second, std::string port) {
+    std::string offer = call.client.peer.create_offer(call.world.now());
+    const std::size_t section = offer.rfind("m=video 9");
+    offer.replace(section, 9, "m=video " + port);
+    offer.replace(offer.find("a=mid:1", section), 7, "a=mid:" + mid_of_second);
+    const std::size_t bundle = offer.find("BUNDLE 0 1");
+    offer.replace(bundle, 10, port == "0" ? "BUNDLE 0" : "BUNDLE 0 " + mid_of_second);
+    return call.server.peer.accept_offer(offer, call.world.now());
+  };
+  EXPECT_FALSE(offered("7", "9")) << "the line is in use";
+  const auto stopped = offered("1", "0");
+  ASSERT_TRUE(stopped) << stopped.error().message;
+  EXPECT_NE(stopped->find("m=video 0 "), std::string::npos) << *stopped;
+  const auto again = offered("7", "9");
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(call.server.peer.lines()[1].mid, "7");
+  EXPECT_TRUE(call.server.peer.lines()[1].active);
+}
+
 TEST(Peer, an_ice_restart_keeps_media_flowing) {
   Call call(7);
   const Line video = call.client.peer.add_line({"", testing::vp8_codec(), "s", "t"});

@@ -40,12 +40,11 @@ const std::string* text_claim(const Json& claims, const char* name) {
   return found == claims.end() ? nullptr : found->get_ptr<const std::string*>();
 }
 
-Result<AccessToken> read_claims(const Json& claims, WallTime now) {
+Result<AccessToken> read_claims(const Json& claims) {
   AccessToken token;
   const auto exp = claims.find("exp");
   if (exp == claims.end() || !exp->is_number_integer()) return refuse("The token has no expiry (exp).");
   token.expires_at = exp->get<std::int64_t>();
-  if (token.expires_at <= now.unix_ms / 1000) return refuse("The token has expired.");
 
   const auto* session = text_claim(claims, "session");
   if (!session || !is_session_name(*session)) return refuse("The token names no session, or not a valid one.");
@@ -98,7 +97,7 @@ bool is_session_name(std::string_view name) {
   });
 }
 
-Result<AccessToken> verify_token(std::string_view text, ByteView key, WallTime now) {
+Result<AccessToken> read_token(std::string_view text, ByteView key) {
   if (text.empty()) return refuse("A token is needed.");
   if (text.size() > kMaxTokenSize || !has_shape_of_a_token(text)) return refuse("The token is not a JWT.");
   if (key.size() < kMinKeySize) return refuse("The server has no key.");
@@ -115,7 +114,17 @@ Result<AccessToken> verify_token(std::string_view text, ByteView key, WallTime n
   if (!grants) return refuse("The token has no claims.");
   const Json claims = Json::parse(grants.get(), nullptr, false);
   if (!claims.is_object()) return refuse("The token's claims are not readable.");
-  return read_claims(claims, now);
+  return read_claims(claims);
+}
+
+bool has_expired(const AccessToken& token, WallTime now) { return token.expires_at <= now.unix_ms / 1000; }
+
+Error expired() { return {ErrorCode::unauthorized, "The token has expired."}; }
+
+Result<AccessToken> verify_token(std::string_view text, ByteView key, WallTime now) {
+  auto token = read_token(text, key);
+  if (token && has_expired(*token, now)) return tl::unexpected(expired());
+  return token;
 }
 
 Result<std::string> make_token(const AccessToken& claims, ByteView key) {

@@ -57,6 +57,17 @@ TEST(AccessToken, what_was_made_is_read_back) {
   EXPECT_EQ(read->name, "Theatre 4");
 }
 
+TEST(AccessToken, one_that_has_expired_can_be_read_and_says_so) {
+  const std::string text = sign(kHs256, claims(R"({"exp": 1699999999})"));
+  const auto read = read_token(text, as_bytes(kKey));
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_TRUE(has_expired(*read, kNow));
+  EXPECT_FALSE(has_expired(*read, WallTime{1'699'999'998'000}));
+  EXPECT_EQ(verify_token(text, as_bytes(kKey), kNow).error().message, "The token has expired.");
+  EXPECT_FALSE(read_token(sign(kHs256, claims(), EVP_sha256(), std::string(32, 'x')), as_bytes(kKey))) << "the signature is no lesser matter";
+  EXPECT_FALSE(read_token(sign(kHs256, claims(R"({"exp": null})")), as_bytes(kKey))) << "every token has an expiry";
+}
+
 TEST(AccessToken, a_token_signed_elsewhere_is_taken) {
   const auto read = verify_token(sign(kHs256, claims()), as_bytes(kKey), kNow);
   ASSERT_TRUE(read) << read.error().message;

@@ -60,6 +60,7 @@ class Application {
   Counters<Drop> drops_;
   Bytes key_;
   const RestRoutes::Verify verify_ = [this](std::string_view token) { return verify_token(token, key_, runtime::wall_now()); };
+  const RestRoutes::Verify verify_but_expiry_ = [this](std::string_view token) { return read_token(token, key_); };
   RestRoutes rest_{verify_, drops_};
   RecordingCatalogue catalogue_;
   Safe safe_;
@@ -149,7 +150,7 @@ Result<void> Application::start() {
   if (auto ready = start_workers(); !ready) return ready;
   const unsigned writers = std::max(1u, std::min(4u, std::thread::hardware_concurrency()));
   const Recordings::Options recordings{writers, config_.recording_reserve_mb * 1'000'000, std::chrono::seconds(config_.recording_pre_roll_seconds)};
-  services_ = std::make_unique<ServicesHub>(control_, *directory_, catalogue_, reader_, safe_, recordings, verify_, random_, drops_);
+  services_ = std::make_unique<ServicesHub>(control_, *directory_, catalogue_, reader_, safe_, recordings, verify_but_expiry_, random_, drops_);
   for (const auto& folder : repaired.unhashed) services_->recordings().hash_later(folder);
   auto index = CatalogueIndex::open(catalogue_.root());
   if (!index) return tl::unexpected(index.error());
@@ -160,7 +161,7 @@ Result<void> Application::start() {
   add_recording_routes(rest_, parts);
   add_live_routes(rest_, parts);
   add_export_routes(rest_, parts);
-  signalling_ = std::make_unique<Signalling>(*directory_, verify_, drops_);
+  signalling_ = std::make_unique<Signalling>(*directory_, verify_but_expiry_, drops_);
   routes_ = std::make_unique<HttpRoutes>(routes());
   auto http = HttpServer::listen(control_, listen_addresses(), config_.tls_cert, config_.tls_key,
                                  *routes_, drops_);

@@ -9,7 +9,7 @@ namespace amphi::server {
 
 enum class Drop {
   connection_limit, connection_address_limit, tls_failed, http_malformed, http_too_large, http_timeout, http_not_found,
-  http_unauthorized, http_method, ws_malformed, ws_too_large, ws_not_text, ws_unknown_type, ws_rate_limited, ws_slow_reader,
+  http_unauthorized, http_method, http_rate_limited, ws_malformed, ws_too_large, ws_not_text, ws_unknown_type, ws_rate_limited, ws_slow_reader,
   ws_first_message_timeout, ws_silent, ws_unauthorized, ws_forbidden, ws_refused, transport_failed, fingerprint_mismatch,
   count_
 };
@@ -17,7 +17,7 @@ enum class Drop {
 inline std::string_view counter_name(Drop drop) {
   constexpr std::array<std::string_view, Counters<Drop>::kSize> kNames{
       "connection_limit", "connection_address_limit", "tls_failed", "http_malformed", "http_too_large", "http_timeout",
-      "http_not_found", "http_unauthorized", "http_method", "ws_malformed", "ws_too_large", "ws_not_text", "ws_unknown_type",
+      "http_not_found", "http_unauthorized", "http_method", "http_rate_limited", "ws_malformed", "ws_too_large", "ws_not_text", "ws_unknown_type",
       "ws_rate_limited", "ws_slow_reader", "ws_first_message_timeout", "ws_silent", "ws_unauthorized", "ws_forbidden",
       "ws_refused", "transport_failed", "fingerprint_mismatch"};
   return kNames[static_cast<std::size_t>(drop)];

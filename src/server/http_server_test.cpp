@@ -5,6 +5,7 @@
 
 #include <boost/asio/read.hpp>
 #include <boost/asio/write.hpp>
+#include <future>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -18,6 +19,7 @@ using Json = nlohmann::json;
 struct Reply {
   int status = 0;
   std::string head, body;
+  std::string all;
 };
 
 class HttpServerTest : public ::testing::Test {
@@ -50,11 +52,16 @@ class HttpServerTest : public ::testing::Test {
     asio::io_context io;
     asio::ip::tcp::socket socket(io);
     socket.connect({asio::ip::address_v4::loopback(), port_});
-    boost::system::error_code error;
-    asio::write(socket, asio::buffer(bytes), error);
+    std::thread writer([&] {
+      boost::system::error_code error;
+      asio::write(socket, asio::buffer(bytes), error);
+    });
     std::string got;
+    boost::system::error_code error;
     asio::read(socket, asio::dynamic_buffer(got), error);
+    writer.join();
     Reply reply;
+    reply.all = got;
     if (got.size() > 12) reply.status = std::atoi(got.c_str() + 9);
     const auto end = got.find("\r\n\r\n");
     reply.head = got.substr(0, end);
@@ -65,6 +72,12 @@ class HttpServerTest : public ::testing::Test {
     return raw(method + " " + target + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" +
                (token.empty() ? "" : "Authorization: Bearer " + token + "\r\n") +
                (body.empty() ? "" : "Content-Length: " + std::to_string(body.size()) + "\r\n") + "\r\n" + body);
+  }
+
+  void on_control(std::function<void()> work) {
+    std::promise<void> done;
+    asio::post(control_, [&] { work(), done.set_value(); });
+    done.get_future().wait();
   }
 
   asio::io_context control_;
@@ -85,7 +98,7 @@ class HttpServerTest : public ::testing::Test {
     parts.drops = &drops_;
     return parts;
   }()};
-  std::unique_ptr<HttpServer> server_;
+  std::unique_ptr<HttpServer> server_, small_;
   std::uint16_t port_ = 0;
   std::thread thread_;
 };
@@ -144,6 +157,61 @@ TEST_F(HttpServerTest, a_request_that_does_not_end_is_answered_408_and_silence_i
   EXPECT_EQ(Json::parse(body.body)["code"], "timeout");
   EXPECT_EQ(raw("GET /heal").status, 408);
   EXPECT_EQ(raw("").head, "");
+}
+
+TEST_F(HttpServerTest, connections_have_a_limit_per_address_and_one_in_total) {
+  on_control([&] {
+    HttpLimits limits;
+    limits.connections_per_address = 2;
+    limits.connections = 3;
+    small_ = HttpServer::listen(control_, {Address::v4(127, 0, 0, 1, 0)}, "", "", routes_, drops_, limits).value();
+    small_->start();
+  });
+  asio::io_context io;
+  std::vector<asio::ip::tcp::socket> open;
+  const auto is_served = [&](std::uint8_t host) {
+    asio::ip::tcp::socket socket(io, {asio::ip::address_v4({127, 0, 0, host}), 0});
+    socket.connect({asio::ip::address_v4::loopback(), small_->port()});
+    boost::system::error_code error;
+    asio::write(socket, asio::buffer(std::string("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")), error);
+    char first = 0;
+    const bool served = asio::read(socket, asio::buffer(&first, 1), error) == 1;
+    if (served) open.push_back(std::move(socket));
+    return served;
+  };
+  EXPECT_TRUE(is_served(1));
+  EXPECT_TRUE(is_served(1));
+  EXPECT_FALSE(is_served(1)) << "the third of one address";
+  EXPECT_TRUE(is_served(2));
+  EXPECT_FALSE(is_served(3)) << "the fourth of all";
+  on_control([&] {
+    EXPECT_EQ(drops_[Drop::connection_address_limit], 1u);
+    EXPECT_EQ(drops_[Drop::connection_limit], 1u);
+    EXPECT_EQ(small_->connections(), 3u);
+  });
+  open.clear();
+  bool room = false;
+  for (int i = 0; i < 10'000 && !room; ++i) room = is_served(1);
+  EXPECT_TRUE(room) << "who goes makes room";
+}
+
+TEST_F(HttpServerTest, who_asks_too_often_is_answered_429_and_nobody_else) {
+  constexpr int kRequests = 4300;
+  const auto request = [](const char* token) { return std::string("GET /v1/sessions/a/things HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ") + token + "\r\n"; };
+  std::string flood;
+  for (int i = 1; i < kRequests; ++i) flood += request("a:") + "\r\n";
+  flood += request("a:") + "Connection: close\r\n\r\n";
+  const std::string all = raw(flood).all;
+  const auto times = [&](const std::string& status) {
+    int n = 0;
+    for (std::size_t at = 0; (at = all.find("HTTP/1.1 " + status, at)) != all.npos; ++at) ++n;
+    return n;
+  };
+  EXPECT_EQ(times("200") + times("429"), kRequests);
+  EXPECT_GE(times("200"), 200);
+  EXPECT_GT(times("429"), 0);
+  EXPECT_EQ(ask("GET", "/v1/sessions/b/things", "b:").status, 200) << "another session's";
+  on_control([&] { EXPECT_EQ(drops_[Drop::http_rate_limited], static_cast<std::uint64_t>(times("429"))); });
 }
 
 TEST_F(HttpServerTest, a_connection_is_used_again_after_a_post) {

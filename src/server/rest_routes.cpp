@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "runtime/clock.h"
 #include "server/static_files.h"
 
 namespace amphi::server {
@@ -75,6 +76,10 @@ asio::awaitable<HttpAnswer> RestRoutes::answer(const HttpRequest& request, Path 
     if (!token) {
       drops_.add(Drop::http_unauthorized);
       co_return error_answer(token.error());
+    }
+    if (!limits_.allow(*token, runtime::now())) {
+      drops_.add(Drop::http_rate_limited);
+      co_return error_answer({ErrorCode::limit_exceeded, "Too many requests a second."});
     }
     const RestCall call{request, std::move(*token), std::move(*names)};
     co_return co_await route.handler(call);

@@ -10,6 +10,7 @@
 #include "server/access_token.h"
 #include "server/drops.h"
 #include "server/http_message.h"
+#include "server/request_limits.h"
 
 namespace amphi::server {
 
@@ -58,6 +59,7 @@ class RestRoutes {
 
   Verify verify_;
   Counters<Drop>& drops_;
+  mutable RequestLimits limits_;
   std::vector<Route> routes_;
 };
 

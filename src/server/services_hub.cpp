@@ -127,7 +127,7 @@ std::optional<services::Caller> ServicesHub::greet(WebSocketConnection& connecti
   const auto* message = std::get_if<services::Message>(&decoded);
   const auto* hello = message ? std::get_if<services::Hello>(message) : nullptr;
   if (!hello) return refuse(Drop::ws_unauthorized, ErrorCode::unauthorized, "The first message must be `hello`.", "");
-  const auto token = verify_(hello->token);
+  const auto token = verify_(hello->token);  // it may have expired: who is in the session, as told below, stays (decision 0012)
   if (!token) return refuse(Drop::ws_unauthorized, token.error().code, token.error().message, "hello");
   if (token->session != session)
     return refuse(Drop::ws_unauthorized, ErrorCode::unauthorized, "The token is for another session.", "hello");

@@ -10,8 +10,10 @@ namespace {
 namespace asio = boost::asio;
 
 constexpr auto kResumeWindow = std::chrono::milliseconds(signalling::kResumeWindowMs);
+constexpr std::int64_t kLongestStaySeconds = 24 * 60 * 60;  // past the expiry: an old resume token is no key to the house
 constexpr auto kRecordingWithoutAnybody = std::chrono::seconds(30);
-constexpr std::size_t kMaxSessions = 10'000;
+
+tl::unexpected<Error> going_down() { return fail(ErrorCode::disconnected, "The server is going down."); }
 
 template <class... F>
 struct Overloaded : F... {
@@ -23,8 +25,8 @@ Overloaded(F...) -> Overloaded<F...>;
 }  // namespace
 
 SessionDirectory::SessionDirectory(asio::io_context& control, std::vector<std::unique_ptr<MediaWorker>>& workers, Bytes key,
-                                   Random& random, Counters<Drop>& drops)
-    : control_(control), workers_(workers), random_(random), resume_tokens_(std::move(key), random), drops_(drops) {}
+                                   Random& random, Counters<Drop>& drops, std::size_t max_sessions)
+    : control_(control), workers_(workers), random_(random), resume_tokens_(std::move(key), random), drops_(drops), max_sessions_(max_sessions) {}
 
 // --- finding -----------------------------------------------------------------------------------------------------------
 
@@ -87,6 +89,15 @@ SessionDirectory::Participant* SessionDirectory::by_resume_token(MediaSession& s
   return nullptr;
 }
 
+/// Whoever was in when the server before this one ended may come back as if it had not, for as long as they would be waited for.
+bool SessionDirectory::may_come_in(const AccessToken& token, const std::string& resume_token) const {
+  const WallTime now = runtime::wall_now();
+  if (!has_expired(token, now)) return true;
+  if (runtime::now() - started_ > kResumeWindow || token.expires_at < now.unix_ms / 1000 - kLongestStaySeconds) return false;
+  const auto known = resume_tokens_.read(resume_token, token.session, token.identity);
+  return known && !known->of_this_life;
+}
+
 Result<ParticipantId> SessionDirectory::new_id(const MediaSession& session, const AccessToken& token, const std::string& resume_token) {
   const auto known = resume_tokens_.read(resume_token, token.session, token.identity);
   if (known && known->of_this_life) return fail(ErrorCode::disconnected, "The participant is no longer waited for; join anew.");
@@ -98,16 +109,19 @@ Result<ParticipantId> SessionDirectory::new_id(const MediaSession& session, cons
 
 asio::awaitable<Result<Member>> SessionDirectory::join(AccessToken token, std::string resume_token,
                                                        std::shared_ptr<WebSocketConnection> connection) {
-  if (!find(token.session) && sessions_.size() >= kMaxSessions)
-    co_return fail(ErrorCode::limit_exceeded, "The server has too many sessions.");
-  MediaSession& session = find_or_create(token.session);
-  if (Participant* back = by_resume_token(session, token, resume_token)) {
-    const Member member{session.id, back->id};
-    back->grants = token.grants;
-    take_over(session, *back, std::move(connection));
-    co_return member;
+  if (closed_) co_return going_down();
+  if (MediaSession* there = find(token.session)) {
+    if (Participant* back = by_resume_token(*there, token, resume_token)) {
+      const Member member{there->id, back->id};
+      back->grants = token.grants;
+      take_over(*there, *back, std::move(connection));
+      co_return member;
+    }
   }
-
+  if (!may_come_in(token, resume_token)) co_return tl::unexpected(expired());
+  if (!find(token.session) && sessions_.size() >= max_sessions_)
+    co_return fail(ErrorCode::limit_exceeded, "The server has too many sessions.");
+  MediaSession& session = find_or_create(token.session);  // until the next co_await
   const auto id = new_id(session, token, resume_token);
   if (!id) {
     remove_if_over(session);
@@ -121,11 +135,19 @@ asio::awaitable<Result<Member>> SessionDirectory::join(AccessToken token, std::s
     return (*media)->add_participant(member.participant, token.identity, token.grants.publish, token.grants.subscribe, now);
   };
   const auto added = co_await session.worker->call(std::move(add));
-  --session.joining;
+  MediaSession* there = find(member.session);  // everything may have been closed meanwhile
+  if (!there) co_return going_down();
+  --there->joining;
   if (!added) {
-    remove_if_over(session);
+    remove_if_over(*there);
     co_return tl::unexpected(added.error());
   }
+  come_in(*there, member, token, std::move(connection));
+  co_return member;
+}
+
+void SessionDirectory::come_in(MediaSession& session, const Member& member, const AccessToken& token,
+                               std::shared_ptr<WebSocketConnection> connection) {
   if (session.empty) session.empty->cancel();
   session.empty.reset();
   Participant& participant = session.participants[member.participant];
@@ -137,7 +159,6 @@ asio::awaitable<Result<Member>> SessionDirectory::join(AccessToken token, std::s
   tell(session, signalling::participant_joined(view_of(participant)), participant.id);
   hooks_.participant_joined(session.id);
   spdlog::info("session {}: {} joins", session.id.value, member.participant.value);
-  co_return member;
 }
 
 void SessionDirectory::take_over(MediaSession& session, Participant& participant,
@@ -233,6 +254,7 @@ void SessionDirectory::recording_ended(const SessionId& session) {
 }
 
 void SessionDirectory::close_all(const std::string& reason) {
+  closed_ = true;
   for (auto& [id, session] : sessions_) {
     for (auto& [who, participant] : session->participants) {
       if (participant.away) participant.away->cancel();

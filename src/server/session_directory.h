@@ -39,12 +39,13 @@ class SessionDirectory {
   };
   /// All outlive the directory.
   SessionDirectory(boost::asio::io_context& control, std::vector<std::unique_ptr<MediaWorker>>& workers, Bytes key, Random& random,
-                   Counters<Drop>& drops);
+                   Counters<Drop>& drops, std::size_t max_sessions = 10'000);
   void set_hooks(Hooks hooks) { hooks_ = std::move(hooks); }
 
   /// A new participant, or, with a resume token that is still good, the one that it stands for. One that a server before this one gave
   /// brings back the participant's id and nothing else. On success `joined` has been sent, and everything after it goes to this
-  /// connection. Errors: disconnected (the token's participant is no longer waited for), limit_exceeded.
+  /// connection. A token that has expired brings back who is in, and lets nobody in (decision 0012). Errors: unauthorized (it has
+  /// expired), disconnected (the token's participant is no longer waited for; the server is going down), limit_exceeded.
   boost::asio::awaitable<Result<Member>> join(AccessToken token, std::string resume_token,
                                               std::shared_ptr<WebSocketConnection> connection);
   /// Whether this connection still speaks for its participant.
@@ -65,8 +66,9 @@ class SessionDirectory {
 
   std::size_t session_count() const { return sessions_.size(); }
   std::size_t participant_count() const;
-  /// Tells everybody that the server goes away, and closes their peers.
+  /// Tells everybody that the server goes away, and closes their peers. Nobody gets in any more, nor those who are on their way.
   void close_all(const std::string& reason);
+  bool is_closed() const { return closed_; }
 
  private:
   struct Participant {
@@ -91,7 +93,9 @@ class SessionDirectory {
   Participant* find(const Member& member) const;
   MediaSession& find_or_create(const SessionId& session);
   Participant* by_resume_token(MediaSession& session, const AccessToken& token, const std::string& resume_token);
+  bool may_come_in(const AccessToken& token, const std::string& resume_token) const;
   Result<ParticipantId> new_id(const MediaSession& session, const AccessToken& token, const std::string& resume_token);
+  void come_in(MediaSession& session, const Member& member, const AccessToken& token, std::shared_ptr<WebSocketConnection> connection);
   void take_over(MediaSession& session, Participant& participant, std::shared_ptr<WebSocketConnection> connection);
   void greet(MediaSession& session, Participant& participant, bool resumed);
   void remove(const Member& member);
@@ -105,9 +109,12 @@ class SessionDirectory {
   Random& random_;
   ResumeTokens resume_tokens_;
   Counters<Drop>& drops_;
+  const std::size_t max_sessions_;
   Hooks hooks_;
   std::map<SessionId, std::unique_ptr<MediaSession>> sessions_;
   std::size_t next_worker_ = 0;
+  bool closed_ = false;
+  const Time started_ = runtime::now();
 };
 
 }  // namespace amphi::server

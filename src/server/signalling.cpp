@@ -61,8 +61,14 @@ asio::awaitable<std::optional<Member>> Signalling::greet(Connection connection, 
     co_return std::nullopt;
   }
   auto member = co_await directory_.join(*token, join->resume_token, connection);
+  if (!member && directory_.is_closed() && !join->resume_token.empty()) {  // who was here comes back after the restart
+    connection->send(signalling::closing_for_now(member.error().message));
+    connection->close();
+    co_return std::nullopt;
+  }
   if (!member) {
-    refuse(*connection, Drop::ws_refused, member.error(), true, "join");
+    const bool unauthorized = member.error().code == ErrorCode::unauthorized;
+    refuse(*connection, unauthorized ? Drop::ws_unauthorized : Drop::ws_refused, member.error(), true, "join");
     co_return std::nullopt;
   }
   co_return *member;

@@ -13,7 +13,7 @@ namespace amphi::server {
 class Signalling {
  public:
   using Verify = std::function<Result<AccessToken>(std::string_view token)>;
-  /// All outlive the object.
+  /// All outlive the object. `verify`: everything but the expiry, which is the directory's to judge.
   Signalling(SessionDirectory& directory, Verify verify, Counters<Drop>& drops)
       : directory_(directory), verify_(std::move(verify)), drops_(drops) {}
 

@@ -150,7 +150,10 @@ std::string encode(const Joined& joined) {
 }
 
 std::string publish_answer(const sfu::PublishAnswer& answer) {
-  return dump({{"type", "publishAnswer"}, {"sdp", answer.sdp}, {"feeds", json_of(answer.feeds)}});
+  Json json{{"type", "publishAnswer"}, {"sdp", answer.sdp}, {"feeds", json_of(answer.feeds)}};
+  for (const auto& refused : answer.refused)
+    json["refused"].push_back({{"mid", refused.mid}, {"code", wire_name(refused.error.code)}, {"message", refused.error.message}});
+  return dump(json);
 }
 
 std::string subscribe_offer(const sfu::SubscribeOffer& offer) {

@@ -100,14 +100,11 @@ Result<PublishAnswer> Session::publish_offer(const ParticipantId& id, std::strin
   Participant* participant = impl_->find(id);
   if (!participant) return fail(ErrorCode::not_found, "no such participant in the session");
   if (!participant->publishing) return fail(ErrorCode::forbidden, "the token has no `publish` grant");
-  if (declared.size() > impl_->config.limits.feeds_per_participant)
-    return fail(ErrorCode::limit_exceeded, "too many feeds: at most " +
-                                               std::to_string(impl_->config.limits.feeds_per_participant) +
-                                               " per participant");
-  auto answer = participant->publishing->accept_offer(sdp, now);
+  const std::size_t most = impl_->config.limits.feeds_per_participant;
+  auto answer = participant->publishing->accept_offer(sdp, now, most);
   if (!answer) return tl::unexpected(answer.error());
 
-  PublishAnswer result{std::move(*answer), {}};
+  PublishAnswer result{std::move(*answer), {}, {}};
   const auto lines = participant->publishing->lines();
   participant->feeds.resize(lines.size());
   for (const auto& line : lines) {
@@ -117,6 +114,8 @@ Result<PublishAnswer> Session::publish_offer(const ParticipantId& id, std::strin
     if (feed && (!wanted || feed->info.codec.name != line.codec->name)) impl_->remove_feed(*participant, line.line, now);
     if (wanted && !feed) impl_->add_feed(*participant, line, declaration->label, now);
     if (feed) result.feeds.push_back({line.mid, feed->info.id});
+    if (line.refused)
+      result.refused.push_back({line.mid, {ErrorCode::limit_exceeded, "too many feeds: at most " + std::to_string(most) + " per participant"}});
   }
   for (auto& other : impl_->participants) impl_->offer_if_needed(*other, now);
   return result;
@@ -153,7 +152,7 @@ void Session::Impl::remove_feed(Participant& owner, peer::Line line, Time now) {
 void Session::Impl::subscribe(Participant& subscriber, Feed& feed) {
   if (!subscriber.subscribing) return;
   const peer::Line line = subscriber.subscribing->add_line({"", feed.info.codec, feed.info.participant.value, feed.info.id.value});
-  subscriber.subscribed.resize(line + 1);
+  subscriber.subscribed.resize(std::max(subscriber.subscribed.size(), line + 1));
   subscriber.subscribed[line].feed = &feed;
   Subscription& subscription = feed.subscriptions.emplace_back();
   subscription.participant = &subscriber;
@@ -185,9 +184,16 @@ Result<void> Session::subscribe_answer(const ParticipantId& id, std::uint64_t of
   if (!participant->subscribing) return fail(ErrorCode::forbidden, "the token has no `subscribe` grant");
   if (!participant->offer_outstanding || offer_id != participant->offer_id)
     return fail(ErrorCode::invalid_state, "this is no answer to the outstanding subscribeOffer " + std::to_string(participant->offer_id));
-  if (auto taken = participant->subscribing->accept_answer(sdp, now); !taken) return taken;
+  const auto taken = participant->subscribing->accept_answer(sdp, now);
   participant->offer_outstanding = false;
   participant->offer_sdp.clear();
+  if (!taken) {  // what it was about would never come, nor anything after it
+    participant->offer_needed = participant->offer_needed || !participant->offered_again;
+    participant->offered_again = true;
+    impl_->offer_if_needed(*participant, now);
+    return taken;
+  }
+  participant->offered_again = false;
   impl_->on_subscriber_connected(*participant, now);
   impl_->offer_if_needed(*participant, now);
   return {};

@@ -41,9 +41,14 @@ struct PublishedFeed {
   std::string mid;
   FeedId id;
 };
+struct RefusedFeed {
+  std::string mid;
+  Error error;
+};
 struct PublishAnswer {
   std::string sdp;
   std::vector<PublishedFeed> feeds;
+  std::vector<RefusedFeed> refused;   // their lines are answered inactive
 };
 
 enum class Which { publishing, subscribing };
@@ -76,10 +81,12 @@ class Session {
   Result<void> add_participant(const ParticipantId& participant, const std::string& identity, bool may_publish,
                                bool may_subscribe, Time now);
   void remove_participant(const ParticipantId& participant, Time now);
-  /// A failed offer changes nothing. Errors: malformed, forbidden (no publish grant), limit_exceeded, not_found.
+  /// A failed offer changes nothing. Feeds past the limit are refused, each for itself; those that go on have their places.
+  /// Errors: malformed, forbidden (no publish grant), not_found.
   Result<PublishAnswer> publish_offer(const ParticipantId& participant, std::string_view sdp,
                                       const std::vector<FeedDeclaration>& feeds, Time now);
-  /// Errors: malformed, not_found, invalid_state (not the outstanding offer).
+  /// An answer that cannot be taken ends its offer: another is made at once, but if that one's answer fails too, only when something
+  /// has changed. Errors: malformed, not_found, invalid_state (not the outstanding offer).
   Result<void> subscribe_answer(const ParticipantId& participant, std::uint64_t offer_id, std::string_view sdp, Time now);
   /// A changed network: the next SubscribeOffer restarts ICE. Also gives an outstanding, unanswered offer again (after a resume).
   Result<void> restart_subscribe(const ParticipantId& participant, bool ice_restart, Time now);

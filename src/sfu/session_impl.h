@@ -62,6 +62,7 @@ struct Participant {
   std::uint64_t offer_id = 0;
   bool offer_outstanding = false;
   bool offer_needed = false;
+  bool offered_again = false;               // after an answer that could not be taken; until one can
   std::string offer_sdp;
 };
 

@@ -19,7 +19,7 @@ std::size_t master_length(Profile profile);
 /// The most that protect adds to a packet (RTCP's index and E flag included).
 constexpr std::size_t kMaxTrailer = 24;
 
-/// SSRCs that a peer may use over the life of a context; packets of further ones are answered with no_room.
+/// SSRCs of the other end that are known at a time. Past it, the one that has been silent for the longest is forgotten.
 constexpr std::size_t kMaxSources = 1024;
 
 /// replayed: also from protect, for a sequence number that was protected before. The same number under the same key must
@@ -35,6 +35,8 @@ class Context {
   virtual Verdict protect_rtcp(MutableBytes buffer, std::size_t& size) = 0;
   virtual Verdict unprotect_rtp(MutableBytes buffer, std::size_t& size) = 0;
   virtual Verdict unprotect_rtcp(MutableBytes buffer, std::size_t& size) = 0;
+  /// An SSRC of ours under which nothing will ever be sent again: what is kept of it goes.
+  virtual void retire(std::uint32_t ssrc) = 0;
 };
 
 /// `local` and `remote` are key || salt. Errors: invalid_argument for wrong lengths.

@@ -221,13 +221,26 @@ TEST_P(Srtp, sequence_numbers_wrap_with_loss_and_reordering) {
   }
 }
 
-TEST_P(Srtp, many_sources_share_a_context_and_their_number_has_a_limit) {
+TEST_P(Srtp, past_the_limit_of_sources_the_longest_silent_is_forgotten_and_the_others_go_on) {
   for (std::uint16_t seq = 1; seq <= 3; ++seq) {
     for (std::uint32_t ssrc = 1; ssrc <= 64; ++ssrc) ASSERT_EQ(open(sealed(rtp(seq, ssrc))), Verdict::ok);
   }
   for (std::uint32_t ssrc = 65; ssrc <= kMaxSources; ++ssrc) ASSERT_EQ(open(sealed(rtp(1, ssrc, 1))), Verdict::ok);
-  EXPECT_EQ(open(sealed(rtp(1, kMaxSources + 1))), Verdict::no_room);
-  EXPECT_EQ(open(sealed(rtp(4, 1))), Verdict::ok) << "known ones go on";
+  const Packet early = sealed(rtp(4, 1));
+  EXPECT_EQ(open(early), Verdict::ok) << "the longest silent is the second now";
+  for (std::uint32_t more = 1; more <= 500; ++more) ASSERT_EQ(open(sealed(rtp(1, kMaxSources + more, 1))), Verdict::ok) << more;
+  EXPECT_EQ(open(early), Verdict::replayed) << "it is known still";
+  EXPECT_EQ(open(sealed(rtp(5, 1))), Verdict::ok);
+}
+
+TEST_P(Srtp, of_a_retired_source_nothing_is_kept) {
+  (void)sealed(rtp(1, 7));
+  Packet again = rtp(1, 7);
+  ASSERT_EQ(alice_->protect_rtp(again.buffer, again.size), Verdict::replayed);
+  alice_->retire(8);
+  ASSERT_EQ(alice_->protect_rtp(again.buffer, again.size), Verdict::replayed) << "another one was meant";
+  alice_->retire(7);
+  EXPECT_EQ(alice_->protect_rtp(again.buffer, again.size), Verdict::ok);
 }
 
 TEST(SrtpKnownAnswers, the_bytes_are_those_of_the_standards) {

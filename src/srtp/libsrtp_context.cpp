@@ -1,9 +1,11 @@
 // SRTP and SRTCP by libsrtp2: one session per direction, streams made from a wildcard as SSRCs appear.
 // Thread: its owner's; libsrtp's only global state, its table of ciphers, is written once and read afterwards.
+#include <arpa/inet.h>
 #include <srtp2/srtp.h>
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <vector>
 
 #include "srtp/context.h"
@@ -16,19 +18,33 @@ constexpr std::size_t kMinRtp = 12;
 constexpr std::size_t kMinRtcp = 8;
 constexpr std::size_t kRtcpIndex = 4;  // the E flag and the index after every SRTCP packet
 
-/// The SSRCs that one peer has used. libsrtp makes a stream for each for as long as the session lives, so their number
-/// is what an authentic but malicious peer could make grow.
+/// The SSRCs that the other end uses. libsrtp makes a stream for each, for as long as the session lives, so their number is what feeds
+/// that come and go, and an authentic but malicious peer, make grow.
 class Sources {
  public:
-  bool admits(std::uint32_t ssrc) const { return has(ssrc) || ssrcs_.size() < kMaxSources; }
-  void add(std::uint32_t ssrc) {
-    if (has(ssrc)) return;
-    ssrcs_.insert(std::lower_bound(ssrcs_.begin(), ssrcs_.end(), ssrc), ssrc);
+  /// An authentic packet of this source has come. Gives the source that is to be forgotten for it, if there is one.
+  std::optional<std::uint32_t> heard(std::uint32_t ssrc) {
+    ++packets_;
+    auto at = std::lower_bound(sources_.begin(), sources_.end(), ssrc, [](const Source& s, std::uint32_t n) { return s.ssrc < n; });
+    if (at != sources_.end() && at->ssrc == ssrc) {
+      at->last = packets_;
+      return std::nullopt;
+    }
+    at = sources_.insert(at, {ssrc, packets_});
+    if (sources_.size() <= kMaxSources) return std::nullopt;
+    const auto silent = std::min_element(sources_.begin(), sources_.end(), [](const Source& a, const Source& b) { return a.last < b.last; });
+    const std::uint32_t forgotten = silent->ssrc;
+    sources_.erase(silent);
+    return forgotten;
   }
 
  private:
-  bool has(std::uint32_t ssrc) const { return std::binary_search(ssrcs_.begin(), ssrcs_.end(), ssrc); }
-  std::vector<std::uint32_t> ssrcs_;  // sorted
+  struct Source {
+    std::uint32_t ssrc = 0;
+    std::uint64_t last = 0;  // its newest packet, of all
+  };
+  std::vector<Source> sources_;  // sorted
+  std::uint64_t packets_ = 0;
 };
 
 void wipe(MutableBytes secret) {
@@ -82,6 +98,7 @@ class LibsrtpContext final : public Context {
   Verdict unprotect_rtcp(MutableBytes buffer, std::size_t& size) override {
     return unprotect(&srtp_unprotect_rtcp, buffer, size, kMinRtcp, tag_ + kRtcpIndex, 4);
   }
+  void retire(std::uint32_t ssrc) override { srtp_remove_stream(out_.get(), htonl(ssrc)); }
 
  private:
   using Transform = srtp_err_status_t (*)(srtp_t, void*, int*);
@@ -98,9 +115,9 @@ class LibsrtpContext final : public Context {
       return Verdict::malformed;
     }
     const std::uint32_t ssrc = ssrc_at(buffer, ssrc_offset);
-    if (!sources_.admits(ssrc)) return Verdict::no_room;
     const Verdict result = run(transform, in_.get(), buffer, size);
-    if (result == Verdict::ok) sources_.add(ssrc);
+    if (result != Verdict::ok) return result;
+    if (const auto forgotten = sources_.heard(ssrc)) srtp_remove_stream(in_.get(), htonl(*forgotten));
     return result;
   }
 

@@ -1,0 +1,227 @@
+// Signalling over a real socket, to a real directory and media worker: who gets in, how many, how much they may say, and what becomes of
+// those who come while the server goes down.
+#include "server/signalling.h"
+
+#include <gtest/gtest.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/beast/core/buffers_to_string.hpp>
+#include <boost/beast/websocket/stream.hpp>
+#include <future>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <thread>
+
+#include "server/http_server.h"
+
+namespace amphi::server {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+using Json = nlohmann::json;
+
+/// "SESSION IDENTITY" is a token here, "SESSION IDENTITY 60" one that expired 60 s ago.
+Result<AccessToken> read(std::string_view text) {
+  std::istringstream words{std::string(text)};
+  std::string session, identity;
+  if (!(words >> session >> identity)) return fail(ErrorCode::unauthorized, "A token is needed.");
+  std::int64_t expired_since = 0;
+  if (!(words >> expired_since)) expired_since = -3600;
+  AccessToken token{SessionId(session), identity, {}, runtime::wall_now().unix_ms / 1000 - expired_since, ""};
+  token.grants.publish = token.grants.subscribe = true;
+  return token;
+}
+
+/// What one participant hears; every call waits for the server, which leaves nobody without an answer.
+class Talker {
+ public:
+  Talker(std::uint16_t port, const std::string& session) : socket_(io_) {
+    socket_.next_layer().connect({asio::ip::address_v4::loopback(), port});
+    socket_.handshake("127.0.0.1", "/v1/sessions/" + session + "/signalling");
+  }
+  void say(const Json& message) {
+    beast::error_code ignored;
+    socket_.write(asio::buffer(message.dump()), ignored);
+  }
+  /// The next message that is no heartbeat; null: the connection is closed.
+  Json hear() {
+    while (true) {
+      beast::flat_buffer buffer;
+      beast::error_code error;
+      socket_.read(buffer, error);
+      if (error) return nullptr;
+      Json message = Json::parse(beast::buffers_to_string(buffer.data()));
+      if (message["type"] != "ping" && message["type"] != "pong") return message;
+    }
+  }
+  Json join(const std::string& token, const std::string& resume_token = "") {
+    Json message{{"type", "join"}, {"version", 1}, {"token", token}};
+    if (!resume_token.empty()) message["resumeToken"] = resume_token;
+    say(message);
+    return hear();
+  }
+
+ private:
+  asio::io_context io_;
+  beast::websocket::stream<asio::ip::tcp::socket> socket_;
+};
+
+constexpr std::size_t kMaxSessions = 3;
+
+struct Rig {
+  explicit Rig(Bytes key = Bytes(32, std::byte{7})) : directory(control, workers, std::move(key), random, drops, kMaxSessions) {
+    auto certificate = dtls::Certificate::generate().value();
+    const auto hear = [this](const SessionId& session, sfu::Event event) { directory.handle_event(session, std::move(event)); };
+    workers.push_back(MediaWorker::create(0, {Address::v4(127, 0, 0, 1, 0)}, std::move(certificate), control, hear, {}).value());
+    SessionDirectory::Hooks hooks;
+    hooks.is_recording = [](const SessionId&) { return false; };
+    hooks.stop_recording = hooks.participant_joined = hooks.session_removed = [](const SessionId&) {};
+    hooks.participant_left = [](const SessionId&, const ParticipantId&) {};
+    directory.set_hooks(std::move(hooks));
+    server = HttpServer::listen(control, {Address::v4(127, 0, 0, 1, 0)}, "", "", routes, drops).value();
+    server->start();
+  }
+  ~Rig() {
+    control.stop();
+    if (thread.joinable()) thread.join();
+    for (auto& worker : workers) worker->stop();
+  }
+  void run() {
+    thread = std::thread([this] { control.run(); });
+  }
+  std::uint16_t port() const { return server->port(); }
+  void on_control(std::function<void()> work) {
+    std::promise<void> done;
+    asio::post(control, [&] { work(), done.set_value(); });
+    done.get_future().wait();
+  }
+
+  asio::io_context control;
+  Counters<Drop> drops;
+  runtime::SystemRandom random;
+  std::vector<std::unique_ptr<MediaWorker>> workers;
+  SessionDirectory directory;
+  Signalling signalling{directory, read, drops};
+  HttpRoutes routes{[this] {
+    HttpRoutes::Parts parts;
+    parts.drops = &drops;
+    parts.signalling = [this](std::shared_ptr<WebSocketConnection> connection, SessionId session) {
+      return signalling.run(std::move(connection), std::move(session));
+    };
+    return parts;
+  }()};
+  std::unique_ptr<HttpServer> server;
+  std::thread thread;
+};
+
+TEST(Signalling, the_server_has_so_many_sessions_and_no_more) {
+  Rig rig;
+  rig.run();
+  std::vector<std::unique_ptr<Talker>> talkers;
+  for (std::size_t i = 0; i < kMaxSessions; ++i) {
+    const std::string session = "s" + std::to_string(i);
+    talkers.push_back(std::make_unique<Talker>(rig.port(), session));
+    EXPECT_EQ(talkers.back()->join(session + " a")["type"], "joined");
+  }
+  Talker one_too_many(rig.port(), "other");
+  const Json refused = one_too_many.join("other a");
+  EXPECT_EQ(refused["code"], "limit_exceeded") << refused;
+  EXPECT_EQ(refused["fatal"], true);
+  EXPECT_TRUE(one_too_many.hear().is_null());
+  EXPECT_EQ(Talker(rig.port(), "s1").join("s1 b")["type"], "joined") << "in a session that exists there is room";
+}
+
+TEST(Signalling, who_says_more_than_is_allowed_is_told_and_cut_off) {
+  Rig rig;
+  rig.run();
+  Talker loud(rig.port(), "s"), quiet(rig.port(), "s");
+  ASSERT_EQ(quiet.join("s quiet")["type"], "joined");
+  ASSERT_EQ(loud.join("s loud")["type"], "joined");
+  for (int i = 0; i < 2000; ++i) loud.say({{"type", "ping"}});
+  Json last;
+  for (Json heard = loud.hear(); !heard.is_null(); heard = loud.hear()) last = heard;
+  EXPECT_EQ(last["code"], "limit_exceeded") << last;
+  EXPECT_EQ(last["fatal"], true);
+  quiet.say({{"type", "publishOffer"}, {"sdp", "x"}, {"feeds", Json::array()}});
+  Json answer = quiet.hear();
+  while (answer["type"] == "participantJoined") answer = quiet.hear();
+  EXPECT_EQ(answer["code"], "malformed") << "nobody else suffers: " << answer;
+  rig.on_control([&] { EXPECT_EQ(rig.drops[Drop::ws_rate_limited], 1u); });
+}
+
+TEST(Signalling, a_token_that_has_expired_lets_nobody_in_and_brings_back_who_is_in) {
+  Rig rig;
+  rig.run();
+  const auto join = [&](const std::string& token, const std::string& resume_token) {
+    return Talker(rig.port(), "s").join(token, resume_token);
+  };
+  Talker first(rig.port(), "s");
+  const Json joined = first.join("s a");
+  const std::string resume = joined.value("resumeToken", "");
+  ASSERT_FALSE(resume.empty()) << joined;
+  struct Row {
+    const char* what;
+    std::string token, resume_token;
+  };
+  for (const Row& row : {Row{"nobody", "s a 1", ""}, Row{"a lie", "s a 1", "rt_a.lie.par_1.0"}, Row{"another identity", "s b 1", resume}}) {
+    const Json refused = join(row.token, row.resume_token);
+    EXPECT_EQ(refused["code"], "unauthorized") << row.what << refused;
+    EXPECT_EQ(refused["message"], "The token has expired.") << row.what;
+  }
+  const Json back = join("s a 1", resume);
+  ASSERT_EQ(back["type"], "joined") << back;
+  EXPECT_EQ(back["resumed"], true);
+  EXPECT_EQ(back["participantId"], joined["participantId"]);
+  EXPECT_EQ(join("s a 1", back.value("resumeToken", ""))["resumed"], true) << "and again";
+  EXPECT_EQ(join("s a 1", resume)["code"], "unauthorized") << "this one is spent";
+  rig.on_control([&] { EXPECT_EQ(rig.drops[Drop::ws_unauthorized], 4u); });
+}
+
+TEST(Signalling, after_a_restart_an_expired_token_brings_back_who_was_in_but_not_who_was_in_days_ago) {
+  std::string resume, id;
+  {
+    Rig before;
+    before.run();
+    const Json joined = Talker(before.port(), "s").join("s a");
+    resume = joined.value("resumeToken", "");
+    id = joined.value("participantId", "");
+  }
+  Rig after;
+  after.run();
+  EXPECT_EQ(Talker(after.port(), "s").join("s a 200000", resume)["code"], "unauthorized");
+  EXPECT_EQ(Talker(after.port(), "s").join("s b 60", resume)["code"], "unauthorized");
+  const Json back = Talker(after.port(), "s").join("s a 60", resume);
+  ASSERT_EQ(back["type"], "joined") << back;
+  EXPECT_EQ(back["participantId"], id);
+  EXPECT_EQ(back["resumed"], false);
+}
+
+TEST(Signalling, who_is_on_the_way_in_when_the_server_goes_down_is_refused) {
+  Rig rig;
+  Result<Member> outcome = Member{};
+  bool done = false;
+  const auto join = [&]() -> asio::awaitable<void> {
+    outcome = co_await rig.directory.join(read("s late").value(), "", nullptr);
+    done = true;
+  };
+  asio::co_spawn(rig.control, join(), asio::detached);
+  while (rig.directory.session_count() == 0) rig.control.run_one();  // it waits for the media worker now
+  ASSERT_FALSE(done);
+  rig.directory.close_all("The server is going down.");
+  while (!done) rig.control.run_one();
+  ASSERT_FALSE(outcome);
+  EXPECT_EQ(outcome.error().message, "The server is going down.");
+  EXPECT_EQ(rig.directory.session_count(), 0u);
+
+  rig.run();
+  const Json refused = Talker(rig.port(), "s").join("s new");
+  EXPECT_EQ(refused["code"], "disconnected") << refused;
+  const Json come_back = Talker(rig.port(), "s").join("s old", "rt_of.the.past.0");
+  EXPECT_EQ(come_back["type"], "closing") << come_back;
+  EXPECT_EQ(come_back["mayReturn"], true) << "who was here tries again until the server is back";
+}
+
+}  // namespace
+}  // namespace amphi::server
