@@ -156,10 +156,7 @@ void SessionCore::on_signalling(signalling::Output& output) {
     });
   } else if (std::holds_alternative<signalling::Resumed>(output)) {
     services_->session_connected(participant_id(), grants_.contains("record"));
-    media([](Publishing& p, Subscribing& s, SendBatch&, Time now) {
-      p.signalling_resumed(now);
-      s.signalling_resumed(now);
-    });
+    if (transport_) transport_->signalling_resumed();
   } else if (auto* again = std::get_if<signalling::Rejoined>(&output)) {
     on_rejoined(*again);
   } else if (auto* come = std::get_if<signalling::ParticipantJoined>(&output)) {
