@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <future>
 #include <mutex>
 #include <thread>
 
@@ -111,6 +112,29 @@ TEST(Session, disconnecting_while_connecting_is_graceful_and_told_once) {
   EXPECT_EQ(session->requestSessionRecording(true).error(), Errc::invalidState);
   session.reset();
   EXPECT_EQ(watch.ended, 1);
+}
+
+TEST(Session, connecting_and_disconnecting_at_the_same_time_is_told_once) {
+  SilentServer server;
+  for (int round = 0; round < 1000; ++round) {
+    Watch watch;
+    auto session = MediaServerSession::create({server.url(), "", "test", ""});
+    watch.on(session);
+    std::atomic<int> ready = 0;
+    const auto both = [&] {
+      ++ready;
+      while (ready < 2) {}
+      const bool first = session->connect().has_value();  // whoever comes second disconnects what the first has only just begun
+      session->disconnect();
+      return first;
+    };
+    auto other = std::async(std::launch::async, both);
+    const bool here = both();
+    EXPECT_NE(here, other.get());
+    ASSERT_TRUE(watch.wait()) << round;
+    session.reset();
+    ASSERT_EQ(watch.ended, 1) << round;
+  }
 }
 
 TEST(Session, destruction_is_quick_in_every_order_and_from_any_thread) {

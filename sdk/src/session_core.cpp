@@ -41,22 +41,18 @@ tl::expected<void, std::error_code> SessionCore::connect() {
     if (!configuration_.caCertificateFile.empty() && access(configuration_.caCertificateFile.c_str(), R_OK) != 0)
       return refuse(Errc::invalidArgument);
     phase_ = Phase::active;
+    // Under the lock: a disconnect() that sees the phase comes behind it.
+    control_.post([this] { signalling_->with([](signalling::Client& c, Time now) { c.connect(now); }); });
   }
-  control_.post([this] { signalling_->with([](signalling::Client& c, Time now) { c.connect(now); }); });
   return {};
 }
 
 void SessionCore::disconnect() {
-  {
-    std::lock_guard lock(mutex_);
-    if (phase_ == Phase::closed) return;
-    const bool never = phase_ == Phase::idle;
-    phase_ = Phase::closed;
-    if (never || !url_) {
-      control_.post([this] { end_all_feeds(); });
-      return;
-    }
-  }
+  std::lock_guard lock(mutex_);
+  if (phase_ == Phase::closed) return;
+  const bool never = phase_ == Phase::idle;
+  phase_ = Phase::closed;
+  if (never || !url_) return control_.post([this] { end_all_feeds(); });
   control_.post([this] { signalling_->with([](signalling::Client& c, Time now) { c.leave(now); }); });
 }
 
