@@ -49,10 +49,11 @@ void Subscribing::follow(const std::string& feed_id, Sink& sink) {
 void Subscribing::attach(const std::string& feed_id, const std::string& participant, std::shared_ptr<RtpInlet> inlet,
                          std::shared_ptr<FeedCore> feed) {
   Sink& sink = sinks_[feed_id];
-  sink = {std::move(inlet), std::move(feed), participant, {}};
+  sink = {std::move(inlet), std::move(feed), participant, {}, {}};
   for (Line& line : lines_)
     if (line.active && line.feed_id == feed_id) {
       line.sink = &sink;
+      sink.counted = peer_.line_stats(static_cast<peer::Line>(&line - lines_.data()));  // what came before is not this feed's
       follow(feed_id, sink);
       events_.codec_known(feed_id, line.codec);
     }
@@ -63,6 +64,7 @@ void Subscribing::detach(const std::string& feed_id, const RtpInlet* inlet) {
   if (it == sinks_.end() || it->second.inlet.get() != inlet) return;
   for (Line& line : lines_)
     if (line.sink == &it->second) line.sink = nullptr;
+  if (it->second.feed != nullptr) it->second.feed->update([](FeedStatistics& s) { s.bitrate = 0; });  // the others' share comes with the next interval
   sinks_.erase(it);
   lip_sync_.remove(feed_id);
 }
@@ -123,13 +125,19 @@ void Subscribing::handle_timeout(Time now) {
 
 void Subscribing::update_statistics(Time now) {
   statistics_at_ = now + kStatisticsEvery;
+  std::map<FeedCore*, IncomingInterval> of_feed;
   for (std::size_t i = 0; i < lines_.size(); ++i) {
     Sink* sink = lines_[i].sink;
     if (sink == nullptr || sink->feed == nullptr) continue;
     const peer::LineStats stats = peer_.line_stats(i);
-    const std::uint64_t bitrate = sink->rate.update(stats.bytes, now);
-    sink->feed->update([&](FeedStatistics& s) { fill(s, stats, peer_.stats(), bitrate); });
+    of_feed[sink->feed.get()].add(sink->counted, stats, sink->rate.update(stats.bytes, now));
+    sink->counted = stats;
   }
+  for (const auto& [feed, interval] : of_feed)
+    feed->update([&, &all = interval](FeedStatistics& s) {
+      all.apply(s, peer_.stats());
+      s.stalled = restarts_.lost();
+    });
 }
 
 Time Subscribing::next_timeout() const noexcept { return std::min({peer_.next_timeout(), restarts_.next_timeout(), statistics_at_}); }

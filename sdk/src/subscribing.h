@@ -57,6 +57,7 @@ class Subscribing {
     std::shared_ptr<FeedCore> feed;
     std::string participant;
     RateMeter rate;
+    peer::LineStats counted;   // in the feed's statistics already
   };
   struct Line {
     std::string feed_id;       // empty: not ours to know
