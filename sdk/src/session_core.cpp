@@ -145,6 +145,8 @@ void SessionCore::on_signalling(signalling::Output& output) {
     media([r = std::move(*refused)](Publishing& p, Subscribing&, SendBatch&, Time now) { p.refused(r.error, now); });
   } else if (auto* offer = std::get_if<signalling::SubscribeOffer>(&output)) {
     media([o = std::move(*offer)](Publishing&, Subscribing& s, SendBatch&, Time now) { s.offered(o, now); });
+  } else if (auto* unanswered = std::get_if<signalling::SubscribeRefused>(&output)) {
+    media([r = std::move(*unanswered)](Publishing&, Subscribing& s, SendBatch&, Time now) { s.refused(r.error, now); });
   } else if (std::holds_alternative<signalling::Interrupted>(output)) {
     media([](Publishing& p, Subscribing& s, SendBatch&, Time) {
       p.signalling_interrupted();

@@ -136,6 +136,10 @@ void Client::handle(const ErrorMessage& m, Time now) {
     outputs_.push_back(PublishRefused{m.error});
     return;
   }
+  if (m.in_reply_to == "subscribeAnswer" || m.in_reply_to == "restartSubscribe") {
+    outputs_.push_back(SubscribeRefused{m.error});
+    return;
+  }
   drops_.add(Drop::error_reported);
 }
 

@@ -318,6 +318,18 @@ TEST(SignallingClient, a_refused_offer_is_told_and_ends_nothing) {
   EXPECT_TRUE(rig.client.joined());
 }
 
+TEST(SignallingClient, a_refused_subscribe_answer_or_restart_is_told_and_ends_nothing) {
+  Rig rig;
+  rig.join();
+  for (const char* what : {"subscribeAnswer", "restartSubscribe"}) {
+    rig.hear({{"type", "error"}, {"code", "malformed"}, {"message", "no"}, {"fatal", false}, {"inReplyTo", what}});
+    const auto refused = rig.take<SubscribeRefused>();
+    ASSERT_EQ(refused.size(), 1u) << what;
+    EXPECT_EQ(refused[0].error.code, ErrorCode::malformed);
+  }
+  EXPECT_TRUE(rig.client.joined());
+}
+
 TEST(SignallingClient, a_server_that_says_closing_ends_the_session_gracefully) {
   Rig rig;
   rig.join();
