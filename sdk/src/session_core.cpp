@@ -97,7 +97,7 @@ tl::expected<void, std::error_code> SessionCore::ask_services(Call call) {
     std::lock_guard lock(mutex_);
     if (phase_ == Phase::closed) return refuse(Errc::invalidState);
   }
-  if (!services_) return refuse(Errc::disconnected);
+  if (!services_) return refuse(Errc::invalidState);
   if (const auto asked = call(*services_); !asked) return refuse(errc_of(asked.error().code));
   return {};
 }
@@ -192,13 +192,13 @@ void SessionCore::on_joined(const signalling::Joined& joined) {
     return;
   }
   transport_ = std::move(*transport);
+  services_->session_connected(joined.participant_id, grants_.contains("record"));  // first: the handler may ask for a recording
   {
     std::lock_guard lock(mutex_);
     connected_ = true;
     participant_id_ = joined.participant_id;
   }
   deliver(&Handlers::connected);
-  services_->session_connected(joined.participant_id, grants_.contains("record"));
   for (const auto& stream : outgoing_) publish(stream);
 }
 
