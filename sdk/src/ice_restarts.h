@@ -1,5 +1,5 @@
 // When a transport that lost its path asks for an ICE restart (RFC 8445 9): soon after the first silence, at once when consent is lost
-// (RFC 7675), then again and again with growing pauses until media flows. Restarts travel by signalling and wait while it is interrupted.
+// (RFC 7675) or the machine's network changed, then again and again with growing pauses until media flows. Restarts travel by signalling and wait while it is interrupted.
 // No I/O; time is an argument. Thread: its owner's.
 #pragma once
 
@@ -23,7 +23,7 @@ class IceRestarts {
 
   /// No sign of life for a while; it may pass by itself.
   void silent(Time now) {
-    if (due_ != Time::max()) return;
+    if (lost()) return;
     pause_ = kFirstPause;
     due_ = now + kFirstPause;
   }
@@ -41,10 +41,16 @@ class IceRestarts {
   /// Whatever was asked for before may be lost, and the network is likely another one now.
   void signalling_resumed(Time now) {
     signalling_ = true;
-    if (due_ == Time::max()) return;
+    network_changed(now);
+  }
+  /// Other addresses: a path that is lost is worth another try at once. One that is not shows whether it goes on.
+  void network_changed(Time now) {
+    if (!lost()) return;
     pause_ = kFirstPause;
     due_ = now;
   }
+  /// Silent or worse, and not connected since.
+  bool lost() const noexcept { return due_ != Time::max(); }
   /// True: restart now.
   bool take_due(Time now) {
     if (now < next_timeout()) return false;

@@ -80,5 +80,19 @@ TEST(IceRestarts, after_the_end_nothing_is_restarted) {
   EXPECT_FALSE(policy.take_due(after(60s)));
 }
 
+TEST(IceRestarts, another_network_is_tried_at_once_where_the_path_is_lost_and_left_alone_where_it_is_not) {
+  IceRestarts policy;
+  policy.network_changed(kStart);
+  EXPECT_FALSE(policy.lost());
+  EXPECT_EQ(policy.next_timeout(), Time::max());
+  policy.silent(kStart);
+  EXPECT_TRUE(policy.lost());
+  EXPECT_EQ(restarts_until(policy, after(9s)), (std::vector<double>{2, 4, 8}));
+  policy.network_changed(after(9s));
+  EXPECT_EQ(restarts_until(policy, after(16s)), (std::vector<double>{9, 11, 15})) << "and the pauses begin anew";
+  policy.connected();
+  EXPECT_FALSE(policy.lost());
+}
+
 }  // namespace
 }  // namespace amphi::sdk

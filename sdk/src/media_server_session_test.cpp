@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <future>
 #include <mutex>
 #include <thread>
 
@@ -78,7 +79,7 @@ TEST(Session, a_configuration_that_cannot_work_is_refused_by_connect) {
     const auto connected = session->connect();
     ASSERT_FALSE(connected) << url;
     EXPECT_EQ(connected.error(), Errc::invalidArgument);
-    EXPECT_EQ(session->requestSessionRecording(true).error(), Errc::disconnected);
+    EXPECT_EQ(session->requestSessionRecording(true).error(), Errc::invalidState);
     session->disconnect();
   }
   auto session = MediaServerSession::create({"https://127.0.0.1:1/s/x", "", "test", "/no/such/file.pem"});
@@ -111,6 +112,29 @@ TEST(Session, disconnecting_while_connecting_is_graceful_and_told_once) {
   EXPECT_EQ(session->requestSessionRecording(true).error(), Errc::invalidState);
   session.reset();
   EXPECT_EQ(watch.ended, 1);
+}
+
+TEST(Session, connecting_and_disconnecting_at_the_same_time_is_told_once) {
+  SilentServer server;
+  for (int round = 0; round < 200; ++round) {
+    Watch watch;
+    auto session = MediaServerSession::create({server.url(), "", "test", ""});
+    watch.on(session);
+    std::atomic<int> ready = 0;
+    const auto both = [&] {
+      ++ready;
+      while (ready < 2) {}
+      const bool first = session->connect().has_value();  // whoever comes second disconnects what the first has only just begun
+      session->disconnect();
+      return first;
+    };
+    auto other = std::async(std::launch::async, both);
+    const bool here = both();
+    EXPECT_NE(here, other.get());
+    ASSERT_TRUE(watch.wait()) << round;
+    session.reset();
+    ASSERT_EQ(watch.ended, 1) << round;
+  }
 }
 
 TEST(Session, destruction_is_quick_in_every_order_and_from_any_thread) {
@@ -208,6 +232,19 @@ TEST(Session, a_recording_state_never_asked_of_a_server_is_off_and_zero) {
   EXPECT_EQ(state.totalRunningDurationMs(), 0);
   EXPECT_FALSE(session->areSessionServicesConnected());
   EXPECT_FALSE(session->isConnected());
+}
+
+TEST(Session, nothing_is_asked_of_services_before_the_session_has_joined) {
+  SilentServer server;
+  auto session = MediaServerSession::create({server.url(), "", "test", ""});
+  for (const bool connecting : {false, true}) {
+    if (connecting) {
+      ASSERT_TRUE(session->connect());
+    }
+    EXPECT_EQ(session->requestSessionRecording(true).error(), Errc::invalidState);
+    EXPECT_EQ(session->addRecordingMarker("now").error(), Errc::invalidState);
+    EXPECT_EQ(session->addRecordingMarker("").error(), Errc::invalidArgument);
+  }
 }
 
 TEST(Session, pictures_pushed_without_a_feed_are_refused_and_so_are_malformed_ones) {

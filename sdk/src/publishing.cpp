@@ -225,6 +225,7 @@ void Publishing::update_statistics(Time now) {
     line->stream->feed->update([&](FeedStatistics& s) {
       fill(s, stats, peer_.stats(), bitrate);
       s.frames = line->frames;
+      s.stalled = restarts_.lost();
     });
   }
 }

@@ -45,6 +45,10 @@ class Publishing {
   void signalling_resumed(Time now) { restarts_.signalling_resumed(now); }
   void send(const FeedCore* feed, const OutgoingPackets& packets, SendBatch& out, Time now);
 
+  void network_changed(Time now) { restarts_.network_changed(now); }
+  /// Nothing gets through, and the server is not to blame.
+  bool path_lost() const noexcept { return restarts_.lost(); }
+
   bool owns(const Address& local) const;
   void handle_input(const Datagram& in, Time now);
   void handle_timeout(Time now);

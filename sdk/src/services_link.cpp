@@ -31,7 +31,10 @@ Result<void> ServicesLink::ask(Call call) {
   {
     std::lock_guard lock(mutex_);
     if (closed_) return fail(ErrorCode::invalid_state, "the session is closed");
-    if (!client_) return fail(ErrorCode::disconnected, "the session services are not connected");
+    if (!client_) {  // the session has not joined yet: refused as by any idle machine
+      Client idle({}, random_);
+      return call(idle, runtime::now());
+    }
     result = call(*client_, runtime::now());
   }
   boost::asio::post(*io_, [this] { pump(); });

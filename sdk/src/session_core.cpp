@@ -41,22 +41,18 @@ tl::expected<void, std::error_code> SessionCore::connect() {
     if (!configuration_.caCertificateFile.empty() && access(configuration_.caCertificateFile.c_str(), R_OK) != 0)
       return refuse(Errc::invalidArgument);
     phase_ = Phase::active;
+    // Under the lock: a disconnect() that sees the phase comes behind it.
+    control_.post([this] { signalling_->with([](signalling::Client& c, Time now) { c.connect(now); }); });
   }
-  control_.post([this] { signalling_->with([](signalling::Client& c, Time now) { c.connect(now); }); });
   return {};
 }
 
 void SessionCore::disconnect() {
-  {
-    std::lock_guard lock(mutex_);
-    if (phase_ == Phase::closed) return;
-    const bool never = phase_ == Phase::idle;
-    phase_ = Phase::closed;
-    if (never || !url_) {
-      control_.post([this] { end_all_feeds(); });
-      return;
-    }
-  }
+  std::lock_guard lock(mutex_);
+  if (phase_ == Phase::closed) return;
+  const bool never = phase_ == Phase::idle;
+  phase_ = Phase::closed;
+  if (never || !url_) return control_.post([this] { end_all_feeds(); });
   control_.post([this] { signalling_->with([](signalling::Client& c, Time now) { c.leave(now); }); });
 }
 
@@ -101,7 +97,7 @@ tl::expected<void, std::error_code> SessionCore::ask_services(Call call) {
     std::lock_guard lock(mutex_);
     if (phase_ == Phase::closed) return refuse(Errc::invalidState);
   }
-  if (!services_) return refuse(Errc::disconnected);
+  if (!services_) return refuse(Errc::invalidState);
   if (const auto asked = call(*services_); !asked) return refuse(errc_of(asked.error().code));
   return {};
 }
@@ -149,6 +145,8 @@ void SessionCore::on_signalling(signalling::Output& output) {
     media([r = std::move(*refused)](Publishing& p, Subscribing&, SendBatch&, Time now) { p.refused(r.error, now); });
   } else if (auto* offer = std::get_if<signalling::SubscribeOffer>(&output)) {
     media([o = std::move(*offer)](Publishing&, Subscribing& s, SendBatch&, Time now) { s.offered(o, now); });
+  } else if (auto* unanswered = std::get_if<signalling::SubscribeRefused>(&output)) {
+    media([r = std::move(*unanswered)](Publishing&, Subscribing& s, SendBatch&, Time now) { s.refused(r.error, now); });
   } else if (std::holds_alternative<signalling::Interrupted>(output)) {
     media([](Publishing& p, Subscribing& s, SendBatch&, Time) {
       p.signalling_interrupted();
@@ -156,10 +154,7 @@ void SessionCore::on_signalling(signalling::Output& output) {
     });
   } else if (std::holds_alternative<signalling::Resumed>(output)) {
     services_->session_connected(participant_id(), grants_.contains("record"));
-    media([](Publishing& p, Subscribing& s, SendBatch&, Time now) {
-      p.signalling_resumed(now);
-      s.signalling_resumed(now);
-    });
+    if (transport_) transport_->signalling_resumed();
   } else if (auto* again = std::get_if<signalling::Rejoined>(&output)) {
     on_rejoined(*again);
   } else if (auto* come = std::get_if<signalling::ParticipantJoined>(&output)) {
@@ -197,13 +192,13 @@ void SessionCore::on_joined(const signalling::Joined& joined) {
     return;
   }
   transport_ = std::move(*transport);
+  services_->session_connected(joined.participant_id, grants_.contains("record"));  // first: the handler may ask for a recording
   {
     std::lock_guard lock(mutex_);
     connected_ = true;
     participant_id_ = joined.participant_id;
   }
   deliver(&Handlers::connected);
-  services_->session_connected(joined.participant_id, grants_.contains("record"));
   for (const auto& stream : outgoing_) publish(stream);
 }
 

@@ -2,7 +2,7 @@
 //
 // Threads: control (Asio) runs the links and decides; media runs the transports; pipelines starts and stops GStreamer; callback delivers.
 // Public methods: any thread. Methods named on_* and the maps below: control. What the public methods read is under `mutex_`, which is
-// never held while anything else is called. Lifetime: shutdown() ends all threads; after it nothing here runs any more, so tasks may hold `this`.
+// never held while anything else is called but post(). Lifetime: shutdown() ends all threads; after it nothing here runs any more, so tasks may hold `this`.
 #pragma once
 
 #include <map>

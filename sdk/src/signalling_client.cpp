@@ -127,11 +127,17 @@ void Client::handle(const Closing& m, Time now) {
   lost({ErrorCode::disconnected, "the server went away"}, now);
 }
 
-void Client::handle(const ErrorMessage& m, Time) {
+void Client::handle(const ErrorMessage& m, Time now) {
+  // It gave us up as silent (a machine that slept, a join that stalled on its way): that can be resumed. Nothing else fatal can.
+  if (m.fatal && m.error.code == ErrorCode::timeout && !participant_id_.empty()) return lost(m.error, now);
   if (m.fatal || state_ == State::joining) return end(m.error);
   if (m.in_reply_to == "publishOffer" && !outstanding_offer_.empty()) {
     outstanding_offer_.clear();
     outputs_.push_back(PublishRefused{m.error});
+    return;
+  }
+  if (m.in_reply_to == "subscribeAnswer" || m.in_reply_to == "restartSubscribe") {
+    outputs_.push_back(SubscribeRefused{m.error});
     return;
   }
   drops_.add(Drop::error_reported);

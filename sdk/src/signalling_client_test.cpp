@@ -193,6 +193,42 @@ TEST(SignallingClient, retries_back_off_and_end_with_an_error_after_the_window) 
   }
 }
 
+TEST(SignallingClient, a_participant_whom_the_server_gave_up_as_silent_resumes_and_a_stalled_resume_is_tried_again) {
+  Rig rig;
+  rig.join();
+  rig.out.clear();
+  const Json silent{{"type", "error"}, {"code", "timeout"}, {"message", "no join"}, {"fatal", true}};
+  rig.hear(silent);
+  EXPECT_EQ(rig.take<Interrupted>().size(), 1u);
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    rig.run(Client::kLastBackoff);
+    ASSERT_EQ(rig.take<OpenConnection>().size(), 1u) << attempt;
+    rig.client.connection_opened(rig.now);
+    rig.hear(silent);
+    EXPECT_TRUE(rig.take<Ended>().empty()) << attempt;
+  }
+  rig.run(Client::kLastBackoff);
+  rig.client.connection_opened(rig.now);
+  rig.hear(Rig::joined(true));
+  EXPECT_EQ(rig.take<Resumed>().size(), 1u);
+}
+
+TEST(SignallingClient, a_first_join_that_the_server_gave_up_ends_and_so_does_any_other_refusal_of_a_resume) {
+  for (const bool first : {true, false}) {
+    Rig rig;
+    if (first) {
+      rig.client.connect(rig.now);
+    } else {
+      rig.join();
+      rig.client.connection_closed(rig.now);
+      rig.run(Client::kFirstBackoff);
+    }
+    rig.client.connection_opened(rig.now);
+    rig.hear({{"type", "error"}, {"code", first ? "timeout" : "unauthorized"}, {"message", "no"}, {"fatal", true}});
+    EXPECT_EQ(rig.take<Ended>().size(), 1u);
+  }
+}
+
 TEST(SignallingClient, a_resume_as_somebody_else_is_a_disconnect_with_an_error) {
   Rig rig;
   rig.join();
@@ -279,6 +315,18 @@ TEST(SignallingClient, a_refused_offer_is_told_and_ends_nothing) {
   rig.client.publish("v=0", {}, rig.now);
   rig.hear({{"type", "error"}, {"code", "limit_exceeded"}, {"message", "feeds"}, {"fatal", false}, {"inReplyTo", "publishOffer"}});
   EXPECT_EQ(rig.take<PublishRefused>().at(0).error.code, ErrorCode::limit_exceeded);
+  EXPECT_TRUE(rig.client.joined());
+}
+
+TEST(SignallingClient, a_refused_subscribe_answer_or_restart_is_told_and_ends_nothing) {
+  Rig rig;
+  rig.join();
+  for (const char* what : {"subscribeAnswer", "restartSubscribe"}) {
+    rig.hear({{"type", "error"}, {"code", "malformed"}, {"message", "no"}, {"fatal", false}, {"inReplyTo", what}});
+    const auto refused = rig.take<SubscribeRefused>();
+    ASSERT_EQ(refused.size(), 1u) << what;
+    EXPECT_EQ(refused[0].error.code, ErrorCode::malformed);
+  }
   EXPECT_TRUE(rig.client.joined());
 }
 

@@ -1,4 +1,4 @@
-// Bits per second from a byte count that is read now and then. Thread: its owner's.
+// Feed statistics from those of peer lines; bits per second from a byte count that is read now and then. Thread: its owner's.
 #pragma once
 
 #include <cstdint>
@@ -28,7 +28,7 @@ class RateMeter {
   std::optional<Time> at_;
 };
 
-/// What both directions report alike.
+/// An outgoing feed's.
 inline void fill(FeedStatistics& out, const peer::LineStats& line, const peer::Stats& transport, std::uint64_t bitrate) {
   out.bitrate = bitrate;
   out.packets = line.packets;
@@ -38,5 +38,34 @@ inline void fill(FeedStatistics& out, const peer::LineStats& line, const peer::S
   out.keyframeRequests = line.keyframe_requests;
   out.roundTrip = std::chrono::duration_cast<microseconds>(transport.round_trip);
 }
+
+/// What the lines of one incoming feed (a mix has one for each speaker) did since it was asked before.
+class IncomingInterval {
+ public:
+  void add(const peer::LineStats& before, const peer::LineStats& now, std::uint64_t bitrate) {
+    bitrate_ += bitrate;
+    packets_ += now.packets - before.packets;
+    lost_ += now.lost - before.lost;
+    retransmitted_ += now.retransmitted - before.retransmitted;
+    keyframe_requests_ += now.keyframe_requests - before.keyframe_requests;
+    const double weight = 1 + static_cast<double>(now.packets - before.packets);  // a line that was silent counts as well
+    weighted_loss_ += weight * now.fraction_lost;
+    weight_ += weight;
+  }
+  void apply(FeedStatistics& out, const peer::Stats& transport) const {
+    out.bitrate = bitrate_;
+    out.packets += packets_;
+    out.packetsLost += lost_;
+    out.fractionLost = weight_ > 0 ? weighted_loss_ / weight_ : 0;
+    out.packetsRetransmitted += retransmitted_;
+    out.keyframeRequests += keyframe_requests_;
+    out.roundTrip = std::chrono::duration_cast<microseconds>(transport.round_trip);
+  }
+
+ private:
+  std::uint64_t bitrate_ = 0, packets_ = 0, retransmitted_ = 0, keyframe_requests_ = 0;
+  std::int64_t lost_ = 0;
+  double weighted_loss_ = 0, weight_ = 0;
+};
 
 }  // namespace amphi::sdk

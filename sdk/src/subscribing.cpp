@@ -5,6 +5,11 @@
 #include "error_map.h"
 
 namespace amphi::sdk {
+namespace {
+
+constexpr Duration kOneTryFor = 10s;  // a negotiation that fails again so soon after it was asked for anew will not come about
+
+}  // namespace
 
 Subscribing::Subscribing(peer::Config config, Random& random, Events events)
     : events_(std::move(events)), local_(config.local), peer_(std::move(config), random) {}
@@ -13,13 +18,24 @@ void Subscribing::offered(const signalling::SubscribeOffer& offer, Time now) {
   if (failed_) return;
   auto answer = peer_.accept_offer(offer.sdp, now);
   if (!answer) {  // a failed offer changes nothing
-    if (answer.error().code == ErrorCode::fingerprint_mismatch) events_.falsified(answer.error());
-    return;
+    if (answer.error().code == ErrorCode::fingerprint_mismatch) return events_.falsified(answer.error());
+    return negotiation_failed(answer.error(), now);
   }
   for (const auto& [mid, feed_id] : offer.feeds) feed_of_mid_[mid] = feed_id;
   connect_lines();
   if (statistics_at_ == Time::max()) statistics_at_ = now + kStatisticsEvery;
   events_.answer(offer.offer_id_text, std::move(*answer));
+}
+
+void Subscribing::refused(const Error& error, Time now) {
+  if (error.code != ErrorCode::invalid_state) negotiation_failed(error, now);  // else it was answered too late: a newer offer is on its way
+}
+
+void Subscribing::negotiation_failed(const Error& error, Time now) {
+  if (failed_) return;
+  if (asked_anew_at_ && now < *asked_anew_at_ + kOneTryFor) return fail(error);
+  asked_anew_at_ = now;
+  events_.restart();
 }
 
 void Subscribing::connect_lines() {
@@ -48,11 +64,13 @@ void Subscribing::follow(const std::string& feed_id, Sink& sink) {
 
 void Subscribing::attach(const std::string& feed_id, const std::string& participant, std::shared_ptr<RtpInlet> inlet,
                          std::shared_ptr<FeedCore> feed) {
+  if (failure_ && feed != nullptr) return feed->end(*failure_);
   Sink& sink = sinks_[feed_id];
-  sink = {std::move(inlet), std::move(feed), participant, {}};
+  sink = {std::move(inlet), std::move(feed), participant, {}, {}};
   for (Line& line : lines_)
     if (line.active && line.feed_id == feed_id) {
       line.sink = &sink;
+      sink.counted = peer_.line_stats(static_cast<peer::Line>(&line - lines_.data()));  // what came before is not this feed's
       follow(feed_id, sink);
       events_.codec_known(feed_id, line.codec);
     }
@@ -63,6 +81,7 @@ void Subscribing::detach(const std::string& feed_id, const RtpInlet* inlet) {
   if (it == sinks_.end() || it->second.inlet.get() != inlet) return;
   for (Line& line : lines_)
     if (line.sink == &it->second) line.sink = nullptr;
+  if (it->second.feed != nullptr) it->second.feed->update([](FeedStatistics& s) { s.bitrate = 0; });  // the others' share comes with the next interval
   sinks_.erase(it);
   lip_sync_.remove(feed_id);
 }
@@ -106,10 +125,11 @@ void Subscribing::handle(const peer::Event& event, Time now) {
 
 void Subscribing::fail(const Error& error) {
   failed_ = true;
+  failure_ = errc_of(error.code);
   restarts_.stop();
   if (error.code == ErrorCode::fingerprint_mismatch) events_.falsified(error);
   for (auto& [id, sink] : sinks_)
-    if (sink.feed != nullptr) sink.feed->end(errc_of(error.code));
+    if (sink.feed != nullptr) sink.feed->end(*failure_);
 }
 
 void Subscribing::handle_timeout(Time now) {
@@ -123,13 +143,19 @@ void Subscribing::handle_timeout(Time now) {
 
 void Subscribing::update_statistics(Time now) {
   statistics_at_ = now + kStatisticsEvery;
+  std::map<FeedCore*, IncomingInterval> of_feed;
   for (std::size_t i = 0; i < lines_.size(); ++i) {
     Sink* sink = lines_[i].sink;
     if (sink == nullptr || sink->feed == nullptr) continue;
     const peer::LineStats stats = peer_.line_stats(i);
-    const std::uint64_t bitrate = sink->rate.update(stats.bytes, now);
-    sink->feed->update([&](FeedStatistics& s) { fill(s, stats, peer_.stats(), bitrate); });
+    of_feed[sink->feed.get()].add(sink->counted, stats, sink->rate.update(stats.bytes, now));
+    sink->counted = stats;
   }
+  for (const auto& [feed, interval] : of_feed)
+    feed->update([&, &all = interval](FeedStatistics& s) {
+      all.apply(s, peer_.stats());
+      s.stalled = restarts_.lost();
+    });
 }
 
 Time Subscribing::next_timeout() const noexcept { return std::min({peer_.next_timeout(), restarts_.next_timeout(), statistics_at_}); }

@@ -5,7 +5,9 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "feed_core.h"
@@ -30,7 +32,10 @@ class Subscribing {
 
   Subscribing(peer::Config config, Random& random, Events events);
 
+  /// One that cannot be answered, or whose answer the server refuses, leaves what was negotiated before as it is and is asked for anew, once;
+  /// where that fails too, all incoming feeds fail.
   void offered(const signalling::SubscribeOffer& offer, Time now);
+  void refused(const Error& error, Time now);
   /// Packets of this feed go to `inlet` from now on, and what becomes of them is told to `feed` (nullptr: nobody). `participant`: whose
   /// it is, for lip sync.
   void attach(const std::string& feed_id, const std::string& participant, std::shared_ptr<RtpInlet> inlet, std::shared_ptr<FeedCore> feed);
@@ -39,6 +44,10 @@ class Subscribing {
 
   void signalling_interrupted() { restarts_.signalling_interrupted(); }
   void signalling_resumed(Time now) { restarts_.signalling_resumed(now); }
+
+  void network_changed(Time now) { restarts_.network_changed(now); }
+  /// Nothing gets through, and the server is not to blame.
+  bool path_lost() const noexcept { return restarts_.lost(); }
 
   bool owns(const Address& local) const;
   void handle_input(const Datagram& in, Time now);
@@ -53,6 +62,7 @@ class Subscribing {
     std::shared_ptr<FeedCore> feed;
     std::string participant;
     RateMeter rate;
+    peer::LineStats counted;   // in the feed's statistics already
   };
   struct Line {
     std::string feed_id;       // empty: not ours to know
@@ -64,6 +74,7 @@ class Subscribing {
   void connect_lines();
   void follow(const std::string& feed_id, Sink& sink);
   void handle(const peer::Event& event, Time now);
+  void negotiation_failed(const Error& error, Time now);
   void fail(const Error& error);
   void update_statistics(Time now);
 
@@ -76,6 +87,8 @@ class Subscribing {
   LipSync lip_sync_;
   bool was_connected_ = false;
   bool failed_ = false;                      // for good
+  std::optional<std::error_code> failure_;   // and what comes later fails with
+  std::optional<Time> asked_anew_at_;        // for an offer, since one came to nothing
   IceRestarts restarts_;
   Time statistics_at_ = Time::max();
 };

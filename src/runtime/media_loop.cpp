@@ -76,6 +76,14 @@ class Loop final : public MediaLoop {
     return all;
   }
 
+  Result<void> rebind(const Address& local, const Address& to) override {
+    const auto socket = std::find_if(sockets_.begin(), sockets_.end(), [&](const UdpSocket& s) { return s.local() == local; });
+    if (socket == sockets_.end()) return fail(ErrorCode::invalid_argument, "no socket is known as " + local.text());
+    if (auto moved = socket->rebind(to); !moved) return moved;
+    if (!polled_.empty()) polled_[static_cast<std::size_t>(socket - sockets_.begin())] = {socket->fd(), POLLIN, 0};
+    return {};
+  }
+
   void start() override {
     if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
   }
@@ -119,22 +127,21 @@ class Loop final : public MediaLoop {
     prctl(PR_SET_TIMERSLACK, 1UL);  // deadlines are met within microseconds, not the default 50 of them
     SendSlots batch(sockets_, sending_);
     ReadSlots reads;
-    std::vector<pollfd> polled;
-    for (const auto& socket : sockets_) polled.push_back({socket.fd(), POLLIN, 0});
-    polled.push_back({wake_fd_, POLLIN, 0});
+    for (const auto& socket : sockets_) polled_.push_back({socket.fd(), POLLIN, 0});
+    polled_.push_back({wake_fd_, POLLIN, 0});
 
     bool running = true;
     while (running) {
-      wait(polled);
+      wait();
       for (std::size_t i = 0; i < sockets_.size(); ++i) {
-        if (polled[i].revents == 0) continue;
+        if (polled_[i].revents == 0) continue;
         const auto datagrams = reads.read(sockets_[i], oversized_);
         if (datagrams.empty()) continue;
         received_.fetch_add(datagrams.size(), std::memory_order_relaxed);
         handler_.handle_datagrams(datagrams, batch, now());
         batch.flush();
       }
-      if (polled.back().revents != 0) running = run_tasks(batch);
+      if (polled_.back().revents != 0) running = run_tasks(batch);
       const Time at = now();
       if (handler_.next_timeout() <= at) {
         handler_.handle_timeout(batch, at);
@@ -143,7 +150,7 @@ class Loop final : public MediaLoop {
     }
   }
 
-  void wait(std::vector<pollfd>& polled) {
+  void wait() {
     const Time deadline = handler_.next_timeout();
     timespec timeout{};
     const timespec* limit = nullptr;
@@ -154,8 +161,8 @@ class Loop final : public MediaLoop {
       timeout.tv_nsec = (left % seconds(1)).count();
       limit = &timeout;
     }
-    if (ppoll(polled.data(), polled.size(), limit, nullptr) < 0)
-      for (auto& entry : polled) entry.revents = 0;  // EINTR: whatever waits is found by the next one
+    if (ppoll(polled_.data(), polled_.size(), limit, nullptr) < 0)
+      for (auto& entry : polled_) entry.revents = 0;  // EINTR: whatever waits is found by the next one
   }
 
   /// False: stopped, and every task that was posted before has run.
@@ -177,10 +184,11 @@ class Loop final : public MediaLoop {
   }
 
   const std::string name_;
-  const std::vector<UdpSocket> sockets_;
+  std::vector<UdpSocket> sockets_;
   const int wake_fd_;
   MediaHandler& handler_;
   std::thread thread_;
+  std::vector<pollfd> polled_;  // the loop's own; the sockets, then wake_fd_
   std::vector<std::function<void(SendBatch&, Time)>> running_tasks_;  // the loop's own
 
   std::mutex mutex_;  // guards the two below

@@ -37,6 +37,9 @@ class MediaLoop {
   virtual ~MediaLoop() = default;  // stops and joins
 
   virtual std::vector<Address> local_addresses() const = 0;  // with the ports that were given
+  /// A socket follows a change of network: it is bound to `to` from now on, and datagrams go on calling it `local`, by which the peers above
+  /// know it. On the loop's own thread. Errors: invalid_argument (the system's words; no such socket), and nothing has changed.
+  virtual Result<void> rebind(const Address& local, const Address& to) = 0;
   virtual void start() = 0;
   /// Runs `task` on the loop's thread soon, in order; dropped when the loop has stopped. The batch is flushed after it.
   virtual void post(std::function<void(SendBatch&, Time now)> task) = 0;

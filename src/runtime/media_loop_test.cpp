@@ -112,6 +112,32 @@ TEST(MediaLoop, a_datagram_leaves_from_the_address_that_was_named) {
   EXPECT_EQ(receiver.last.remote, locals[1]);
 }
 
+TEST(MediaLoop, a_socket_that_is_bound_anew_sends_and_receives_there_under_the_name_it_had) {
+  Handler moving, receiver;
+  moving.enough = receiver.enough = 1;
+  auto a = make(moving);
+  auto b = make(receiver);
+  const Address name = a->local_addresses()[0], to = b->local_addresses()[0];
+  a->start();
+  b->start();
+  bool strange = true, moved = false;
+  a->post([&](SendBatch& batch, Time) {
+    strange = a->rebind(to, Address::v4(127, 0, 0, 2, 0)).has_value();
+    moved = a->rebind(name, Address::v4(127, 0, 0, 2, 0)).has_value();
+    send_text(batch, "from there", name, to);
+  });
+  ASSERT_TRUE(receiver.done.wait());
+  b->post([&](SendBatch& batch, Time) { send_text(batch, "and back", to, receiver.last.remote); });
+  ASSERT_TRUE(moving.done.wait());
+  a->stop();
+  b->stop();
+  EXPECT_TRUE(moved);
+  EXPECT_FALSE(strange) << "no socket of this loop";
+  EXPECT_EQ(receiver.last.remote.ip_text(), "127.0.0.2");
+  EXPECT_EQ(moving.last.local, name);
+  EXPECT_EQ(moving.last.remote, to);
+}
+
 TEST(MediaLoop, wakes_for_a_deadline_neither_early_nor_much_too_late) {
   Handler handler;
   auto loop = make(handler);

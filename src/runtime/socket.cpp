@@ -100,4 +100,11 @@ Result<UdpSocket> UdpSocket::bind(const Address& address) {
   return made;
 }
 
+Result<void> UdpSocket::rebind(const Address& to) {
+  auto made = bind(to);
+  if (!made) return tl::unexpected(made.error());
+  std::swap(fd_, made->fd_);
+  return {};
+}
+
 }  // namespace amphi::runtime

@@ -26,7 +26,10 @@ class UdpSocket {
 
   /// Errors: invalid_argument with the system's words.
   static Result<UdpSocket> bind(const Address& address);
+  /// Binds it anew, elsewhere; `local` goes on naming it. Errors: as bind's, and nothing has changed.
+  Result<void> rebind(const Address& to);
   int fd() const { return fd_; }
+  /// What it was bound to first: its name for all who hold it.
   const Address& local() const { return local_; }
 
  private:

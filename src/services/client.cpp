@@ -210,8 +210,8 @@ struct Client::Impl {
     if (!serves_recording()) return unexpected();
     const bool of_marker = is_marker(response.request_id);
     if (!take_pending(response.request_id)) {
-      if (response.request_id != answered_by_state) unexpected();
-      return;
+      if (response.request_id != answered_by_state) return unexpected();
+      return answered_by_state.clear();
     }
     request_error = response.error;
     if (response.error || !of_marker) report_state();  // a marker that was taken is told by itself
@@ -254,7 +254,6 @@ void Client::session_connected(std::string participant_id, Time now) {
   }
   impl_->close_gracefully();
   impl_->config.participant_id = std::move(participant_id);
-  impl_->back_off.succeeded();
   impl_->open(now);
 }
 

@@ -71,7 +71,8 @@ class Client {
   void connection_closed(std::optional<Error> error, Time now);  // the peer or the network ended it
   void handle_message(std::string_view text, Time now);
 
-  /// Returns at once: success, or the error known here and now (disconnected, forbidden, invalid_state).
+  /// Returns at once: success, or the error known here and now (invalid_state, forbidden, disconnected,
+  /// unsupported, limit_exceeded).
   Result<void> request_recording(bool on, Time now);
   /// Marks now on the running recording's time line. As above, and invalid_argument (the label). Everybody hears of it by
   /// MarkerAdded; a refusal is the state's error.

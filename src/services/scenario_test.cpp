@@ -112,6 +112,8 @@ class Runner {
     } else if (what == "pings") {
       EXPECT_EQ(pings_, s.at("count").get<int>());
       pings_ = 0;
+    } else if (what == "drops") {
+      EXPECT_EQ(client_.drops()[ClientDrop::unexpected], s.at("unexpected").get<std::uint64_t>());
     } else {
       ASSERT_FALSE(queue_.empty()) << "nothing came out";
       EXPECT_EQ(queue_.front().at_ms, now_ms_) << "it came at another time";

@@ -1,87 +1,20 @@
 // IPv6, and a server with several addresses: each participant joins by another one, some from another machine (a network namespace at
 // the other end of a veth pair), and all see each other.
 #include <gtest/gtest.h>
-#include <fcntl.h>
-#include <sched.h>
-#include <unistd.h>
 
-#include <algorithm>
-#include <cstdlib>
-#include <future>
-#include <thread>
-
+#include "other_machine.h"
+#include "participant.h"
 #include "recorded_files.h"
 #include "server_process.h"
-#include "session_probe.h"
 
 namespace amphi::end_to_end {
 namespace {
-
-void shell(const std::string& commands) {
-  if (std::system(("set -e; " + commands).c_str()) != 0) throw std::runtime_error("failed: " + commands);
-}
-
-/// Another machine: a network namespace, joined to the test's own by a cable. Here are 10.88.0.1, 10.88.0.3 and fd88::1; there 10.88.0.2 and
-/// fd88::2. All of it goes with the object.
-class OtherMachine {
- public:
-  OtherMachine() {
-    std::thread([this] {
-      if (unshare(CLONE_NEWNET) != 0) return;
-      namespace_ = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-      made_ = std::system(("ip link set lo up && ip link add there0 type veth peer name here0 netns " + std::to_string(getpid()) +
-                           " && ip addr add 10.88.0.2/24 dev there0 && ip addr add fd88::2/64 dev there0 nodad && ip link set there0 up").c_str()) == 0;
-    }).join();
-    if (!made_) throw std::runtime_error("cannot make a network namespace (run as root)");
-    shell("ip addr add 10.88.0.1/24 dev here0; ip addr add 10.88.0.3/24 dev here0; ip addr add fd88::1/64 dev here0 nodad; ip link set here0 up");
-  }
-  ~OtherMachine() {
-    run_command({"ip", "link", "del", "here0"});
-    close(namespace_);
-  }
-  /// Runs `task` there; what it starts (a session's threads) stays there.
-  template <class Task>
-  auto run(Task task) {
-    std::packaged_task<decltype(task())()> there([&] {
-      if (setns(namespace_, CLONE_NEWNET) != 0) throw std::runtime_error("setns");
-      return task();
-    });
-    auto result = there.get_future();
-    std::thread(std::ref(there)).join();
-    return result.get();
-  }
-
- private:
-  int namespace_ = -1;
-  bool made_ = false;
-};
 
 /// Nothing but IPv6 arrives anywhere in the test's namespace, for as long as it lives.
 class OnlyIpv6 {
  public:
   OnlyIpv6() { shell("nft 'table ip amphi_only_v6 { chain input { type filter hook input priority 0; drop; }; }'"); }
   ~OnlyIpv6() { run_command({"nft", "delete", "table", "ip", "amphi_only_v6"}); }
-};
-
-struct Participant {
-  Participant(const ServerProcess& server, const std::string& host, const std::string& who)
-      : identity(who), probe("http://" + host + ":" + std::to_string(server.port()) + "/s/theatre", server.token("theatre", who)) {}
-  bool join() {
-    if (!probe.connect()) return false;
-    outgoing = probe->addOutgoingVideoFeed("of " + identity, {VideoInputComponentTestPattern{}, {VideoCodec::vp8, 150'000, 320, 180, 10}});
-    return true;
-  }
-  /// All others' pictures arrive.
-  bool sees(std::size_t others) {
-    if (!probe.wait([&] { return probe.happened().feeds.size() == others; })) return false;
-    std::vector<std::shared_ptr<IncomingVideoFeed>> incoming;
-    for (const auto& feed : probe.happened().feeds) incoming.push_back(probe->subscribeVideoFeed(feed.id, VideoOutputComponentNull{}));
-    return probe.wait([&] { return std::all_of(incoming.begin(), incoming.end(), [](const auto& f) { return f->statistics().frames > 10; }); }, 15s);
-  }
-
-  std::string identity;
-  SessionProbe probe;
-  std::shared_ptr<OutgoingVideoFeed> outgoing;
 };
 
 void expect_all_see_each_other(const std::vector<std::unique_ptr<Participant>>& all, const ServerProcess& server) {

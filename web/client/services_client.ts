@@ -105,6 +105,8 @@ export class ServicesClient implements ConnectionMachine<ServicesOutput> {
   private confirmed: RecordingStateMessage = { type: 'recording.state', revision: 0, on: false, phase: 'off', totalMs: 0 };
   private line: DurationLine = zeroLine;
   private requestError: AmphiError | undefined;
+  /** Its response, still to come, says nothing new. */
+  private answeredByState: string | undefined;
   /** Whose markers were heard last, and up to which. */
   private marked = { recordingId: '', index: 0 };
 
@@ -294,7 +296,7 @@ export class ServicesClient implements ConnectionMachine<ServicesOutput> {
     connection.snapshotTaken = true;
     this.confirmed = message;
     this.drawLine(connection, message.totalMs, now);
-    if (message.requestId !== undefined) this.resolve(message.requestId, undefined);
+    if (message.requestId !== undefined && this.resolve(message.requestId, undefined)) this.answeredByState = message.requestId;
     this.emitState();
   }
 
@@ -310,7 +312,8 @@ export class ServicesClient implements ConnectionMachine<ServicesOutput> {
     const ofMarker = this.pending.some((request) => request.id === requestId && typeof request.what === 'string');
     if (this.resolve(requestId, error)) {
       if (error || !ofMarker) this.emitState();
-    } else this.drops.unexpected += 1;
+    } else if (requestId === this.answeredByState) this.answeredByState = undefined;
+    else this.drops.unexpected += 1;
   }
 
   private resolve(requestId: string, error: AmphiError | undefined): boolean {

@@ -92,6 +92,7 @@ class Runner {
         expect(this.pings, where).toBe(step['count']);
         this.pings = 0;
         return;
+      case 'drops': return expect(this.machine.drops.unexpected, where).toBe(step['unexpected']);
       default: return this.checkOutput(step, where);
     }
   }

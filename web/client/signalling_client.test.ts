@@ -270,6 +270,30 @@ describe('resuming', () => {
     expect(world.take()).toEqual(['openConnection']);
   });
 
+  test('a resume that stalled until the server gave it up is tried again', () => {
+    const world = new World();
+    world.join();
+    world.loseConnection();
+    world.moveTo(125);
+    world.machine.connectionOpened(125);
+    expect(world.take()).toEqual(['openConnection', 'send join']);
+    world.receive({ type: 'error', code: 'timeout', message: 'no join', fatal: true });
+    expect(world.take()).toEqual(['closeConnection']);
+    world.moveTo(1_000);
+    expect(world.take()).toEqual(['openConnection']);
+    world.machine.connectionOpened(1_000);
+    world.receive(joinedMessage({ resumed: true }));
+    expect(world.take()).toEqual(['send join', 'joined']);
+  });
+
+  test('a first join that the server gave up ends', () => {
+    const world = new World();
+    world.machine.connect(0);
+    world.machine.connectionOpened(0);
+    world.receive({ type: 'error', code: 'timeout', message: 'no join', fatal: true });
+    expect(world.take().at(-1)).toBe('ended timeout');
+  });
+
   test('a network that is back is used at once', () => {
     const world = new World();
     world.join();

@@ -173,9 +173,9 @@ export class SignallingClient implements ConnectionMachine<SignallingOutput> {
     this.lose(makeError('disconnected', message.reason), now);
   }
 
-  /** The server has given us up as silent (a machine that slept): that can be resumed. Nothing else fatal can. */
+  /** The server has given us up as silent (a machine that slept, a join that stalled on its way): that can be resumed. Nothing else fatal can. */
   private takeFatal(error: AmphiError, now: number): void {
-    if (error.code !== 'timeout' || this.phase !== 'joined') return this.end(error, '');
+    if (error.code !== 'timeout' || this.lastJoined === undefined) return this.end(error, '');
     this.outputs.push({ kind: 'closeConnection' });
     this.lose(error, now);
   }

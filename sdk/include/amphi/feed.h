@@ -29,20 +29,21 @@ struct FeedInfo {
 
 enum class FeedState {
   starting,  ///< waiting for the session, the server, or the first frame
-  running,   ///< media flows
+  running,   ///< begun: media has flowed. It may pause (a path lost and restored: `FeedStatistics::stalled`) without a change of state
   stopped,   ///< ended without an error: stopped here, ended by its owner, the file's end, or the session's end. Final.
   failed,    ///< ended by `error()`. Final.
 };
 
-/// What a feed has done so far; refreshed twice a second while it runs.
+/// What a feed has done so far; refreshed twice a second while it runs. Of a mix: of all its speakers together, the loss weighted by packets.
 struct FeedStatistics {
+  bool stalled = false;                     ///< the path to the server is lost (5 s without a sign of life) and is being restored
   std::uint64_t bitrate = 0;                ///< bits per second of payload, over the last interval
   std::uint64_t packets = 0;                ///< sent or received
   std::int64_t packetsLost = 0;             ///< as the receiving end counts
   double fractionLost = 0;                  ///< 0 to 1, of the last report interval
   std::uint64_t packetsRetransmitted = 0;
   std::uint64_t keyframeRequests = 0;
-  std::chrono::microseconds roundTrip{};    ///< zero: not measured yet
+  std::chrono::microseconds roundTrip{};    ///< to the server, which is the same for all feeds of one direction; zero: not measured yet
   std::uint64_t frames = 0;                 ///< pictures (audio: packets) sent, or decoded
   std::uint64_t freezes = 0;                ///< incoming video: pauses longer than max(3 x mean interval, mean + 150 ms)
   std::chrono::milliseconds freezeDuration{};

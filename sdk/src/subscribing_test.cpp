@@ -1,0 +1,74 @@
+#include "subscribing.h"
+
+#include <gtest/gtest.h>
+
+namespace amphi::sdk {
+namespace {
+
+/// A subscribing transport, the server's peer that offers to it, one feed, and what it asked for.
+struct Rig {
+  SeededRandom random{1};
+  std::shared_ptr<const dtls::Certificate> certificate = *dtls::Certificate::generate();
+  peer::Peer server{{peer::End::server, {Address::v4(127, 0, 0, 1, 1000)}, certificate, "server"}, random};
+  int restarts = 0, answers = 0, falsified = 0;
+  Subscribing subscribing{{peer::End::client, {Address::v4(127, 0, 0, 1, 2000)}, certificate, "client"}, random, events()};
+  std::shared_ptr<Dispatcher> dispatcher = std::make_shared<Dispatcher>();
+  std::shared_ptr<FeedCore> feed = std::make_shared<FeedCore>("fd_1", "camera", dispatcher);
+  Time now{1h};
+
+  Rig() { subscribing.attach("fd_1", "par_1", std::make_shared<RtpInlet>([] {}), feed); }
+  ~Rig() { dispatcher->stop(); }
+  Subscribing::Events events() {
+    Subscribing::Events told;
+    told.answer = [this](const std::string&, const std::string&) { ++answers; };
+    told.restart = [this] { ++restarts; };
+    told.codec_known = [](const std::string&, rtp::CodecName) {};
+    told.falsified = [this](const Error&) { ++falsified; };
+    return told;
+  }
+  void offer(const std::string& sdp) {
+    signalling::SubscribeOffer offer;
+    offer.offer_id_text = "1";
+    offer.sdp = sdp;
+    subscribing.offered(offer, now);
+  }
+};
+
+TEST(Subscribing, an_offer_that_cannot_be_answered_is_asked_for_anew_and_fails_the_feeds_when_that_is_none_either) {
+  Rig rig;
+  rig.offer("no description");
+  EXPECT_EQ(rig.restarts, 1);
+  EXPECT_EQ(rig.feed->state(), FeedState::starting);
+  rig.now += 1s;
+  rig.offer("no description");
+  EXPECT_EQ(rig.restarts, 1);
+  EXPECT_EQ(rig.answers, 0);
+  EXPECT_EQ(rig.feed->state(), FeedState::failed);
+  EXPECT_EQ(rig.feed->error(), Errc::malformed);
+  auto later = std::make_shared<FeedCore>("fd_2", "late", rig.dispatcher);
+  rig.subscribing.attach("fd_2", "par_1", std::make_shared<RtpInlet>([] {}), later);
+  EXPECT_EQ(later->error(), Errc::malformed);
+}
+
+TEST(Subscribing, a_refused_answer_is_treated_alike_and_one_that_came_too_late_is_nothing) {
+  Rig rig;
+  rig.server.add_line({"", {rtp::CodecName::vp8, 90'000, 0, ""}, "stream", "track"});
+  rig.offer(rig.server.create_offer(rig.now));
+  ASSERT_EQ(rig.answers, 1);
+  rig.subscribing.refused({ErrorCode::invalid_state, "a newer offer is outstanding"}, rig.now);
+  EXPECT_EQ(rig.restarts, 0);
+  rig.subscribing.refused({ErrorCode::invalid_argument, "no"}, rig.now);
+  EXPECT_EQ(rig.restarts, 1);
+  rig.now += 11s;  // it held for a while
+  rig.subscribing.refused({ErrorCode::invalid_argument, "no"}, rig.now);
+  EXPECT_EQ(rig.restarts, 2);
+  EXPECT_EQ(rig.feed->state(), FeedState::starting);
+  rig.now += 1s;
+  rig.subscribing.refused({ErrorCode::invalid_argument, "no"}, rig.now);
+  EXPECT_EQ(rig.restarts, 2);
+  EXPECT_EQ(rig.feed->error(), Errc::invalidArgument);
+  EXPECT_EQ(rig.falsified, 0);
+}
+
+}  // namespace
+}  // namespace amphi::sdk
