@@ -249,6 +249,7 @@ Result<std::vector<std::string>> finished_recordings(const std::string& session_
   std::vector<std::pair<std::int64_t, std::string>> found;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(session_folder, error)) {
+    if (!recording::is_safe_path_name(entry.path().filename().string())) continue;  // it is being deleted
     const auto text = runtime::read_file(entry.path().string() + "/manifest.json", kMaxManifest);
     const auto manifest = text ? recording::parse_manifest(*text) : tl::unexpected(text.error());
     if (manifest && (manifest->state == "complete" || manifest->state == "repaired")) found.emplace_back(manifest->started_at.unix_ms, entry.path().string());
