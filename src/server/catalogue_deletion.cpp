@@ -62,7 +62,8 @@ Result<void> say_deletion(const std::string& root, std::string_view line) {
 }
 
 Result<void> erase_recording(const std::string& root, const std::string& session, const std::string& id) {
-  if (!remove_all(hidden(root, session, id)))
+  // What is hidden goes last: as long as it is there, the next start goes on.
+  if (!remove_all(shown(root, session, "exports")) || !remove_all(hidden(root, session, id)))
     return fail(ErrorCode::storage, "The recording is deleted, but its files could not all be removed; the next start of the server tries again.");
   return runtime::sync_folder(root + "/" + session);
 }

@@ -172,6 +172,24 @@ TEST_F(CatalogueIndexTest, a_deletion_that_cannot_be_said_does_not_happen) {
   EXPECT_TRUE(fs::exists(root_ / "a" / "r1" / "video.webm"));
 }
 
+TEST_F(CatalogueIndexTest, a_deletion_takes_the_exports_over_the_whole_session_with_it) {
+  write("a", "r1", 1000);
+  write("b", "r2", 1000);
+  for (const char* session : {"a", "b"}) {
+    fs::create_directories(root_ / session / "exports");
+    std::ofstream(root_ / session / "exports" / "amphi-export-1.mp4") << "everybody";
+  }
+  ASSERT_TRUE(open().remove("a", "r1", "Ana", {9}));
+  EXPECT_FALSE(fs::exists(root_ / "a" / "exports"));
+  EXPECT_TRUE(fs::exists(root_ / "b" / "exports" / "amphi-export-1.mp4")) << "another session's stay";
+  // Said, and then the server was killed.
+  write("b", "r3", 1000);
+  fs::rename(root_ / "b" / "r3", root_ / "b" / ".deleted-r3");
+  std::ofstream(root_ / "deletions.jsonl", std::ios::app) << R"({"atMs":5,"session":"b","recording":"r3","by":"Ana"})" << "\n";
+  open();
+  EXPECT_FALSE(fs::exists(root_ / "b" / "exports"));
+}
+
 TEST_F(CatalogueIndexTest, a_deletion_outlives_a_power_cut_from_its_confirmation_on) {
   write("a", "r1", 1000);
   CatalogueIndex index = open();

@@ -189,6 +189,18 @@ std::string made_up(const ExportOrder& order, const std::string& fingerprint) {
   return (near / "exports" / (fingerprint + (order.tracks ? ".mkv" : ".mp4"))).string();
 }
 
+/// Puts what was made in place, unless a recording that it holds was deleted meanwhile. A deletion takes the recording's folder away first and what lies in
+/// `exports` then, and this does the two the other way round: one of both sees the other's.
+Result<void> put_in_place(const std::string& made, const std::string& output, const ExportOrder& order) {
+  std::error_code error;
+  fs::rename(made, output, error);
+  if (error) return tl::unexpected(storage(output, error));
+  const auto is_gone = [&](const std::string& folder) { return !fs::exists(folder + "/manifest.json", error); };
+  if (std::none_of(order.folders.begin(), order.folders.end(), is_gone)) return {};
+  fs::remove(output, error);
+  return fail(ErrorCode::storage, "a recording was deleted while it was exported");
+}
+
 }  // namespace
 
 Result<ExportResult> run_export(const ExportOrder& order, const Safe& safe, const Cancelled& cancelled, const std::function<void(double)>& progress) {
@@ -240,8 +252,7 @@ Result<ExportResult> run_export(const ExportOrder& order, const Safe& safe, cons
     done = make_composite(*plan, *shop, fingerprint, made, cancelled, progress);
   }
   if (!done) return tl::unexpected(done.error());
-  fs::rename(made, result.output, error);
-  if (error) return tl::unexpected(storage(result.output, error));
+  if (auto placed = put_in_place(made, result.output, order); !placed) return tl::unexpected(placed.error());
   return result;
 }
 

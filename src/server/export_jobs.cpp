@@ -77,6 +77,17 @@ bool ExportJobs::cancel(const std::string& id) {
   return true;
 }
 
+void ExportJobs::forget(const std::string& session, const std::string& recording) {
+  std::erase_if(order_, [&](const std::string& id) {
+    const auto found = jobs_.find(id);
+    const ExportStatus& status = found->second->status;
+    if (status.session != session || (!status.recording.empty() && status.recording != recording)) return false;
+    found->second->cancelled.store(true);
+    jobs_.erase(found);
+    return true;
+  });
+}
+
 /// On the jobs' thread.
 void ExportJobs::run(const std::shared_ptr<Job>& job) {
   const auto tell = [this, &job](auto change) {

@@ -47,6 +47,8 @@ class ExportJobs {
   const ExportStatus* find(const std::string& id) const;
   /// What has not ended ends as "cancelled". False: unknown, or over.
   bool cancel(const std::string& id);
+  /// The recording is deleted: what shows it is not known any more, and what is being made of it ends.
+  void forget(const std::string& session, const std::string& recording);
 
  private:
   struct Job;
