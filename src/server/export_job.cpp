@@ -1,9 +1,5 @@
 #include "server/export_job.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
@@ -12,6 +8,7 @@
 #include "base/digest.h"
 #include "runtime/file_writer.h"
 #include "server/export_tracks.h"
+#include "server/export_workshop.h"
 #include "server/recorded_file.h"
 
 namespace amphi::server {
@@ -26,44 +23,6 @@ constexpr double kSoundShare = 0.05;  // of the work, for a second of sound: a s
 constexpr const char* kFont = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf";
 
 Error storage(const std::string& what, const std::error_code& error) { return {ErrorCode::storage, what + ": " + error.message()}; }
-
-/// Where an export is made, by one process at a time; gone at the end.
-class Workshop {
- public:
-  static Result<Workshop> open(const std::string& output) {
-    Workshop shop;
-    shop.path_ = output + ".work";
-    std::error_code error;
-    fs::create_directories(shop.path_, error);
-    if (!error) fs::permissions(shop.path_, fs::perms::owner_all, error);
-    if (error) return tl::unexpected(storage(shop.path_, error));
-    shop.lock_ = ::open((shop.path_ + "/lock").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
-    if (shop.lock_ < 0 || flock(shop.lock_, LOCK_EX | LOCK_NB) != 0) {
-      shop.forget();
-      return fail(ErrorCode::invalid_state, "This export is being made already (" + output + "). Wait for it, or cancel it.");
-    }
-    for (const auto& left : fs::directory_iterator(shop.path_, error))  // by one that was killed
-      if (left.path().filename() != "lock") fs::remove_all(left.path(), error);
-    return shop;
-  }
-  Workshop(Workshop&& other) noexcept : path_(std::exchange(other.path_, {})), lock_(std::exchange(other.lock_, -1)) {}
-  ~Workshop() {
-    std::error_code ignored;
-    if (!path_.empty()) fs::remove_all(path_, ignored);
-    if (lock_ >= 0) ::close(lock_);
-  }
-  std::string file(const std::string& name) const { return path_ + "/" + name; }
-
- private:
-  Workshop() = default;
-  void forget() {
-    if (lock_ >= 0) ::close(lock_);
-    lock_ = -1;
-    path_.clear();
-  }
-  std::string path_;
-  int lock_ = -1;
-};
 
 struct Input {
   ExportSource source;

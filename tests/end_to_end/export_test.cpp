@@ -6,6 +6,7 @@
 #include <fstream>
 #include <map>
 
+#include "raw_client.h"
 #include "recorded_files.h"
 #include "server_process.h"
 #include "session_probe.h"
@@ -358,6 +359,28 @@ TEST(Export, an_encrypted_recording_needs_its_key_and_leaves_nothing_readable_be
   expect_tracks_file(tracks, seconds, 3, {"Begin", "Schnitt; '=#\\[a]"});
   EXPECT_EQ(left_in(place.path()).size(), 4u);
   EXPECT_EQ(run_command({AMPHI_SERVER_BINARY, "verify", folder.string(), "--recording-key", key}).status, 0);
+}
+
+TEST(Export, a_server_that_is_killed_while_it_exports_leaves_nothing_readable_past_its_next_start) {
+  const TemporaryFolder place;
+  std::ofstream(place.path() / "key") << std::string(64, '7');
+  Theatre theatre({"--recording-key", place.path() / "key"});
+  const fs::path folder = record(theatre.server, theatre.surgeon);
+  const auto asked = http(theatre.server.port(), "POST", "/v1/sessions/theatre/recordings/" + folder.filename().string() + "/exports",
+                          theatre.server.token("theatre", "control room", "record"), R"({"form": "composite"})");
+  ASSERT_EQ(asked.status, 202) << asked.body;
+  const auto is_plain = [](const fs::path& path) { return path.filename().string().starts_with("plain-"); };
+  const auto decrypted = [&] {
+    std::error_code error;
+    for (fs::recursive_directory_iterator at(folder, error), end; !error && at != end; at.increment(error))
+      if (is_plain(at->path())) return true;
+    return false;
+  };
+  ASSERT_TRUE(theatre.surgeon.wait(decrypted));
+  theatre.server.kill_now();
+  EXPECT_TRUE(decrypted());
+  theatre.server.start_again();
+  EXPECT_TRUE(left_in(folder / "exports").empty());
 }
 
 }  // namespace
