@@ -22,8 +22,6 @@ constexpr std::size_t kMaxManifest = 64 * 1024 * 1024;
 constexpr double kSoundShare = 0.05;  // of the work, for a second of sound: a second of picture being one
 constexpr const char* kFont = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf";
 
-Error storage(const std::string& what, const std::error_code& error) { return {ErrorCode::storage, what + ": " + error.message()}; }
-
 struct Input {
   ExportSource source;
   std::string manifest_text;
@@ -150,10 +148,9 @@ std::string made_up(const ExportOrder& order, const std::string& fingerprint) {
 
 /// Puts what was made in place, unless a recording that it holds was deleted meanwhile. A deletion takes the recording's folder away first and what lies in
 /// `exports` then, and this does the two the other way round: one of both sees the other's.
-Result<void> put_in_place(const std::string& made, const std::string& output, const ExportOrder& order) {
+Result<void> publish(const std::string& made, const std::string& output, const ExportOrder& order) {
+  if (auto placed = put_in_place(made, output); !placed) return placed;
   std::error_code error;
-  fs::rename(made, output, error);
-  if (error) return tl::unexpected(storage(output, error));
   const auto is_gone = [&](const std::string& folder) { return !fs::exists(folder + "/manifest.json", error); };
   if (std::none_of(order.folders.begin(), order.folders.end(), is_gone)) return {};
   fs::remove(output, error);
@@ -193,9 +190,9 @@ Result<ExportResult> run_export(const ExportOrder& order, const Safe& safe, cons
   }
   std::error_code error;
   if (fs::exists(result.output, error)) return fail(ErrorCode::storage, result.output + " is there already, and is another. Name another place, or remove it.");
-  fs::create_directories(fs::absolute(result.output).parent_path(), error);
-  if (error) return tl::unexpected(storage(result.output, error));
-  auto shop = Workshop::open(fs::absolute(result.output).string());
+  const std::string output = fs::absolute(result.output).string();
+  if (auto made = runtime::create_folders(fs::path(output).parent_path()); !made) return tl::unexpected(made.error());
+  auto shop = Workshop::open(output);
   if (!shop) return tl::unexpected(shop.error());
   const std::string made = shop->file("made");
   Result<void> done;
@@ -211,7 +208,7 @@ Result<ExportResult> run_export(const ExportOrder& order, const Safe& safe, cons
     done = make_composite(*plan, *shop, fingerprint, made, cancelled, progress);
   }
   if (!done) return tl::unexpected(done.error());
-  if (auto placed = put_in_place(made, result.output, order); !placed) return tl::unexpected(placed.error());
+  if (auto published = publish(made, output, order); !published) return tl::unexpected(published.error());
   return result;
 }
 

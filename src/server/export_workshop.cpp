@@ -86,6 +86,19 @@ Workshop::~Workshop() {
   if (lock_ >= 0) ::close(lock_);
 }
 
+Result<void> put_in_place(const std::string& made, const std::string& output) {
+  const int file = ::open(made.c_str(), O_RDONLY | O_CLOEXEC);
+  const bool synced = file >= 0 && ::fsync(file) == 0;
+  std::error_code error(errno, std::generic_category());
+  if (file >= 0) ::close(file);
+  if (!synced) return storage(made, error);
+  fs::rename(made, output, error);
+  if (error) return storage(output, error);
+  auto named = runtime::sync_folder(fs::path(output).parent_path());
+  if (!named) fs::remove(output, error);
+  return named;
+}
+
 void sweep_workshops(const std::string& root) {
   for (const fs::path& session : folders_in(root))
     for (const fs::path& folder : folders_in(session)) sweep(folder.filename() == "exports" ? folder : folder / "exports");

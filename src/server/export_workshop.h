@@ -24,6 +24,9 @@ class Workshop {
   int lock_ = -1;
 };
 
+/// A file that is whole, under its name: also after a power cut. Errors: storage.
+Result<void> put_in_place(const std::string& made, const std::string& output);
+
 /// Removes each workshop under the recordings' root that nobody works in.
 void sweep_workshops(const std::string& root);
 

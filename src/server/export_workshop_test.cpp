@@ -7,6 +7,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "server/synced_paths.h"
+
 namespace amphi::server {
 namespace {
 
@@ -56,6 +58,19 @@ TEST_F(ExportWorkshopTest, is_for_one_at_a_time_and_empty_for_the_next) {
   }
   EXPECT_FALSE(fs::exists(output + ".work"));
   EXPECT_TRUE(Workshop::open(output));
+}
+
+TEST_F(ExportWorkshopTest, what_is_put_in_place_is_whole_there_before_anybody_is_told) {
+  const std::string root = fs::canonical(root_), output = root + "/x.mp4", made = root + "/x.mp4.work/made";
+  auto shop = Workshop::open(output);
+  ASSERT_TRUE(shop);
+  std::ofstream(made) << "everybody";
+  const SyncedPaths synced;
+  ASSERT_TRUE(put_in_place(made, output));
+  EXPECT_EQ(synced.of({made, root}), (std::vector<std::string>{made, root}));
+  EXPECT_EQ(fs::file_size(output), 9u);
+  EXPECT_EQ(put_in_place(made, output).error().code, ErrorCode::storage) << "there is nothing";
+  EXPECT_EQ(fs::file_size(output), 9u);
 }
 
 }  // namespace
