@@ -120,11 +120,12 @@ Result<void> make_composite(const ExportPlan& plan, const Workshop& shop, const 
 }
 
 /// Whether what lies there was made of the same recordings in the same way.
-bool is_there(const std::string& output, const std::string& comment, const Cancelled& cancelled) {
+bool is_there(const std::string& output, const std::string& comment) {
+  const Cancelled never{false};  // a moment; and whoever cancels is told the truth
   std::error_code error;
   if (!fs::exists(output, error)) return false;
   std::string found;
-  (void)run_child({"ffprobe", "-v", "error", "-show_entries", "format_tags=comment", "-of", "default=nw=1:nk=1", "file:" + output}, cancelled,
+  (void)run_child({"ffprobe", "-v", "error", "-show_entries", "format_tags=comment", "-of", "default=nw=1:nk=1", "file:" + output}, never,
                   [&](std::string_view line) { found = line; });
   return found == comment;
 }
@@ -184,12 +185,13 @@ Result<ExportResult> run_export(const ExportOrder& order, const Safe& safe, cons
     plan = recording::plan_export(sources, range);
   }
   result.duration_ms = plan->duration_ms;
-  if (is_there(result.output, fingerprint, cancelled)) {
+  if (is_there(result.output, fingerprint)) {
     result.was_there = true;
     return result;
   }
   std::error_code error;
   if (fs::exists(result.output, error)) return fail(ErrorCode::storage, result.output + " is there already, and is another. Name another place, or remove it.");
+  if (cancelled.load()) return fail(ErrorCode::internal, "cancelled");
   const std::string output = fs::absolute(result.output).string();
   if (auto made = runtime::create_folders(fs::path(output).parent_path()); !made) return tl::unexpected(made.error());
   auto shop = Workshop::open(output);

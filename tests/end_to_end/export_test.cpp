@@ -335,6 +335,21 @@ TEST(Export, cancelled_it_leaves_nothing_and_begins_anew) {
   EXPECT_EQ(left_in(place.path()), std::vector<std::string>{"x.mp4"});
 }
 
+TEST(Export, cancelled_when_it_is_there_already_it_says_so) {
+  Theatre theatre;
+  const fs::path folder = record(theatre.server, theatre.surgeon);
+  const TemporaryFolder place, programs;
+  const fs::path file = place.path() / "x.mkv";
+  ASSERT_EQ(export_with({folder, "--tracks", "-o", file}).status, 0);
+  // The signal comes while it looks what lies there.
+  std::ofstream(programs.path() / "ffprobe") << "#!/bin/sh\nkill -TERM $PPID\nexec /usr/bin/ffprobe \"$@\"\n";
+  fs::permissions(programs.path() / "ffprobe", fs::perms::owner_all);
+  const auto cancelled = run_command({"env", "PATH=" + programs.path().string() + ":/usr/bin:/bin", AMPHI_SERVER_BINARY, "export", folder, "--tracks", "-o", file});
+  EXPECT_EQ(cancelled.status, 0) << cancelled.out;
+  EXPECT_NE(cancelled.out.find("was there already"), std::string::npos) << cancelled.out;
+  EXPECT_TRUE(fs::exists(file));
+}
+
 TEST(Export, an_encrypted_recording_needs_its_key_and_leaves_nothing_readable_behind) {
   const TemporaryFolder place;
   const fs::path key = place.path() / "key", other = place.path() / "other";
