@@ -33,13 +33,6 @@ std::string parent_of(const std::string& path) {
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
-Result<void> sync_folder(const std::string& path) {
-  const Descriptor folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (folder.fd < 0) return storage_error("open", path, errno);
-  if (::fsync(folder.fd) != 0) return storage_error("fsync", path, errno);
-  return {};
-}
-
 Result<void> write_all(int fd, std::uint64_t offset, ByteView data, const std::string& path) {
   while (!data.empty()) {
     const ssize_t written = ::pwrite(fd, data.data(), data.size(), static_cast<off_t>(offset));
@@ -54,6 +47,13 @@ Result<void> write_all(int fd, std::uint64_t offset, ByteView data, const std::s
 }
 
 }  // namespace
+
+Result<void> sync_folder(const std::string& path) {
+  const Descriptor folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (folder.fd < 0) return storage_error("open", path, errno);
+  if (::fsync(folder.fd) != 0) return storage_error("fsync", path, errno);
+  return {};
+}
 
 Result<std::string> read_file(const std::string& path, std::size_t limit) {
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));

@@ -18,6 +18,8 @@ namespace amphi::runtime {
 Result<std::string> read_file(const std::string& path, std::size_t limit);
 /// Creates the folder and its parents; each new one is durable in its parent.
 Result<void> create_folders(const std::string& path);
+/// The names in it: what was made, renamed or removed there is durable.
+Result<void> sync_folder(const std::string& path);
 /// Temporary file, fsync, rename, fsync of the folder: a reader sees the old content or the new, also after a power cut.
 Result<void> replace_file(const std::string& path, ByteView data);
 /// In place, and durable: what is longer is filled up with spaces. Needs no room. Errors: storage; it is shorter than `text`.

@@ -16,6 +16,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "server/export_workshop.h"
 #include "server/http_server.h"
 #include "server/metrics.h"
 #include "server/recording_repair.h"
@@ -146,6 +147,7 @@ Result<void> Application::start() {
   if (!safe) return tl::unexpected(safe.error());
   safe_ = std::move(*safe);
   const RepairSummary repaired = repair_recordings(catalogue_.root(), safe_);
+  sweep_workshops(catalogue_.root());
   directory_ = std::make_unique<SessionDirectory>(control_, workers_, key_, random_, drops_);
   if (auto ready = start_workers(); !ready) return ready;
   const unsigned writers = std::max(1u, std::min(4u, std::thread::hardware_concurrency()));

@@ -1,13 +1,10 @@
 #include "server/catalogue_index.h"
 
-#include <fcntl.h>
 #include <spdlog/spdlog.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <charconv>
-#include <cstring>
 #include <map>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -15,6 +12,7 @@
 
 #include "recording/recorder.h"
 #include "runtime/file_writer.h"
+#include "server/catalogue_deletion.h"
 
 namespace amphi::server {
 namespace {
@@ -24,7 +22,6 @@ using Json = nlohmann::json;
 
 constexpr int kVersion = 1;
 constexpr std::size_t kMaxManifest = 16 * 1024 * 1024, kMaxDeletions = 1024 * 1024 * 1024;
-constexpr std::string_view kGoing = ".deleted-";
 constexpr const char* kTables =
     "CREATE TABLE recordings (session TEXT, id TEXT, state TEXT, requested_by TEXT, started_ms INTEGER, stopped_ms INTEGER, duration_ms INTEGER,"
     " tracks INTEGER, manifest_size INTEGER, manifest_time INTEGER, PRIMARY KEY (session, id)) WITHOUT ROWID;"
@@ -147,27 +144,14 @@ struct CatalogueIndex::Impl {
       const Json line = Json::parse(text->begin() + static_cast<std::ptrdiff_t>(begin), text->begin() + static_cast<std::ptrdiff_t>(end), nullptr, false);
       if (line.is_object()) remember({line.value("session", ""), line.value("recording", ""), line.value("by", ""), line.value("atMs", std::int64_t{0})});
     }
-    if (text->back() != '\n') (void)append("\n");  // torn by a crash: the next line is one of its own
+    if (text->back() != '\n') (void)say_deletion(root, "\n");  // torn by a crash: the next line is one of its own
   }
-
-  /// To deletions.jsonl, durably.
-  Result<void> append(const std::string& text) const {
-    const std::string path = root + "/deletions.jsonl";
-    const int file = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
-    const bool said = file >= 0 && ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && ::fsync(file) == 0;
-    const std::string why = std::strerror(errno);
-    if (file >= 0) ::close(file);
-    return said ? Result<void>{} : fail(ErrorCode::storage, path + ": " + why + ". Nothing was deleted.");
-  }
-
-  std::string going(const std::string& session, const std::string& id) const { return root + "/" + session + "/" + std::string(kGoing) + id; }
 
   /// A crash in the middle of a deletion: one that was said is completed, one that was not never was.
   void complete_deletion(const std::string& session, const std::string& id) {
-    std::error_code error;
     Statement said(db.get(), "SELECT 1 FROM deletions WHERE session = ? AND id = ?");
-    if (said.bind(session).bind(id).step()) fs::remove_all(going(session, id), error);
-    else fs::rename(going(session, id), folder(session, id), error);
+    const auto done = said.bind(session).bind(id).step() ? erase_recording(root, session, id) : show_recording(root, session, id);
+    if (!done) spdlog::error("catalogue: recording {}: {}", id, done.error().message);
   }
 
   void align() {
@@ -280,22 +264,16 @@ Result<void> CatalogueIndex::remove(const std::string& session, const std::strin
   const Json line{{"atMs", now.unix_ms}, {"session", session}, {"recording", id}, {"by", by}};
   const std::string text = line.dump(-1, ' ', false, Json::error_handler_t::replace);
   // Out of everybody's sight at once, then said, then gone.
-  std::error_code error;
-  fs::rename(impl_->folder(session, id), impl_->going(session, id), error);
-  if (error) return fail(ErrorCode::storage, "The recording cannot be moved: " + error.message() + ". Nothing was deleted.");
-  if (auto said = impl_->append(text + "\n"); !said) {
-    fs::rename(impl_->going(session, id), impl_->folder(session, id), error);
-    return said;
+  const std::string& root = impl_->root;
+  if (auto moved = hide_recording(root, session, id); !moved) return fail(ErrorCode::storage, moved.error().message + " Nothing was deleted.");
+  if (auto said = say_deletion(root, text + "\n"); !said) {
+    const bool back = show_recording(root, session, id).has_value();
+    return fail(ErrorCode::storage, said.error().message + (back ? " Nothing was deleted." : " Nothing was deleted; the recording is there again from the server's next start on."));
   }
   spdlog::warn("deleted: {}", text);
   impl_->remember({session, id, by, now.unix_ms});
   impl_->drop(session, id);
-  // An export of it that is being cancelled tidies up in there at the same time: what it takes away meanwhile is no failure.
-  for (int attempt = 0; attempt < 10; ++attempt) {
-    fs::remove_all(impl_->going(session, id), error);
-    if (!error) return {};
-  }
-  return fail(ErrorCode::storage, "The recording is deleted, but its files could not all be removed; the next start of the server tries again.");
+  return erase_recording(root, session, id);
 }
 
 std::optional<Deletion> CatalogueIndex::deletion_of(const std::string& session, const std::string& id) const {

@@ -2,12 +2,16 @@
 #include "server/catalogue_index.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 
 #include "recording/manifest.h"
+#include "server/synced_paths.h"
 
 namespace amphi::server {
 namespace {
@@ -166,6 +170,73 @@ TEST_F(CatalogueIndexTest, a_deletion_that_cannot_be_said_does_not_happen) {
   EXPECT_EQ(index.remove("a", "r1", "Ana", {9}).error().code, ErrorCode::storage);
   EXPECT_EQ(ids(index), "r1 ");
   EXPECT_TRUE(fs::exists(root_ / "a" / "r1" / "video.webm"));
+}
+
+TEST_F(CatalogueIndexTest, a_deletion_takes_the_exports_over_the_whole_session_with_it) {
+  write("a", "r1", 1000);
+  write("b", "r2", 1000);
+  for (const char* session : {"a", "b"}) {
+    fs::create_directories(root_ / session / "exports");
+    std::ofstream(root_ / session / "exports" / "amphi-export-1.mp4") << "everybody";
+  }
+  ASSERT_TRUE(open().remove("a", "r1", "Ana", {9}));
+  EXPECT_FALSE(fs::exists(root_ / "a" / "exports"));
+  EXPECT_TRUE(fs::exists(root_ / "b" / "exports" / "amphi-export-1.mp4")) << "another session's stay";
+  // Said, and then the server was killed.
+  write("b", "r3", 1000);
+  fs::rename(root_ / "b" / "r3", root_ / "b" / ".deleted-r3");
+  std::ofstream(root_ / "deletions.jsonl", std::ios::app) << R"({"atMs":5,"session":"b","recording":"r3","by":"Ana"})" << "\n";
+  open();
+  EXPECT_FALSE(fs::exists(root_ / "b" / "exports"));
+}
+
+TEST_F(CatalogueIndexTest, a_deletion_outlives_a_power_cut_from_its_confirmation_on) {
+  write("a", "r1", 1000);
+  CatalogueIndex index = open();
+  const SyncedPaths synced;
+  ASSERT_TRUE(index.remove("a", "r1", "Ana", {9}));
+  const std::string session = fs::canonical(root_ / "a"), root = fs::canonical(root_);
+  // Out of sight before it is said; said in a file whose name holds; gone before it is confirmed.
+  const std::vector<std::string> in_order{session, root + "/deletions.jsonl", root, session};
+  EXPECT_EQ(synced.of({session, root, root + "/deletions.jsonl"}), in_order);
+}
+
+/// While it lives no file of this process grows beyond `bytes`.
+class SmallFiles {
+ public:
+  explicit SmallFiles(std::size_t bytes) {
+    getrlimit(RLIMIT_FSIZE, &before_);
+    handler_ = signal(SIGXFSZ, SIG_IGN);
+    const rlimit small{bytes, before_.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &small);
+  }
+  ~SmallFiles() {
+    setrlimit(RLIMIT_FSIZE, &before_);
+    signal(SIGXFSZ, handler_);
+  }
+
+ private:
+  rlimit before_{};
+  void (*handler_)(int) = nullptr;
+};
+
+TEST_F(CatalogueIndexTest, a_deletion_that_was_said_half_is_taken_back_and_swallows_no_other) {
+  write("a", "r1", 1000);
+  write("a", "r2", 1000);
+  const std::string line = R"({"atMs":5,"session":"a","recording":"r0","by":")" + std::string(200'000, 'x') + "\"}\n";
+  std::ofstream(root_ / "deletions.jsonl") << line;  // larger than what the index writes
+  CatalogueIndex index = open();
+  {
+    const SmallFiles full(line.size() + 20);
+    EXPECT_EQ(index.remove("a", "r1", "Ana", {9}).error().code, ErrorCode::storage);
+  }
+  EXPECT_EQ(fs::file_size(root_ / "deletions.jsonl"), line.size());
+  EXPECT_TRUE(fs::exists(root_ / "a" / "r1" / "video.webm"));
+  EXPECT_TRUE(index.remove("a", "r2", "Ben", {10}));
+  fs::remove(root_ / "catalogue.sqlite");
+  const CatalogueIndex again = open();
+  EXPECT_EQ(again.deletion_of("a", "r2"), (Deletion{"a", "r2", "Ben", 10}));
+  EXPECT_FALSE(again.deletion_of("a", "r1"));
 }
 
 TEST_F(CatalogueIndexTest, tells_what_has_ended_before_a_time_and_never_what_runs) {

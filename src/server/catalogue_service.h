@@ -5,6 +5,9 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <functional>
+#include <memory>
+#include <string>
 #include <utility>
 
 #include "server/catalogue_index.h"
@@ -24,9 +27,18 @@ class CatalogueService {
   }
   /// A recording began or ended.
   void refresh(const SessionId& session, const RecordingId& id);
+  /// As the index does, and tells. Its arguments are kept.
+  boost::asio::awaitable<Result<void>> remove(std::string session, std::string id, std::string by);
+  /// `tell` hears on control of each recording that is deleted, by a request (before it is answered) or by the retention. Set before control runs.
+  void on_removed(std::function<void(const std::string& session, const std::string& id)> tell) { *removed_ = std::move(tell); }
 
  private:
+  using Removed = std::function<void(const std::string& session, const std::string& id)>;
   void look_for_expired();
+  Result<void> remove_now(const std::string& session, const std::string& id, const std::string& by);
+
+  boost::asio::io_context& control_;
+  const std::shared_ptr<Removed> removed_ = std::make_shared<Removed>();
 
   CatalogueIndex index_;  // the thread's
   const unsigned retention_days_;

@@ -73,8 +73,7 @@ bool take(int fd, std::string& buffer) {
   return true;
 }
 
-int wait_for_end(pid_t pid, bool told) {
-  const auto until = std::chrono::steady_clock::now() + kMayTake;
+int wait_for_end(pid_t pid, bool told, std::chrono::steady_clock::time_point until) {
   int status = 0;
   while (waitpid(pid, &status, told ? WNOHANG : 0) != pid) {
     if (told && std::chrono::steady_clock::now() > until) kill(pid, SIGKILL);
@@ -100,11 +99,14 @@ Result<void> run_child(const std::vector<std::string>& arguments, const Cancelle
 
   std::string lines, words;
   bool told = false;
+  std::chrono::steady_clock::time_point until;
   while (out.read >= 0 || err.read >= 0) {
     if (!told && cancelled.load()) {
       told = true;
+      until = std::chrono::steady_clock::now() + kMayTake;
       kill(pid, SIGTERM);
     }
+    if (told && std::chrono::steady_clock::now() > until) kill(pid, SIGKILL);  // it is deaf
     pollfd fds[2] = {{out.read, POLLIN, 0}, {err.read, POLLIN, 0}};
     if (poll(fds, 2, kLookMs) < 0 && errno != EINTR) break;
     if (fds[0].revents != 0) {
@@ -113,9 +115,8 @@ Result<void> run_child(const std::vector<std::string>& arguments, const Cancelle
     }
     if (fds[1].revents != 0 && !take(err.read, words)) err.close_end(err.read);
     if (words.size() > 2 * kLastWords) words.erase(0, words.size() - kLastWords);
-    if (told && kill(pid, 0) != 0) break;
   }
-  const int status = wait_for_end(pid, told);
+  const int status = wait_for_end(pid, told, until);
   int error = 0;
   if (::read(failed.read, &error, sizeof error) == sizeof error)
     return fail(ErrorCode::not_found, arguments[0] + ": " + std::strerror(error) + " (is it installed?)");

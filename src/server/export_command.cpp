@@ -69,8 +69,9 @@ int export_recording(const ExportConfig& config) {
   if (!safe) return complain(safe.error(), 2);
   const auto result = run_export(order, *safe, cancelled, shows(config));
   if (!config.progress_json && ::isatty(STDERR_FILENO) == 1) std::fputs("\r\033[K", stderr);
-  if (cancelled.load()) return complain({ErrorCode::internal, "cancelled; nothing is left of it"}, 130);
   if (!result) {
+    // What is in place, or was there, stays: then it is no failure, whenever the signal came.
+    if (cancelled.load() && result.error().code == ErrorCode::internal) return complain({ErrorCode::internal, "cancelled; nothing is left of it"}, 130);
     const bool began = result.error().code == ErrorCode::internal || result.error().code == ErrorCode::storage;
     return complain(result.error(), began ? 1 : 2);
   }

@@ -1,9 +1,5 @@
 #include "server/export_job.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
@@ -12,6 +8,7 @@
 #include "base/digest.h"
 #include "runtime/file_writer.h"
 #include "server/export_tracks.h"
+#include "server/export_workshop.h"
 #include "server/recorded_file.h"
 
 namespace amphi::server {
@@ -24,46 +21,6 @@ using recording::ExportSource;
 constexpr std::size_t kMaxManifest = 64 * 1024 * 1024;
 constexpr double kSoundShare = 0.05;  // of the work, for a second of sound: a second of picture being one
 constexpr const char* kFont = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf";
-
-Error storage(const std::string& what, const std::error_code& error) { return {ErrorCode::storage, what + ": " + error.message()}; }
-
-/// Where an export is made, by one process at a time; gone at the end.
-class Workshop {
- public:
-  static Result<Workshop> open(const std::string& output) {
-    Workshop shop;
-    shop.path_ = output + ".work";
-    std::error_code error;
-    fs::create_directories(shop.path_, error);
-    if (!error) fs::permissions(shop.path_, fs::perms::owner_all, error);
-    if (error) return tl::unexpected(storage(shop.path_, error));
-    shop.lock_ = ::open((shop.path_ + "/lock").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
-    if (shop.lock_ < 0 || flock(shop.lock_, LOCK_EX | LOCK_NB) != 0) {
-      shop.forget();
-      return fail(ErrorCode::invalid_state, "This export is being made already (" + output + "). Wait for it, or cancel it.");
-    }
-    for (const auto& left : fs::directory_iterator(shop.path_, error))  // by one that was killed
-      if (left.path().filename() != "lock") fs::remove_all(left.path(), error);
-    return shop;
-  }
-  Workshop(Workshop&& other) noexcept : path_(std::exchange(other.path_, {})), lock_(std::exchange(other.lock_, -1)) {}
-  ~Workshop() {
-    std::error_code ignored;
-    if (!path_.empty()) fs::remove_all(path_, ignored);
-    if (lock_ >= 0) ::close(lock_);
-  }
-  std::string file(const std::string& name) const { return path_ + "/" + name; }
-
- private:
-  Workshop() = default;
-  void forget() {
-    if (lock_ >= 0) ::close(lock_);
-    lock_ = -1;
-    path_.clear();
-  }
-  std::string path_;
-  int lock_ = -1;
-};
 
 struct Input {
   ExportSource source;
@@ -163,11 +120,12 @@ Result<void> make_composite(const ExportPlan& plan, const Workshop& shop, const 
 }
 
 /// Whether what lies there was made of the same recordings in the same way.
-bool is_there(const std::string& output, const std::string& comment, const Cancelled& cancelled) {
+bool is_there(const std::string& output, const std::string& comment) {
+  const Cancelled never{false};  // a moment; and whoever cancels is told the truth
   std::error_code error;
   if (!fs::exists(output, error)) return false;
   std::string found;
-  (void)run_child({"ffprobe", "-v", "error", "-show_entries", "format_tags=comment", "-of", "default=nw=1:nk=1", "file:" + output}, cancelled,
+  (void)run_child({"ffprobe", "-v", "error", "-show_entries", "format_tags=comment", "-of", "default=nw=1:nk=1", "file:" + output}, never,
                   [&](std::string_view line) { found = line; });
   return found == comment;
 }
@@ -187,6 +145,17 @@ std::string made_up(const ExportOrder& order, const std::string& fingerprint) {
   const fs::path first = order.folders.front();
   const fs::path near = order.folders.size() == 1 ? first : first.parent_path();
   return (near / "exports" / (fingerprint + (order.tracks ? ".mkv" : ".mp4"))).string();
+}
+
+/// Puts what was made in place, unless a recording that it holds was deleted meanwhile. A deletion takes the recording's folder away first and what lies in
+/// `exports` then, and this does the two the other way round: one of both sees the other's.
+Result<void> publish(const std::string& made, const std::string& output, const ExportOrder& order) {
+  if (auto placed = put_in_place(made, output); !placed) return placed;
+  std::error_code error;
+  const auto is_gone = [&](const std::string& folder) { return !fs::exists(folder + "/manifest.json", error); };
+  if (std::none_of(order.folders.begin(), order.folders.end(), is_gone)) return {};
+  fs::remove(output, error);
+  return fail(ErrorCode::storage, "a recording was deleted while it was exported");
 }
 
 }  // namespace
@@ -216,15 +185,16 @@ Result<ExportResult> run_export(const ExportOrder& order, const Safe& safe, cons
     plan = recording::plan_export(sources, range);
   }
   result.duration_ms = plan->duration_ms;
-  if (is_there(result.output, fingerprint, cancelled)) {
+  if (is_there(result.output, fingerprint)) {
     result.was_there = true;
     return result;
   }
   std::error_code error;
   if (fs::exists(result.output, error)) return fail(ErrorCode::storage, result.output + " is there already, and is another. Name another place, or remove it.");
-  fs::create_directories(fs::absolute(result.output).parent_path(), error);
-  if (error) return tl::unexpected(storage(result.output, error));
-  auto shop = Workshop::open(fs::absolute(result.output).string());
+  if (cancelled.load()) return fail(ErrorCode::internal, "cancelled");
+  const std::string output = fs::absolute(result.output).string();
+  if (auto made = runtime::create_folders(fs::path(output).parent_path()); !made) return tl::unexpected(made.error());
+  auto shop = Workshop::open(output);
   if (!shop) return tl::unexpected(shop.error());
   const std::string made = shop->file("made");
   Result<void> done;
@@ -240,8 +210,7 @@ Result<ExportResult> run_export(const ExportOrder& order, const Safe& safe, cons
     done = make_composite(*plan, *shop, fingerprint, made, cancelled, progress);
   }
   if (!done) return tl::unexpected(done.error());
-  fs::rename(made, result.output, error);
-  if (error) return tl::unexpected(storage(result.output, error));
+  if (auto published = publish(made, output, order); !published) return tl::unexpected(published.error());
   return result;
 }
 
@@ -249,6 +218,7 @@ Result<std::vector<std::string>> finished_recordings(const std::string& session_
   std::vector<std::pair<std::int64_t, std::string>> found;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(session_folder, error)) {
+    if (!recording::is_safe_path_name(entry.path().filename().string())) continue;  // it is being deleted
     const auto text = runtime::read_file(entry.path().string() + "/manifest.json", kMaxManifest);
     const auto manifest = text ? recording::parse_manifest(*text) : tl::unexpected(text.error());
     if (manifest && (manifest->state == "complete" || manifest->state == "repaired")) found.emplace_back(manifest->started_at.unix_ms, entry.path().string());

@@ -3,7 +3,9 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <atomic>
 #include <boost/asio/post.hpp>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 namespace amphi::server {
@@ -16,7 +18,18 @@ std::string seconds(std::int64_t ms) {
   return std::to_string(ms / 1000) + "." + std::string(3 - rest.size(), '0') + rest;
 }
 
-bool is_over(const ExportStatus& status) { return status.state != "waiting" && status.state != "running"; }
+bool is_over(const ExportStatus& status) { return status.state == "done" || status.state == "failed" || status.state == "cancelled"; }
+
+/// What the process told at its end.
+struct Made {
+  std::string output;
+  bool was_there = false;
+  std::int64_t from_ms = 0, duration_ms = 0;
+};
+std::optional<Made> made_of(const nlohmann::json& last) {
+  if (!last.is_object() || !last.contains("output")) return std::nullopt;
+  return Made{last.value("output", ""), last.value("wasThere", false), last.value("fromMs", std::int64_t{0}), last.value("durationMs", std::int64_t{0})};
+}
 
 }  // namespace
 
@@ -24,6 +37,10 @@ struct ExportJobs::Job {
   ExportStatus status;                 // control's
   std::vector<std::string> arguments;
   Cancelled cancelled{false};
+  /// Each goes to one of the last two once: both threads ask for it, and one of them gets it.
+  enum class Phase { waiting, running, over, cancelled };
+  std::atomic<Phase> phase{Phase::waiting};
+  bool turn(Phase from, Phase to) { return phase.compare_exchange_strong(from, to); }
 };
 
 ExportJobs::ExportJobs(boost::asio::io_context& control, Random& random, std::string program, std::string recording_key)
@@ -69,42 +86,64 @@ const ExportStatus* ExportJobs::find(const std::string& id) const {
   return found == jobs_.end() ? nullptr : &found->second->status;
 }
 
+bool ExportJobs::end(Job& job) {
+  using Phase = Job::Phase;
+  if (job.turn(Phase::waiting, Phase::cancelled)) job.status.state = "cancelled";
+  else if (job.turn(Phase::running, Phase::cancelled)) job.status.state = "cancelling";
+  job.cancelled.store(job.phase == Phase::cancelled);
+  return job.phase == Phase::cancelled;
+}
+
 bool ExportJobs::cancel(const std::string& id) {
   const auto found = jobs_.find(id);
-  if (found == jobs_.end() || is_over(found->second->status)) return false;
-  found->second->cancelled.store(true);
-  found->second->status.state = "cancelled";
-  return true;
+  return found != jobs_.end() && !is_over(found->second->status) && end(*found->second);
+}
+
+void ExportJobs::forget(const std::string& session, const std::string& recording) {
+  std::erase_if(order_, [&](const std::string& id) {
+    const auto found = jobs_.find(id);
+    const ExportStatus& status = found->second->status;
+    if (status.session != session || (!status.recording.empty() && status.recording != recording)) return false;
+    end(*found->second);
+    jobs_.erase(found);
+    return true;
+  });
 }
 
 /// On the jobs' thread.
 void ExportJobs::run(const std::shared_ptr<Job>& job) {
-  const auto tell = [this, &job](auto change) {
-    boost::asio::post(control_, [job, change = std::move(change)] {
-      if (job->status.state != "cancelled") change(job->status);
+  using Phase = Job::Phase;
+  const auto tell = [this, &job](auto change) { boost::asio::post(control_, [job, change = std::move(change)] { change(job->status); }); };
+  const auto tell_going = [&tell](auto change) {
+    tell([change = std::move(change)](ExportStatus& status) {
+      if (status.state != "cancelling") change(status);
     });
   };
-  if (job->cancelled.load()) return;
-  tell([](ExportStatus& status) { status.state = "running"; });
+  if (job->cancelled.load() || !job->turn(Phase::waiting, Phase::running)) return;
+  tell_going([](ExportStatus& status) { status.state = "running"; });
   nlohmann::json last;
   const auto done = run_child(job->arguments, job->cancelled, [&](std::string_view line) {
     last = nlohmann::json::parse(line, nullptr, false);
-    if (last.is_object() && last.contains("progress")) tell([progress = last.value("progress", 0.0)](ExportStatus& status) { status.progress = progress; });
+    if (last.is_object() && last.contains("progress")) tell_going([progress = last.value("progress", 0.0)](ExportStatus& status) { status.progress = progress; });
   });
-  if (done && last.is_object() && last.contains("output")) {
-    tell([output = last.value("output", ""), from = last.value("fromMs", std::int64_t{0}), duration = last.value("durationMs", std::int64_t{0})](ExportStatus& status) {
-      status.state = "done";
-      status.progress = 1;
-      status.output = output;
-      status.from_ms = from;
-      status.duration_ms = duration;
-    });
-  } else {
-    tell([error = done ? std::string("it told nothing") : done.error().message](ExportStatus& status) {
+  const auto made = made_of(last);
+  if (!job->turn(Phase::running, Phase::over)) {  // cancelled, perhaps too late for the process to hear of it; what another one had made stays
+    std::error_code ignored;
+    if (made && !made->was_there) std::filesystem::remove(made->output, ignored);
+    return tell([](ExportStatus& status) { status.state = "cancelled"; });
+  }
+  if (!done || !made)
+    return tell([error = done ? std::string("it told nothing") : done.error().message](ExportStatus& status) {
       status.state = "failed";
       status.error = error;
     });
-  }
+  tell([made = *made](ExportStatus& status) {
+    status.state = "done";
+    status.progress = 1;
+    status.output = made.output;
+    status.from_ms = made.from_ms;
+    status.duration_ms = made.duration_ms;
+  });
 }
 
 }  // namespace amphi::server

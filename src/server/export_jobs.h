@@ -1,5 +1,5 @@
 // Exports that were asked for over REST: one after the other, each `amphi-server export` in a process of its own at low priority, with its
-// progress, and cancelled when that is asked for. The last thousand are remembered; what they made lies with the recordings.
+// progress, and cancelled when that is asked for: then nothing of it is left when its process has ended. The last thousand are remembered; what they made lies with the recordings.
 // Thread: control.
 #pragma once
 
@@ -27,7 +27,7 @@ struct ExportRequest {
 };
 
 struct ExportStatus {
-  std::string id, session, recording, state;  // "waiting", "running", "done", "failed", "cancelled"
+  std::string id, session, recording, state;  // "waiting", "running", "done", "failed", "cancelling", "cancelled"
   bool tracks = false;
   double progress = 0;  // 0 to 1
   std::string error;
@@ -45,11 +45,14 @@ class ExportJobs {
   Result<ExportStatus> add(const ExportRequest& request);
   /// nullptr: unknown.
   const ExportStatus* find(const std::string& id) const;
-  /// What has not ended ends as "cancelled". False: unknown, or over.
+  /// One that waits is "cancelled"; one that runs is "cancelling" until its process has ended. False: unknown, or over.
   bool cancel(const std::string& id);
+  /// The recording is deleted: what shows it is not known any more, and what is being made of it ends.
+  void forget(const std::string& session, const std::string& recording);
 
  private:
   struct Job;
+  static bool end(Job& job);
   void run(const std::shared_ptr<Job>& job);
   void forget_old();
 

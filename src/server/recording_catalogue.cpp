@@ -54,6 +54,7 @@ std::vector<std::string> RecordingCatalogue::manifests(const SessionId& session)
   if (!recording::is_safe_path_name(session.value)) return texts;
   std::error_code error;
   for (fs::directory_iterator at(session_folder(session), error), end; !error && at != end; at.increment(error)) {
+    if (!recording::is_safe_path_name(at->path().filename().string())) continue;  // it is being deleted
     auto text = runtime::read_file(at->path().string() + "/manifest.json", kMaxManifest);
     if (text) texts.push_back(std::move(*text));
   }

@@ -7,6 +7,8 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "server/export_job.h"
+
 namespace amphi::server {
 namespace {
 
@@ -55,6 +57,18 @@ TEST_F(RecordingCatalogueTest, totals_count_every_recording_also_one_that_a_cras
   ASSERT_EQ(list["recordings"].size(), 3u);
   EXPECT_EQ(list["recordings"][0]["id"], "rec_3");
   EXPECT_EQ(list["recordings"][2]["id"], "rec_1");
+}
+
+TEST_F(RecordingCatalogueTest, one_that_is_being_deleted_is_neither_listed_nor_counted) {
+  put_manifest("rec_1", "2026-01-01T10:00:00.000Z", 1500, "complete");
+  put_manifest(".deleted-rec_2", "2026-01-02T10:00:00.000Z", 1000, "complete");
+  const RecordingCatalogue catalogue(root_);
+  EXPECT_EQ(catalogue.restore(demo_).total_ms, 1500);
+  EXPECT_EQ(catalogue.restore(demo_).last_recording_id, "rec_1");
+  EXPECT_EQ(Json::parse(catalogue.list_json(demo_))["recordings"].size(), 1u);
+  const auto exported = finished_recordings(root_ + "/demo");
+  ASSERT_TRUE(exported);
+  EXPECT_EQ(*exported, std::vector<std::string>{root_ + "/demo/rec_1"});
 }
 
 TEST_F(RecordingCatalogueTest, the_revision_goes_on_from_what_was_stored) {

@@ -5,7 +5,6 @@
 #include <nlohmann/json.hpp>
 
 #include "recording/manifest.h"
-#include "runtime/clock.h"
 #include "server/static_files.h"
 
 namespace amphi::server {
@@ -98,8 +97,8 @@ Answer file_of(RecordingParts parts, const RestCall& call) {
 Answer remove(RecordingParts parts, const RestCall& call) {
   const std::string session = call.names[0], id = call.names[1];
   if (parts.services.recordings().is_running(RecordingId(id))) co_return error_answer({ErrorCode::invalid_state, "The recording runs: stop it first."});
-  auto task = [session, id, by = call.token.identity](CatalogueIndex& index) { return index.remove(session, id, by, runtime::wall_now()); };
-  const auto removed = co_await parts.index.call(std::move(task));
+  auto removing = parts.index.remove(session, id, call.token.identity);
+  const auto removed = co_await std::move(removing);
   if (removed) co_return json_answer("", 204);
   if (removed.error().code != ErrorCode::not_found) co_return error_answer(removed.error());
   auto gone = gone_or(parts, session, id, removed.error());
@@ -203,6 +202,7 @@ void add_live_routes(RestRoutes& routes, RecordingParts parts) {
 }
 
 void add_export_routes(RestRoutes& routes, RecordingParts parts) {
+  parts.index.on_removed([&exports = parts.exports](const std::string& session, const std::string& id) { exports.forget(session, id); });
   routes.add(verb::post, "/v1/sessions/*/recordings/*/exports", Access::record, [parts](const RestCall& call) { return add_export(parts, call); });
   routes.add(verb::post, "/v1/sessions/*/exports", Access::record, [parts](const RestCall& call) { return add_export(parts, call); });
   routes.add(verb::get, "/v1/sessions/*/exports/*", Access::member, [parts](const RestCall& call) -> Answer {

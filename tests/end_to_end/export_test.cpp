@@ -6,6 +6,7 @@
 #include <fstream>
 #include <map>
 
+#include "raw_client.h"
 #include "recorded_files.h"
 #include "server_process.h"
 #include "session_probe.h"
@@ -334,6 +335,21 @@ TEST(Export, cancelled_it_leaves_nothing_and_begins_anew) {
   EXPECT_EQ(left_in(place.path()), std::vector<std::string>{"x.mp4"});
 }
 
+TEST(Export, cancelled_when_it_is_there_already_it_says_so) {
+  Theatre theatre;
+  const fs::path folder = record(theatre.server, theatre.surgeon);
+  const TemporaryFolder place, programs;
+  const fs::path file = place.path() / "x.mkv";
+  ASSERT_EQ(export_with({folder, "--tracks", "-o", file}).status, 0);
+  // The signal comes while it looks what lies there.
+  std::ofstream(programs.path() / "ffprobe") << "#!/bin/sh\nkill -TERM $PPID\nexec /usr/bin/ffprobe \"$@\"\n";
+  fs::permissions(programs.path() / "ffprobe", fs::perms::owner_all);
+  const auto cancelled = run_command({"env", "PATH=" + programs.path().string() + ":/usr/bin:/bin", AMPHI_SERVER_BINARY, "export", folder, "--tracks", "-o", file});
+  EXPECT_EQ(cancelled.status, 0) << cancelled.out;
+  EXPECT_NE(cancelled.out.find("was there already"), std::string::npos) << cancelled.out;
+  EXPECT_TRUE(fs::exists(file));
+}
+
 TEST(Export, an_encrypted_recording_needs_its_key_and_leaves_nothing_readable_behind) {
   const TemporaryFolder place;
   const fs::path key = place.path() / "key", other = place.path() / "other";
@@ -358,6 +374,28 @@ TEST(Export, an_encrypted_recording_needs_its_key_and_leaves_nothing_readable_be
   expect_tracks_file(tracks, seconds, 3, {"Begin", "Schnitt; '=#\\[a]"});
   EXPECT_EQ(left_in(place.path()).size(), 4u);
   EXPECT_EQ(run_command({AMPHI_SERVER_BINARY, "verify", folder.string(), "--recording-key", key}).status, 0);
+}
+
+TEST(Export, a_server_that_is_killed_while_it_exports_leaves_nothing_readable_past_its_next_start) {
+  const TemporaryFolder place;
+  std::ofstream(place.path() / "key") << std::string(64, '7');
+  Theatre theatre({"--recording-key", place.path() / "key"});
+  const fs::path folder = record(theatre.server, theatre.surgeon);
+  const auto asked = http(theatre.server.port(), "POST", "/v1/sessions/theatre/recordings/" + folder.filename().string() + "/exports",
+                          theatre.server.token("theatre", "control room", "record"), R"({"form": "composite"})");
+  ASSERT_EQ(asked.status, 202) << asked.body;
+  const auto is_plain = [](const fs::path& path) { return path.filename().string().starts_with("plain-"); };
+  const auto decrypted = [&] {
+    std::error_code error;
+    for (fs::recursive_directory_iterator at(folder, error), end; !error && at != end; at.increment(error))
+      if (is_plain(at->path())) return true;
+    return false;
+  };
+  ASSERT_TRUE(theatre.surgeon.wait(decrypted));
+  theatre.server.kill_now();
+  EXPECT_TRUE(decrypted());
+  theatre.server.start_again();
+  EXPECT_TRUE(left_in(folder / "exports").empty());
 }
 
 }  // namespace

@@ -151,7 +151,31 @@ TEST_F(RestTest, an_export_is_made_with_progress_fetched_and_cancelled) {
   EXPECT_EQ(ask("GET", going, member_).json().at("state"), "cancelled");
   const auto nothing_left = [&] { return !fs::exists(server_.recordings() / "theatre" / "exports") || fs::is_empty(server_.recordings() / "theatre" / "exports"); };
   EXPECT_TRUE(surgeon_.wait(nothing_left));
-  EXPECT_EQ(ask("DELETE", "/v1/sessions/theatre/recordings/" + id, admin_).status, 204) << "with its exports";
+}
+
+TEST_F(RestTest, a_deleted_recording_takes_every_export_that_holds_it) {
+  join();
+  const std::string id = record_over_rest(), other = record_over_rest();
+  const auto export_all_of = [&](const std::string& what, const std::string& form) {
+    return "/v1/sessions/theatre/exports/" + ask("POST", "/v1/sessions/theatre" + what, recorder_, {{"form", form}}).json().at("exportId").get<std::string>();
+  };
+  const std::string whole = export_all_of("/exports", "tracks"), one = export_all_of("/recordings/" + id + "/exports", "tracks");
+  const std::string others = export_all_of("/recordings/" + other + "/exports", "tracks");
+  ASSERT_TRUE(wait_for(others, [](const Json& status) { return status.at("state") == "done"; }, 60s)) << ask("GET", others, member_).body;
+  const fs::path exports = server_.recordings() / "theatre" / "exports";
+  const std::string file = fs::directory_iterator(exports)->path().filename();
+  EXPECT_EQ(ask("GET", "/v1/sessions/theatre/recordings/exports/" + file, member_).status, 200);
+  const std::string running = export_all_of("/exports", "composite");
+  ASSERT_TRUE(wait_for(running, [](const Json& status) { return status.at("state") == "running"; }));
+
+  EXPECT_EQ(ask("DELETE", "/v1/sessions/theatre/recordings/" + id, admin_).status, 204);
+  EXPECT_EQ(ask("GET", "/v1/sessions/theatre/recordings/exports/" + file, member_).status, 404);
+  for (const std::string& gone : {whole, one, running}) EXPECT_EQ(ask("GET", gone, member_).status, 404) << gone;
+  EXPECT_EQ(ask("GET", others + "/file", member_).status, 200) << "the other recording's stays";
+  // What ran has ended when the next one is made.
+  const std::string next = export_all_of("/exports", "tracks");
+  ASSERT_TRUE(wait_for(next, [](const Json& status) { return status.at("state") == "done"; }, 60s)) << ask("GET", next, member_).body;
+  EXPECT_FALSE(fs::exists(exports));
 }
 
 TEST(Retention, what_ended_long_ago_goes_by_itself_and_only_where_that_is_configured) {

@@ -1,0 +1,101 @@
+// What is told of an export while it is made and cancelled, against what it does: its program is a script.
+#include "server/export_jobs.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <filesystem>
+#include <fstream>
+
+namespace amphi::server {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+
+class ExportJobsTest : public ::testing::Test {
+ protected:
+  ExportJobsTest() { fs::create_directories(folder_); }
+  ~ExportJobsTest() override { fs::remove_all(folder_); }
+
+  /// `text` in the shell, with $D the test's folder.
+  ExportJobs& with_program(const std::string& text) {
+    std::ofstream(folder_ / "program") << "#!/bin/sh\nD=" << folder_.string() << "\n" << text << "\n";
+    fs::permissions(folder_ / "program", fs::perms::owner_all);
+    return jobs_.emplace(control_, random_, (folder_ / "program").string(), "");
+  }
+  static ExportRequest request() { return {"theatre", "rec_1", "/nowhere", false, 0, {}, "Ana"}; }
+  bool wait(const std::function<bool()>& done) {
+    for (int i = 0; i < 1000 && !done(); ++i) control_.run_for(10ms);
+    return done();
+  }
+  bool has(const std::string& name) const { return fs::exists(folder_ / name); }
+
+  const fs::path folder_ = fs::temp_directory_path() / ("amphi-jobs-" + std::to_string(getpid()));
+  boost::asio::io_context control_;
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_{control_.get_executor()};
+  SeededRandom random_{1};
+  std::optional<ExportJobs> jobs_;
+};
+
+constexpr const char* kUntilTold = "trap 'told=1' TERM; : > $D/begun; while [ -z \"$told\" ]; do sleep 0.01; done\n";
+
+TEST_F(ExportJobsTest, a_cancelled_one_is_cancelling_until_its_process_has_ended) {
+  ExportJobs& jobs = with_program(std::string(kUntilTold) + ": > $D/heard; while [ ! -e $D/may_end ]; do sleep 0.01; done; : > $D/ended; exit 130");
+  const std::string id = jobs.add(request())->id, next = jobs.add(request())->id;
+  ASSERT_TRUE(wait([&] { return has("begun") && jobs.find(id)->state == "running"; }));
+  EXPECT_TRUE(jobs.cancel(id));
+  EXPECT_TRUE(jobs.cancel(next));
+  EXPECT_EQ(jobs.find(next)->state, "cancelled") << "it has not begun";
+  ASSERT_TRUE(wait([&] { return has("heard"); }));
+  EXPECT_EQ(jobs.find(id)->state, "cancelling");
+  EXPECT_TRUE(jobs.cancel(id)) << "once more";
+  std::ofstream(folder_ / "may_end") << "";
+  ASSERT_TRUE(wait([&] { return jobs.find(id)->state == "cancelled"; }));
+  EXPECT_TRUE(has("ended"));
+  EXPECT_FALSE(jobs.cancel(id)) << "it is over";
+}
+
+TEST_F(ExportJobsTest, one_that_is_deaf_ends_all_the_same) {
+  ExportJobs& jobs = with_program("trap '' TERM; : > $D/begun; while :; do sleep 0.01; done");
+  const std::string id = jobs.add(request())->id;
+  ASSERT_TRUE(wait([&] { return has("begun"); }));
+  EXPECT_TRUE(jobs.cancel(id));
+  EXPECT_TRUE(wait([&] { return jobs.find(id)->state == "cancelled"; }));
+}
+
+TEST_F(ExportJobsTest, nothing_is_left_of_a_cancelled_one_that_was_made_all_the_same) {
+  ExportJobs& jobs = with_program(std::string(kUntilTold) + ": > $D/made; echo \"{\\\"output\\\": \\\"$D/made\\\", \\\"wasThere\\\": false}\"");
+  const std::string id = jobs.add(request())->id;
+  ASSERT_TRUE(wait([&] { return has("begun"); }));
+  EXPECT_TRUE(jobs.cancel(id));
+  ASSERT_TRUE(wait([&] { return jobs.find(id)->state == "cancelled"; }));
+  EXPECT_FALSE(has("made"));
+}
+
+TEST_F(ExportJobsTest, what_another_one_had_made_stays_when_the_same_is_cancelled) {
+  ExportJobs& jobs = with_program(std::string(kUntilTold) + "echo \"{\\\"output\\\": \\\"$D/made\\\", \\\"wasThere\\\": true}\"");
+  std::ofstream(folder_ / "made") << "before";
+  const std::string id = jobs.add(request())->id;
+  ASSERT_TRUE(wait([&] { return has("begun"); }));
+  EXPECT_TRUE(jobs.cancel(id));
+  ASSERT_TRUE(wait([&] { return jobs.find(id)->state == "cancelled"; }));
+  EXPECT_TRUE(has("made"));
+}
+
+TEST_F(ExportJobsTest, one_that_is_made_cannot_be_cancelled_and_says_where_it_lies) {
+  ExportJobs& jobs = with_program("echo '{\"progress\": 0.5}'; echo '{\"output\": \"/there\", \"fromMs\": 5, \"durationMs\": 7}'");
+  const std::string id = jobs.add(request())->id;
+  ASSERT_TRUE(wait([&] { return jobs.find(id)->state == "done"; }));
+  EXPECT_FALSE(jobs.cancel(id));
+  EXPECT_EQ(jobs.find(id)->output, "/there");
+  EXPECT_EQ(jobs.find(id)->duration_ms, 7);
+  jobs.forget("theatre", "rec_2");
+  EXPECT_NE(jobs.find(id), nullptr);
+  jobs.forget("theatre", "rec_1");
+  EXPECT_EQ(jobs.find(id), nullptr);
+}
+
+}  // namespace
+}  // namespace amphi::server

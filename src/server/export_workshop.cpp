@@ -1,0 +1,107 @@
+#include "server/export_workshop.h"
+
+#include <fcntl.h>
+#include <spdlog/spdlog.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <utility>
+#include <vector>
+
+#include "recording/recorder.h"
+#include "runtime/file_writer.h"
+
+namespace amphi::server {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kWorkshop = ".work";
+constexpr int kAttempts = 10;
+
+tl::unexpected<Error> storage(const std::string& what, const std::error_code& error) { return fail(ErrorCode::storage, what + ": " + error.message()); }
+
+/// The folder's lock; -1: another process has it, or there is no such folder.
+int lock(const std::string& folder) {
+  const std::string path = folder + "/lock";
+  const int file = ::open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+  struct stat opened {}, there {};
+  // Whoever had it took the folder away, perhaps, and made way for another.
+  if (file >= 0 && flock(file, LOCK_EX | LOCK_NB) == 0 && ::fstat(file, &opened) == 0 && ::stat(path.c_str(), &there) == 0 && opened.st_ino == there.st_ino) return file;
+  if (file >= 0) ::close(file);
+  return -1;
+}
+
+std::vector<fs::path> folders_in(const fs::path& path) {
+  std::vector<fs::path> found;
+  std::error_code error;
+  for (fs::directory_iterator at(path, error), end; !error && at != end; at.increment(error))
+    if (std::error_code unknown; fs::is_directory(at->symlink_status(unknown))) found.push_back(at->path());
+  return found;
+}
+
+void sweep(const fs::path& exports) {
+  for (const fs::path& folder : folders_in(exports)) {
+    if (folder.extension() != kWorkshop) continue;
+    const int locked = lock(folder.string());
+    if (locked < 0) continue;
+    std::error_code error;
+    fs::remove_all(folder, error);
+    ::close(locked);
+    if (error) spdlog::error("export: {} was left by one that was killed, and cannot be removed: {}", folder.string(), error.message());
+    else spdlog::info("export: {} was left by one that was killed: removed", folder.string());
+  }
+}
+
+}  // namespace
+
+Result<Workshop> Workshop::open(const std::string& output) {
+  const std::string path = output + std::string(kWorkshop);
+  int locked = -1;
+  for (int attempt = 0; locked < 0 && attempt < kAttempts; ++attempt) {
+    if (auto made = runtime::create_folders(path); !made) return tl::unexpected(made.error());
+    std::error_code error;
+    fs::permissions(path, fs::perms::owner_all, error);
+    locked = lock(path);
+    if (locked < 0 && fs::exists(path, error)) break;
+  }
+  if (locked < 0) return fail(ErrorCode::invalid_state, "This export is being made already (" + output + "). Wait for it, or cancel it.");
+  Workshop shop;
+  shop.path_ = path;
+  shop.lock_ = locked;
+  std::error_code error;
+  for (const auto& left : fs::directory_iterator(path, error))  // by one that was killed
+    if (left.path().filename() != "lock") fs::remove_all(left.path(), error);
+  if (error) return storage(path, error);
+  return shop;
+}
+
+Workshop::Workshop(Workshop&& other) noexcept : path_(std::exchange(other.path_, {})), lock_(std::exchange(other.lock_, -1)) {}
+
+Workshop::~Workshop() {
+  std::error_code ignored;
+  if (!path_.empty()) fs::remove_all(path_, ignored);
+  if (lock_ >= 0) ::close(lock_);
+}
+
+Result<void> put_in_place(const std::string& made, const std::string& output) {
+  const int file = ::open(made.c_str(), O_RDONLY | O_CLOEXEC);
+  const bool synced = file >= 0 && ::fsync(file) == 0;
+  std::error_code error(errno, std::generic_category());
+  if (file >= 0) ::close(file);
+  if (!synced) return storage(made, error);
+  fs::rename(made, output, error);
+  if (error) return storage(output, error);
+  auto named = runtime::sync_folder(fs::path(output).parent_path());
+  if (!named) fs::remove(output, error);
+  return named;
+}
+
+void sweep_workshops(const std::string& root) {
+  for (const fs::path& session : folders_in(root))
+    for (const fs::path& folder : folders_in(session)) sweep(folder.filename() == "exports" ? folder : folder / "exports");
+}
+
+}  // namespace amphi::server
