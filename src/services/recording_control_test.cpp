@@ -1,7 +1,7 @@
 // The server machine by itself, as to its recording: what it tells whom, in which order, and what it refuses.
 #include "services/recording_control.h"
 
-#include "services/server_test_world.h"
+#include "services/test_server_world.h"
 
 namespace amphi::services {
 namespace {

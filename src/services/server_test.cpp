@@ -1,7 +1,7 @@
 // The server machine by itself, as to its connections: whom it greets, hears, limits and closes.
 #include "services/server.h"
 
-#include "services/server_test_world.h"
+#include "services/test_server_world.h"
 
 namespace amphi::services {
 namespace {

@@ -1,5 +1,5 @@
 // Feeds that come and go, and offers and answers that fail: over an emulated network, in virtual time.
-#include "sfu/room_test.h"
+#include "sfu/test_room.h"
 
 namespace amphi::sfu {
 namespace {

@@ -2,7 +2,7 @@
 #include <map>
 #include <set>
 
-#include "sfu/room_test.h"
+#include "sfu/test_room.h"
 
 namespace amphi::sfu {
 namespace {
