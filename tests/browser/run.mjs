@@ -201,6 +201,20 @@ story('a camera that is switched off and on again stays on its track', async ({ 
   for (const track of tracks) assert.ok(track.currentTime >= 0.5, `it does not play: ${JSON.stringify(track)}`);
 });
 
+story('a native feed that comes and goes is seen each time', async ({ open, addPeer }) => {
+  const session = newSession();
+  const page = await open(session, 'Ada', { query: '?publish=' });
+  const peer = addPeer(session, 'Native', 'vp8');
+  await page.seesVideoOf('Native');
+  for (let time = 0; time < 5; time += 1) {
+    peer.tell('picture off');
+    await until('the picture has gone from the page', async () => (await page.find('feed-tile').count()) === 1);
+    peer.tell('picture on');
+    await page.seesVideoOf('Native');
+    await page.hears('Native');
+  }
+});
+
 story('without the record grant the button says why it does nothing', async ({ open }) => {
   const page = await open(newSession(), 'Guest', { query: '?publish=', grants: 'subscribe' });
   await page.see('services-state', /^Services connected$/);

@@ -2,7 +2,7 @@
 // line by line. It says what it sees as lines of JSON, so that the test can wait for them.
 //
 //   amphi-browser-test-peer --url URL --token TOKEN [--codec vp8|h264]
-//   in:  "record on", "record off", "leave" (as does the end of the input)
+//   in:  "record on", "record off", "picture off", "picture on", "leave" (as does the end of the input)
 //   out: {"event":"connected"} {"event":"services"} {"event":"recording",...} {"event":"video",...} {"event":"audio",...} ...
 // Threads: callbacks come on the session's; main reads the commands and reports twice a second. `Peer` is guarded by its mutex.
 #include <amphi/amphi.h>
@@ -90,14 +90,24 @@ void follow(Peer& peer, amphi::MediaServerSession& session) {
   session.onFeedAdded([&](const auto& of, const amphi::FeedInfo& info) { peer.watch(of, info); });
 }
 
-void obey(Peer& peer, amphi::MediaServerSession& session, const std::string& command) {
+/// What is shared: a test pattern.
+struct Pattern {
+  amphi::MediaServerSession& session;
+  amphi::VideoEncodingComponent encoding;
+  std::shared_ptr<amphi::OutgoingVideoFeed> feed;
+  void share() { feed = session.addOutgoingVideoFeed("Pattern", {amphi::VideoInputComponentTestPattern{}, encoding}); }
+};
+
+void obey(Peer& peer, amphi::MediaServerSession& session, Pattern& pattern, const std::string& command) {
+  if (command == "picture off") return pattern.feed->stop();
+  if (command == "picture on") return pattern.share();
   if (command != "record on" && command != "record off") return peer.say({{"event", "unknown"}, {"command", command}});
   const auto requested = session.requestSessionRecording(command == "record on");
   peer.say({{"event", "requested"}, {"error", requested ? "" : requested.error().message()}});
 }
 
 /// Reads commands until "leave" or the end of the input, and reports in between.
-void serve(Peer& peer, amphi::MediaServerSession& session) {
+void serve(Peer& peer, amphi::MediaServerSession& session, Pattern& pattern) {
   std::string line;
   for (;;) {
     pollfd input{STDIN_FILENO, POLLIN, 0};
@@ -112,7 +122,7 @@ void serve(Peer& peer, amphi::MediaServerSession& session) {
       continue;
     }
     if (line == "leave") return;
-    obey(peer, session, line);
+    obey(peer, session, pattern, line);
     line.clear();
   }
 }
@@ -126,13 +136,14 @@ int main(int argc, char** argv) {
   auto session = amphi::MediaServerSession::create({options["--url"], options["--token"], "amphi-browser-test-peer", ""});
   follow(peer, *session);
   amphi::VideoEncodingComponent encoding{options["--codec"] == "h264" ? amphi::VideoCodec::h264 : amphi::VideoCodec::vp8, 800'000, 640, 360, 30};
-  auto picture = session->addOutgoingVideoFeed("Pattern", {amphi::VideoInputComponentTestPattern{}, encoding});
+  Pattern pattern{*session, encoding, {}};
+  pattern.share();
   auto sound = session->setOutgoingAudioFeed("Tone", amphi::AudioInputComponentTone{});
   auto mix = session->setIncomingAudioFeed(amphi::AudioOutputComponentApplication{[&](const amphi::AudioFrame& frame) { peer.hear(frame); }});
   if (const auto connecting = session->connect(); !connecting) {
     peer.say({{"event", "disconnected"}, {"error", connecting.error().message()}});
     return 1;
   }
-  serve(peer, *session);
+  serve(peer, *session, pattern);
   session->disconnect();
 }
