@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/result.h"
@@ -15,6 +16,8 @@ class FolderReader {
   virtual ~FolderReader() = default;
   /// nullopt: there is no such file.
   virtual std::optional<std::uint64_t> size(const std::string& name) const = 0;
+  /// The files in it, in no order; what is no plain file is left out.
+  virtual std::vector<std::string> names() const = 0;
   /// Exactly `count` bytes from `at`. Errors: not_found, storage (also: the file ends before).
   virtual Result<Bytes> read(const std::string& name, std::uint64_t at, std::uint64_t count) const = 0;
 };

@@ -1,13 +1,17 @@
 #include "recording/verify.h"
 
+#include <algorithm>
 #include <set>
 
 #include "recording/inspect.h"
 #include "recording/json_fields.h"
+#include "recording/recorder.h"
 #include "recording/repair.h"
 
 namespace amphi::recording {
 namespace {
+
+constexpr std::uint64_t kLargestHead = 16 * 1024;
 
 class Verifier {
  public:
@@ -43,6 +47,7 @@ class Verifier {
       check_manifest(*journal, json);
       check_evidence(*journal, json);
     }
+    check_files(*journal);
     for (const JournalTrack& track : journal->tracks) all_ += track.end ? track.record.bytes : 0;
     for (const JournalTrack& track : journal->tracks)
       if (track.end) check_track(*journal, track, json);
@@ -63,31 +68,45 @@ class Verifier {
     return std::nullopt;
   }
 
+  /// Each key that only one of both has, or that is not the same in both; `apart`: is looked at elsewhere, where both have it.
+  void compare(const Json& actual, const Json& expected, const std::set<std::string>& apart, const std::string& of) {
+    for (const auto& [key, value] : expected.items())
+      if (!actual.is_object() || !actual.contains(key) || (!apart.contains(key) && actual[key] != value))
+        find("manifest.json", of + "`" + key + "` is not what the journal tells");
+    if (!actual.is_object()) return;
+    for (const auto& [key, value] : actual.items())
+      if (!expected.contains(key)) find("manifest.json", of + "`" + key + "`: the journal does not tell of it");
+  }
+
   void check_manifest(const JournalContent& journal, const Json& actual) {
     const JournalManifest told(journal);
     const Json expected = Json::parse(as_text(write_manifest(told.content)));
-    if (expected.contains("repaired")) {
-      const Json repaired = actual.is_object() && actual.contains("repaired") ? actual["repaired"] : Json();
-      for (const char* key : {"at", "times"})
-        if (!repaired.is_object() || !repaired.contains(key) || repaired[key] != expected["repaired"][key])
-          find("manifest.json", std::string("`repaired.") + key + "` is not what the journal tells");
-    }
-    static const std::set<std::string> apart{"tracks", "evidence", "repaired"};
-    for (const auto& [key, value] : expected.items())
-      if (!apart.contains(key) && (!actual.is_object() || !actual.contains(key) || actual[key] != value))
-        find("manifest.json", "`" + key + "` is not what the journal tells");
+    compare(actual, expected, {"tracks", "evidence", "repaired"}, "");
+    if (expected.contains("repaired") && actual.is_object() && actual.contains("repaired")) compare(actual["repaired"], expected["repaired"], {"note"}, "repaired: ");
     const Json& tracks = expected["tracks"];
     const bool same_count = actual.is_object() && actual.contains("tracks") && actual["tracks"].is_array() && actual["tracks"].size() == tracks.size();
     if (!same_count) return find("manifest.json", "`tracks` are not those of the journal");
-    for (std::size_t i = 0; i < tracks.size(); ++i)
-      for (const auto& [key, value] : tracks[i].items())
-        if (key != "sha256" && (!actual["tracks"][i].is_object() || !actual["tracks"][i].contains(key) || actual["tracks"][i][key] != value))
-          find("manifest.json", "track " + tracks[i]["path"].get<std::string>() + ": `" + key + "` is not what the journal tells");
+    for (std::size_t i = 0; i < tracks.size(); ++i) compare(actual["tracks"][i], tracks[i], {"sha256"}, "track " + tracks[i]["path"].get<std::string>() + ": ");
+  }
+
+  /// What lies there and is none of the recording's. Hidden files are what systems leave wherever somebody looks.
+  void check_files(const JournalContent& journal) {
+    std::set<std::string> known{"manifest.json", "manifest.json.new", std::string(kJournalName)};
+    for (const JournalTrack& track : journal.tracks)
+      if (track.end || !journal.end) known.insert(track.record.summary.path);
+    for (const std::string& name : folder_.names()) {
+      if (known.contains(name) || name.starts_with(".")) continue;
+      // Cut off between the opening of a file and the journal's line of it: a head without media.
+      const bool is_head = (name.starts_with("audio-") || name.starts_with("video-")) && folder_.size(name).value_or(0) <= kLargestHead;
+      if (!is_head || (journal.end && journal.repairs == 0)) find(name, "it is no file of the recording's: the journal does not tell of it");
+    }
   }
 
   void check_evidence(const JournalContent& journal, const Json& actual) {
     const Json* evidence = actual.is_object() && actual.contains("evidence") ? &actual["evidence"] : nullptr;
     if (evidence == nullptr || !evidence->is_object()) return find("manifest.json", "it has no `evidence`");
+    for (const auto& [key, value] : evidence->items())
+      if (key != "journal" && key != "lines" && key != "head" && key != "signature") find("manifest.json", "evidence: `" + key + "` is none of it");
     Fields fields(*evidence);
     if (fields.text("journal") != kJournalName || fields.text("head") != report_.chain_head || fields.count("lines") != journal.lines)
       find("manifest.json", "the journal does not end as the manifest says: one of the two was changed");
@@ -134,7 +153,8 @@ class Verifier {
   void check_track(const JournalContent& journal, const JournalTrack& track, const Json& manifest) {
     const TrackRecord& record = track.record;
     const std::string& path = record.summary.path;
-    VerifiedTrack facts{path, 0, 0, record.bytes, !journal.key || sealer_.has_value()};
+    VerifiedTrack facts{path, 0, 0, record.bytes, !journal.key || sealer_.has_value(), is_hashed(path, manifest)};
+    if (journal.end && !facts.hashed && all_ <= Recorder::kHashedAtOnce) find("manifest.json", "track " + path + ": `sha256` is missing");
     const auto size = folder_.size(path);
     if (!size) return find(path, "it is missing");
     if (*size != record.bytes)
@@ -175,6 +195,12 @@ class Verifier {
         if (ms > gap.from_ms + 1 && ms < gap.to_ms - 1)
           return find(track.record.summary.path, "a frame at " + std::to_string(ms) + " ms lies in a gap that the manifest lists");
     }
+  }
+
+  static bool is_hashed(const std::string& path, const Json& manifest) {
+    if (!manifest.is_object() || !manifest.contains("tracks") || !manifest["tracks"].is_array()) return false;
+    const auto has = [&](const Json& entry) { return entry.is_object() && entry.value("path", Json()) == path && entry.value("sha256", Json("")) != ""; };
+    return std::any_of(manifest["tracks"].begin(), manifest["tracks"].end(), has);
   }
 
   void check_hash(const std::string& path, const std::string& hash, const Json& manifest) {

@@ -26,6 +26,7 @@ struct VerifiedTrack {
   std::int64_t duration_ms = 0;   // as the file says
   std::uint64_t bytes = 0;
   bool looked_inside = false;     // false: encrypted, and no key given
+  bool hashed = false;            // false: the manifest of a long recording has no SHA-256 of the file (yet); the journal's hashes cover every byte
 };
 
 enum class SignatureState { none, valid, valid_by_unknown_key, invalid };

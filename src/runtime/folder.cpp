@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
 #include <system_error>
 
 namespace amphi::runtime {
@@ -13,6 +14,14 @@ std::optional<std::uint64_t> Folder::size(const std::string& name) const {
   struct stat found {};
   if (::lstat((path_ + "/" + name).c_str(), &found) != 0 || !S_ISREG(found.st_mode)) return std::nullopt;
   return static_cast<std::uint64_t>(found.st_size);
+}
+
+std::vector<std::string> Folder::names() const {
+  std::vector<std::string> found;
+  std::error_code error;
+  for (std::filesystem::directory_iterator at(path_, error), end; !error && at != end; at.increment(error))
+    if (std::string name = at->path().filename(); size(name)) found.push_back(std::move(name));
+  return found;
 }
 
 Result<Bytes> Folder::read(const std::string& name, std::uint64_t at, std::uint64_t count) const {

@@ -11,6 +11,7 @@ class Folder final : public FolderReader {
   const std::string& path() const { return path_; }
 
   std::optional<std::uint64_t> size(const std::string& name) const override;
+  std::vector<std::string> names() const override;
   Result<Bytes> read(const std::string& name, std::uint64_t at, std::uint64_t count) const override;
 
  private:

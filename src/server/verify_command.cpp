@@ -44,6 +44,7 @@ Json as_json(const recording::VerifyReport& report) {
   json["tracks"] = Json::array();
   for (const auto& track : report.tracks) {
     Json entry{{"path", track.path}, {"bytes", track.bytes}};
+    if (!track.hashed) entry["hashed"] = false;
     if (track.looked_inside) entry.update(Json{{"frames", track.frames}, {"durationMs", track.duration_ms}});
     json["tracks"].push_back(std::move(entry));
   }
@@ -66,6 +67,7 @@ void show(const recording::VerifyReport& report) {
       std::printf("  %8llu frames %10.3f s\n", static_cast<unsigned long long>(track.frames), static_cast<double>(track.duration_ms) / 1000);
     else
       std::printf("  encrypted: give --recording-key to look inside\n");
+    if (!track.hashed) std::printf("    the manifest has no SHA-256 of this file (of a long recording: not yet); the journal has one of each piece\n");
   }
   std::printf("  journal: %llu lines, chain head %s\n", static_cast<unsigned long long>(report.journal_lines), report.chain_head.c_str());
   std::printf("  signature: %s\n", std::string(words(report.signature)).c_str());

@@ -204,6 +204,12 @@ std::vector<std::string> EmulatedDisk::names() const {
   return names;
 }
 
+std::vector<std::string> DurableFolder::names() const {
+  std::vector<std::string> names = disk_.names();
+  std::erase_if(names, [&](const std::string& name) { return !disk_.is_durable(name); });
+  return names;
+}
+
 std::optional<std::uint64_t> DurableFolder::size(const std::string& name) const {
   if (!disk_.is_durable(name)) return std::nullopt;
   return disk_.durable(name).size();

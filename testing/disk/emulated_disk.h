@@ -47,7 +47,7 @@ class EmulatedDisk final : public FolderReader {
   /// What a power cut could not take.
   const Bytes& durable(const std::string& name) const;
   bool is_durable(const std::string& name) const;
-  std::vector<std::string> names() const;
+  std::vector<std::string> names() const override;
   /// A bit turns by itself.
   void flip_bit(const std::string& name, std::uint64_t byte, unsigned bit);
 
@@ -81,6 +81,7 @@ class EmulatedDisk final : public FolderReader {
 class DurableFolder final : public FolderReader {
  public:
   explicit DurableFolder(const EmulatedDisk& disk) : disk_(disk) {}
+  std::vector<std::string> names() const override;
   std::optional<std::uint64_t> size(const std::string& name) const override;
   Result<Bytes> read(const std::string& name, std::uint64_t at, std::uint64_t count) const override;
 

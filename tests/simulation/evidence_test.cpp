@@ -1,6 +1,7 @@
 // Whoever changes a bit of a recording is found out, and where: every file, the journal, the manifest; with a signature also who
 // writes everything anew. An encrypted recording says as much, and shows its media only to the key.
 #include <cstdlib>
+#include <functional>
 
 #include "recording/track_reader.h"
 #include "recording/verify.h"
@@ -154,6 +155,37 @@ TEST(Evidence, what_is_added_cut_off_or_taken_away_is_named) {
       ASSERT_FALSE(report.sound()) << name << " " << change;
       EXPECT_EQ(report.findings[0].file, name) << all(report);
     }
+  }
+}
+
+TEST(Evidence, what_is_added_to_the_manifest_or_the_folder_is_named) {
+  const Safekeeping safekeepings[] = {{}, {signing(kKey), std::nullopt}, {nullptr, Sealer::make(configured(1), test_random())}};
+  for (const Safekeeping& safekeeping : safekeepings) {
+    const EmulatedDisk whole = recorded(safekeeping);
+    const auto manifest = nlohmann::ordered_json::parse(as_text(whole.content("manifest.json")));
+    const auto finds = [&](const char* what, const std::function<void(nlohmann::ordered_json&)>& change) {
+      EmulatedDisk disk = whole;
+      auto changed = manifest;
+      change(changed);
+      replace(disk, "manifest.json", changed.dump());
+      const VerifyReport report = verify(disk, {});
+      EXPECT_EQ(report.sound(), changed == manifest) << what << "\n" << all(report);
+    };
+    finds("as it was", [](auto&) {});
+    finds("an error", [](auto& m) { m["error"] = {{"code", "storage"}, {"message", "the disk is full"}}; });
+    finds("a repair", [](auto& m) { m["repaired"] = {{"at", "2026-01-01T00:00:00.000Z"}, {"times", 1}, {"note", ""}}; });
+    finds("encryption", [](auto& m) { m["encrypted"] = !m.value("encrypted", false); });
+    finds("what nobody knows", [](auto& m) { m["note"] = "x"; });
+    finds("in a track", [](auto& m) { m["tracks"][1]["note"] = "x"; });
+    finds("in the evidence", [](auto& m) { m["evidence"]["note"] = "x"; });
+    finds("a hash blanked", [](auto& m) { m["tracks"][0]["sha256"] = ""; });
+    finds("a hash taken away", [](auto& m) { m["tracks"][0].erase("sha256"); });
+    finds("no longer continued", [](auto& m) { m.erase("continues"); });
+    EmulatedDisk disk = whole;
+    replace(disk, "video-09-fd_x.webm", "somebody else's");
+    const VerifyReport report = verify(disk, {});
+    ASSERT_EQ(report.findings.size(), 1u) << all(report);
+    EXPECT_EQ(report.findings[0].file, "video-09-fd_x.webm");
   }
 }
 
