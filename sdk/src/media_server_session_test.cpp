@@ -241,8 +241,8 @@ TEST(Session, nothing_is_asked_of_services_before_the_session_has_joined) {
     if (connecting) {
       ASSERT_TRUE(session->connect());
     }
-    EXPECT_EQ(session->requestSessionRecording(true).error(), Errc::invalidState);
-    EXPECT_EQ(session->addRecordingMarker("now").error(), Errc::invalidState);
+    EXPECT_EQ(session->requestSessionRecording(true).error(), Errc::disconnected);
+    EXPECT_EQ(session->addRecordingMarker("now").error(), Errc::disconnected);
     EXPECT_EQ(session->addRecordingMarker("").error(), Errc::invalidArgument);
   }
 }

@@ -72,7 +72,7 @@ void Publishing::offer_if_needed(Time now) {
   events_.offer(std::move(sdp), std::move(feeds));
 }
 
-void Publishing::answered(const std::string& sdp, const std::vector<signalling::MidFeed>& feeds, Time now) {
+void Publishing::answered(const std::string& sdp, const std::vector<signalling::MidFeed>& feeds, const std::vector<signalling::MidError>& refused_lines, Time now) {
   if (!outstanding_) return;
   outstanding_ = false;
   if (const auto taken = peer_.accept_answer(sdp, now); !taken) {
@@ -85,7 +85,9 @@ void Publishing::answered(const std::string& sdp, const std::vector<signalling::
     line->accepted = info.active && info.codec.has_value();
     for (const auto& feed : feeds)
       if (feed.mid == info.mid) line->stream->feed->set_id(feed.feed_id);
-    if (!line->accepted) line->stream->feed->end(Errc::unsupported);  // which removes the line by and by
+    if (line->accepted) continue;
+    const auto why = std::find_if(refused_lines.begin(), refused_lines.end(), [&](const auto& each) { return each.mid == info.mid; });
+    line->stream->feed->end(why == refused_lines.end() ? Errc::unsupported : errc_of(why->code));  // which removes the line by and by
   }
   start_streams();
   offer_if_needed(now);

@@ -39,7 +39,7 @@ class Publishing {
 
   void add(std::shared_ptr<OutgoingStream> stream, Time now);
   void remove(const FeedCore* feed, Time now);
-  void answered(const std::string& sdp, const std::vector<signalling::MidFeed>& feeds, Time now);
+  void answered(const std::string& sdp, const std::vector<signalling::MidFeed>& feeds, const std::vector<signalling::MidError>& refused, Time now);
   void refused(const Error& error, Time now);
   void signalling_interrupted() { restarts_.signalling_interrupted(); }
   void signalling_resumed(Time now) { restarts_.signalling_resumed(now); }

@@ -140,7 +140,7 @@ void SessionCore::on_signalling(signalling::Output& output) {
   if (auto* joined = std::get_if<signalling::Joined>(&output)) {
     on_joined(*joined);
   } else if (auto* answer = std::get_if<signalling::PublishAnswer>(&output)) {
-    media([a = std::move(*answer)](Publishing& p, Subscribing&, SendBatch&, Time now) { p.answered(a.sdp, a.feeds, now); });
+    media([a = std::move(*answer)](Publishing& p, Subscribing&, SendBatch&, Time now) { p.answered(a.sdp, a.feeds, a.refused, now); });
   } else if (auto* refused = std::get_if<signalling::PublishRefused>(&output)) {
     media([r = std::move(*refused)](Publishing& p, Subscribing&, SendBatch&, Time now) { p.refused(r.error, now); });
   } else if (auto* offer = std::get_if<signalling::SubscribeOffer>(&output)) {

@@ -76,6 +76,13 @@ std::optional<MidFeed> read_mid_feed(const Json& json) {
   return out;
 }
 
+std::optional<MidError> read_mid_error(const Json& json) {
+  Reader r(json);
+  MidError out{r.text("mid"), error_code_from_wire(r.text("code"))};
+  if (!r.ok()) return std::nullopt;
+  return out;
+}
+
 std::optional<std::string> read_text(const Json& json) {
   if (!json.is_string()) return std::nullopt;
   return json.get<std::string>();
@@ -119,7 +126,7 @@ std::optional<Message> parse(std::string_view text) {
   const std::string type = r.text("type");
   if (!r.ok()) return std::nullopt;
   if (type == "joined") return read_joined(r);
-  if (type == "publishAnswer") return checked(r, PublishAnswer{r.text("sdp"), r.list("feeds", read_mid_feed)});
+  if (type == "publishAnswer") return checked(r, PublishAnswer{r.text("sdp"), r.list("feeds", read_mid_feed), r.list("refused", read_mid_error)});
   if (type == "subscribeOffer") return read_subscribe_offer(r);
   if (type == "participantJoined") {
     const Json* p = r.find("participant");

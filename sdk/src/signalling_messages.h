@@ -37,9 +37,14 @@ struct JoinedMessage {
   std::int64_t resume_window_ms = 30'000;
   std::vector<ParticipantDescription> participants;
 };
+struct MidError {
+  std::string mid;
+  ErrorCode code;
+};
 struct PublishAnswer {
   std::string sdp;
   std::vector<MidFeed> feeds;
+  std::vector<MidError> refused{};
 };
 struct SubscribeOffer {
   std::string offer_id_text;  // as the server wrote it, to be sent back unchanged (a JSON value)

@@ -54,6 +54,7 @@ struct Client::Impl {
 
   // The connection.
   Stage stage = Stage::idle;
+  bool closed = false;  // idle again, not still
   Time deadline{};          // waiting: open again; opening, greeting: give up
   Time heard_at{};
   Time ping_at{};
@@ -254,10 +255,12 @@ void Client::session_connected(std::string participant_id, Time now) {
   }
   impl_->close_gracefully();
   impl_->config.participant_id = std::move(participant_id);
+  impl_->closed = false;
   impl_->open(now);
 }
 
 void Client::session_closed(Time) {
+  impl_->closed = true;
   if (!impl_->pending.empty()) {
     impl_->pending.clear();
     impl_->request_error = Error{ErrorCode::disconnected, "The session was closed before the server answered."};
@@ -296,7 +299,8 @@ void Client::handle_message(std::string_view text, Time now) {
 
 /// What is known here and now.
 Result<void> Client::Impl::may_request() const {
-  if (stage == Stage::idle) return fail(ErrorCode::invalid_state, "The session is closed.");
+  if (closed) return fail(ErrorCode::invalid_state, "The session is closed.");
+  if (stage == Stage::idle) return fail(ErrorCode::disconnected, "Session services are not connected.");
   if (!config.may_record) return fail(ErrorCode::forbidden, "The access token has no `record` grant.");
   if (stage != Stage::connected) return fail(ErrorCode::disconnected, "Session services are not connected.");
   if (!recording_offered) return fail(ErrorCode::unsupported, "The server offers no recording.");

@@ -1,6 +1,8 @@
 // Feeds that come and go all day: the last one is seen and recorded as the first.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "recorded_files.h"
 #include "server_process.h"
 #include "session_probe.h"
@@ -33,6 +35,22 @@ TEST(Churn, the_last_of_a_hundred_and_fifty_feeds_is_seen_and_recorded_as_the_fi
   ASSERT_TRUE(publisher.wait_recording(false));
   EXPECT_EQ(read_manifest(folder).at("tracks").size(), 1u);
   expect_sound(folder);
+}
+
+TEST(Churn, the_seventeenth_feed_at_once_fails_by_itself_and_says_why) {
+  ServerProcess server;
+  SessionProbe publisher(server.session_url("many"), server.token("many", "publisher"));
+  std::vector<std::shared_ptr<OutgoingVideoFeed>> feeds;
+  for (int i = 1; i <= 17; ++i)
+    feeds.push_back(publisher->addOutgoingVideoFeed("camera " + std::to_string(i), {VideoInputComponentTestPattern{}, {VideoCodec::vp8, 30'000, 64, 48, 5}}));
+  ASSERT_TRUE(publisher.connect()) << server.log();
+  const auto count = [&](FeedState state) { return std::count_if(feeds.begin(), feeds.end(), [&](const auto& feed) { return feed->state() == state; }); };
+  ASSERT_TRUE(publisher.wait([&] { return count(FeedState::running) == 16 && count(FeedState::failed) == 1; }, 20s)) << count(FeedState::running) << " run";
+  for (const auto& feed : feeds) {
+    if (feed->state() == FeedState::failed) {
+      EXPECT_EQ(feed->error(), Errc::limitExceeded);
+    }
+  }
 }
 
 }  // namespace

@@ -198,7 +198,8 @@ export class ServicesClient implements ConnectionMachine<ServicesOutput> {
 
   /** What is known here and now against a request. */
   private refusal(): Result | undefined {
-    if (this.lifetime !== 'running') return failure('invalid_state', 'The session is not connected.');
+    if (this.lifetime === 'closed') return failure('invalid_state', 'The session is closed.');
+    if (this.lifetime === 'before') return failure('disconnected', 'Session services are not connected.');
     if (!this.mayRecord) return failure('forbidden', 'Your access token does not allow recording.');
     if (this.connection.phase !== 'welcomed') return failure('disconnected', 'Session services are not connected.');
     if (!this.connection.services.includes('recording')) return failure('unsupported', 'This server does not record.');

@@ -103,7 +103,7 @@ describe('recording', () => {
 
   test('it is refused at once without a session, and after one', () => {
     const { session } = makeWorld();
-    expect(session.requestSessionRecording(true)).toMatchObject({ error: { code: 'invalid_state' } });
+    expect(session.requestSessionRecording(true)).toMatchObject({ error: { code: 'disconnected' } });
     const ended = makeJoinedWorld();
     ended.session.disconnect();
     expect(ended.session.requestSessionRecording(true)).toMatchObject({ error: { code: 'invalid_state' } });

@@ -118,8 +118,8 @@ class MediaServerSession : public std::enable_shared_from_this<MediaServerSessio
   /// pending request resolves.
   void onRecordingStateChanged(RecordingHandler handler);
   /// Asks the server to start or to stop recording. The outcome arrives in `onRecordingStateChanged`.
-  /// @return `invalidState` (before `onConnected`, or the session is closed), `forbidden` (no `record` grant), `disconnected` (services are
-  /// not connected), `unsupported` (this server does not record), `limitExceeded` (64 requests are unanswered).
+  /// @return `disconnected` (services are not connected), `forbidden` (no `record` grant), `invalidState` (the session is closed),
+  /// `unsupported` (this server does not record), `limitExceeded` (64 requests are unanswered).
   tl::expected<void, std::error_code> requestSessionRecording(bool on);
   SessionRecordingState sessionRecordingState() const;
 
