@@ -25,8 +25,8 @@ export const isShape = (fields: Readonly<Record<string, Check>>): Check => (valu
   isObject(value) && Object.entries(fields).every(([name, check]) => check(value[name]));
 
 export const isId = isText(1, 128);
-const isCode: Check = (value) => typeof value === 'string' && /^[a-z_]{1,64}$/.test(value);
-const isMessage = isText(0, 1024);
+export const isCode: Check = (value) => typeof value === 'string' && /^[a-z_]{1,64}$/.test(value);
+export const isMessage = isText(0, 1024);
 export const isError = isShape({ code: isCode, message: isMessage });
 export const isErrorMessage = isShape({
   code: isCode, message: isMessage, fatal: isFlag, inReplyTo: optional(isText(0, 64)),

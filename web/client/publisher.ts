@@ -1,7 +1,7 @@
 // What we send: one RTCPeerConnection that offers sendonly m-lines, one for each outgoing feed. Offers go out one at a time;
 // what changes in between is in the next one. An m-line whose feed stopped is used again for the next feed of its kind and
 // label, which so keeps its id.
-import { makeError, type AmphiError, type Result } from './errors';
+import { errorFromWire, makeError, type AmphiError, type Result } from './errors';
 import { IceWatch } from './ice_watch';
 import { Listeners } from './listeners';
 import type { Platform } from './platform';
@@ -211,7 +211,8 @@ export class Publisher {
         feed.feedId = feedId;
         feed.setState('live');
       } else if (feed.state === 'starting') {
-        this.fail(feed, makeError('unsupported', 'The server did not accept this feed.'));
+        const refused = answer.refused?.find(({ mid }) => mid === transceiver.mid);
+        this.fail(feed, refused ? errorFromWire(refused) : makeError('unsupported', 'The server did not accept this feed.'));
       }
     }
   }

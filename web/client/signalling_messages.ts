@@ -1,6 +1,6 @@
 // The signalling messages (docs/protocol.md, version 1): their types, and the guards that text from the server passes.
 import {
-  isClosing, isCount, isErrorMessage, isFlag, isId, isListOf, isOneOf, isShape, isText, parseMessage, type Check, type Parsed,
+  isClosing, isCode, isCount, isErrorMessage, isFlag, isId, isListOf, isMessage, isOneOf, isShape, isText, optional, parseMessage, type Check, type Parsed,
 } from './guards';
 
 export const signallingVersion = 1;
@@ -24,7 +24,8 @@ export interface Joined {
   resumeWindowMs: number;
   participants: ParticipantInfo[];
 }
-export interface PublishAnswer { type: 'publishAnswer'; sdp: string; feeds: FeedOnMid[] }
+export interface RefusedOnMid { mid: string; code: string; message: string }
+export interface PublishAnswer { type: 'publishAnswer'; sdp: string; feeds: FeedOnMid[]; refused?: RefusedOnMid[] }
 export interface SubscribeOffer { type: 'subscribeOffer'; offerId: string; sdp: string; feeds: FeedOnMid[] }
 export interface ErrorMessage { type: 'error'; code: string; message: string; fatal: boolean; inReplyTo?: string }
 
@@ -48,6 +49,7 @@ const isSdp = isText(1, 200_000);
 const isFeed = isShape({ id: isId, kind: isKind, label: isText(0, 128), participantId: isId, codec: isText(1, 32) });
 const isParticipant = isShape({ id: isId, identity: isId, feeds: isListOf(isFeed, 256) });
 const isFeedsOnMids = isListOf(isShape({ mid: isText(1, 16), feedId: isId }), 256);
+const isRefusedOnMid = isShape({ mid: isText(1, 16), code: isCode, message: isMessage });
 const isGrants: Check = (value) =>
   isListOf(isOneOf('publish', 'subscribe', 'record'), 3)(value) && new Set(value as string[]).size === (value as string[]).length;
 
@@ -57,7 +59,7 @@ export const signallingGuards: Readonly<Record<FromSignallingServer['type'], Che
     resumeToken: isText(1, 256), resumed: isFlag, resumeWindowMs: isCount(0, 3_600_000),
     participants: isListOf(isParticipant, 1000),
   }),
-  publishAnswer: isShape({ sdp: isSdp, feeds: isFeedsOnMids }),
+  publishAnswer: isShape({ sdp: isSdp, feeds: isFeedsOnMids, refused: optional(isListOf(isRefusedOnMid, 256)) }),
   subscribeOffer: isShape({ offerId: isId, sdp: isSdp, feeds: isFeedsOnMids }),
   participantJoined: isShape({ participant: isParticipant }),
   participantLeft: isShape({ participantId: isId }),
