@@ -21,6 +21,7 @@ void Subscribing::offered(const signalling::SubscribeOffer& offer, Time now) {
     if (answer.error().code == ErrorCode::fingerprint_mismatch) return events_.falsified(answer.error());
     return negotiation_failed(answer.error(), now);
   }
+  feed_of_mid_.clear();  // an offer names all
   for (const auto& [mid, feed_id] : offer.feeds) feed_of_mid_[mid] = feed_id;
   connect_lines();
   if (statistics_at_ == Time::max()) statistics_at_ = now + kStatisticsEvery;

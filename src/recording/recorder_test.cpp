@@ -10,54 +10,10 @@
 
 #include "base/random.h"
 #include "recording/manifest.h"
+#include "recording/test_camera.h"
 #include "recording/test_containers.h"
-#include "recording/test_files.h"
 
 namespace amphi::recording::test {
-namespace {
-
-Bytes bytes(std::initializer_list<unsigned> values) {
-  Bytes out;
-  for (const unsigned value : values) out.push_back(static_cast<std::byte>(value));
-  return out;
-}
-const Bytes kKey = bytes({0x10, 0x10, 0, 0, 0x9d, 0x01, 0x2a, 0x40, 0x01, 0xb4, 0x00, 0xaa});
-const Bytes kDelta = bytes({0x10, 0x11, 0xbb, 0xbb, 0xbb});
-const Bytes kOpus = bytes({0x78, 1, 2, 3});
-
-/// Sends a packet a frame on a steady clock; what `lost` names is not sent.
-struct Camera {
-  Studio& studio;
-  std::string id = "cam";
-  Duration interval = 100ms;
-  rtp::Seq seq = 1000;
-  std::uint32_t rate = 90'000;
-  bool audio = false;
-  int keyframe_every = 1000;
-
-  void send(Duration from, Duration to, std::vector<int> lost = {}) {
-    int n = 0;
-    for (Duration t = from; t < to; t += interval, ++n, ++seq) {
-      if (std::find(lost.begin(), lost.end(), n) != lost.end()) continue;
-      const auto timestamp = static_cast<rtp::WireTimestamp>(t.count() * rate / 1'000'000'000);
-      studio.packet(id, seq, timestamp, true, audio ? kOpus : n % keyframe_every == 0 ? kKey : kDelta, studio.at(t));
-    }
-  }
-};
-Camera microphone(Studio& studio, std::string id = "mic") {
-  return {studio, std::move(id), 20ms, 1000, 48'000, true, 1000};
-}
-
-nlohmann::json manifest_of(const Studio& studio) {
-  return nlohmann::json::parse(studio.manifest());
-}
-std::size_t wanted(const Studio& studio, Duration from, Duration to) {
-  return static_cast<std::size_t>(
-      std::count_if(studio.keyframes_wanted.begin(), studio.keyframes_wanted.end(),
-                    [&](const auto& each) { return each.second >= from && each.second < to; }));
-}
-
-}  // namespace
 
 TEST(Recorder, is_on_when_its_manifest_is_durable_and_not_before) {
   Studio studio;
@@ -96,22 +52,6 @@ TEST(Recorder, tracks_last_as_long_as_the_recording_whatever_their_frame_rate) {
   }
 }
 
-TEST(Recorder, what_was_not_received_at_the_end_is_a_gap) {
-  Studio studio;
-  studio.recorder.add_feed(feed("cam", vp8_codec()), studio.at(0ms));
-  studio.recorder.add_feed(feed("slides", vp8_codec()), studio.at(0ms));
-  Camera{studio}.send(0ms, 4s);
-  Camera{studio, "slides", 4s}.send(0ms, 5s);
-  studio.stop(10s);
-  const auto tracks = manifest_of(studio)["tracks"];
-  ASSERT_EQ(tracks.size(), 2u);
-  ASSERT_EQ(tracks[0]["gaps"].size(), 1u);
-  EXPECT_EQ(tracks[0]["gaps"][0]["reason"], "silent");
-  EXPECT_EQ(tracks[0]["gaps"][0]["fromMs"], 3900) << "the last picture";
-  EXPECT_EQ(tracks[0]["gaps"][0]["toMs"], 10'000);
-  EXPECT_EQ(tracks[1]["gaps"].size(), 0u) << "it sends one picture in four seconds";
-}
-
 TEST(Recorder, a_burst_of_markers_is_journaled_at_once_and_costs_one_manifest_a_second) {
   Studio studio;
   studio.recorder.add_feed(feed("cam", vp8_codec()), studio.at(0ms));
@@ -126,56 +66,6 @@ TEST(Recorder, a_burst_of_markers_is_journaled_at_once_and_costs_one_manifest_a_
   studio.drain(studio.at(4s));
   EXPECT_EQ(manifest_of(studio)["markers"].size(), 1000u);
   EXPECT_EQ(manifest_of(studio)["state"], "recording");
-}
-
-TEST(Recorder, a_feed_that_comes_again_goes_on_in_its_file_behind_a_gap) {
-  Studio studio;
-  Camera camera{studio};
-  studio.recorder.add_feed(feed("cam", vp8_codec()), studio.at(0ms));
-  studio.recorder.add_feed(feed("muted", opus_codec()), studio.at(0ms));
-  camera.send(0ms, 2s);
-  studio.recorder.remove_feed(FeedId("cam"), studio.at(2500ms));
-  studio.packet("cam", 5000, 0, true, kKey, studio.at(2600ms));
-  studio.recorder.handle_timeout(studio.at(3200ms));
-  studio.drain(studio.at(3200ms));
-  const auto before = studio.file("video-01-cam.webm")->data.size();
-  studio.recorder.add_feed(feed("cam", vp8_codec()), studio.at(4s));
-  studio.recorder.add_feed(feed("cam", vp8_codec()), studio.at(4500ms));
-  camera.send(4040ms, 6s);
-  studio.stop(6s);
-  ASSERT_EQ(studio.finished->tracks.size(), 1u);
-  EXPECT_EQ(studio.finished->tracks[0].path, "video-01-cam.webm");
-  EXPECT_EQ(studio.finished->tracks[0].offset_ms, 0);
-  EXPECT_EQ(studio.finished->tracks[0].duration_ms, 6000);
-  EXPECT_GT(studio.file("video-01-cam.webm")->data.size(), before);
-  const auto gaps = manifest_of(studio)["tracks"][0]["gaps"];
-  ASSERT_EQ(gaps.size(), 1u);
-  EXPECT_EQ(gaps[0]["reason"], "absent");
-  EXPECT_EQ(gaps[0]["fromMs"], 1900) << "the last picture";
-  EXPECT_EQ(gaps[0]["toMs"], 4040);
-  EXPECT_EQ(parse_manifest(studio.manifest())->tracks[0].absent_ms, (std::vector<std::pair<std::int64_t, std::int64_t>>{{1900, 4040}}));
-  EXPECT_EQ(manifest_of(studio)["feedsWithoutMedia"][0]["feedId"], "muted");
-  EXPECT_EQ(manifest_of(studio)["feedsWithoutMedia"].size(), 1u);
-  EXPECT_EQ(studio.recorder.drops()[Drop::unknown_feed], 1u);
-}
-
-TEST(Recorder, a_feed_that_comes_later_has_an_offset_and_one_that_went_a_shorter_track) {
-  Studio studio;
-  Camera camera{studio}, other{studio, "late"};
-  studio.recorder.add_feed(feed("cam", vp8_codec()), studio.at(0ms));
-  camera.send(0ms, 2s);
-  studio.recorder.remove_feed(FeedId("cam"), studio.at(2500ms));
-  studio.recorder.add_feed(feed("late", vp8_codec()), studio.at(4s));
-  other.send(4040ms, 6s);
-  studio.stop(6s);
-  ASSERT_EQ(studio.finished->tracks.size(), 2u);
-  EXPECT_EQ(studio.finished->tracks[0].duration_ms, 2500);
-  EXPECT_EQ(studio.finished->tracks[1].path, "video-02-late.webm");
-  EXPECT_EQ(studio.finished->tracks[1].offset_ms, 4000);
-  EXPECT_EQ(studio.finished->tracks[1].duration_ms, 2000);
-  const Node file = tree(parse_ebml(studio.file("video-02-late.webm")->data));
-  EXPECT_EQ(file.get("18538067").get("1f43b675").get("e7").number(), 40u);
-  EXPECT_EQ(manifest_of(studio)["tracks"][0]["gaps"].size(), 0u) << "what was not there any more is no gap";
 }
 
 TEST(Recorder, only_so_many_files_are_kept_open_for_feeds_that_went) {
@@ -220,53 +110,6 @@ TEST(Recorder, asks_for_a_keyframe_at_once_and_then_at_most_twice_a_second) {
   EXPECT_EQ(wanted(studio, 2s, 11s), 0u) << "what decodes needs none";
   for (Duration t = 11s; t < 13s; t += 10ms) studio.packet("cam", t / 10ms, 900, true, kDelta, studio.at(t));
   EXPECT_GT(wanted(studio, 11s, 13s), 0u) << "but each ten seconds one to seek to";
-}
-
-TEST(Recorder, a_loss_is_a_listed_gap_up_to_the_next_keyframe_that_it_asks_for) {
-  Studio studio;
-  studio.recorder.add_feed(feed("cam", vp8_codec()), studio.at(0ms));
-  studio.recorder.add_feed(feed("mic", opus_codec()), studio.at(0ms));
-  Camera camera{studio};
-  camera.keyframe_every = 20;
-  camera.send(100ms, 6100ms, {5, 6});                 // frames at 600 and 700 ms; keyframes at 100, 2100, 4100 ms
-  microphone(studio).send(0ms, 6s, {100, 101, 102});  // 2000 to 2060 ms
-  studio.stop(7s);
-  const auto tracks = manifest_of(studio)["tracks"];
-  const auto& video = tracks[0]["kind"] == "video" ? tracks[0] : tracks[1];
-  const auto& audio = tracks[0]["kind"] == "audio" ? tracks[0] : tracks[1];
-  ASSERT_EQ(video["gaps"].size(), 1u);
-  EXPECT_NEAR(video["gaps"][0]["fromMs"].get<int>(), 500, 2);
-  EXPECT_NEAR(video["gaps"][0]["toMs"].get<int>(), 2100, 2);
-  EXPECT_EQ(video["gaps"][0]["reason"], "loss");
-  EXPECT_EQ(video["gaps"][0]["packets"], 2);
-  EXPECT_EQ(video["lostPackets"], 2);
-  EXPECT_EQ(video["frames"], 60 - 2 - 13);
-  EXPECT_EQ(video["dropped"]["frame_before_keyframe"], 13);
-  EXPECT_EQ(wanted(studio, 800ms + 400ms, 2500ms), 2u) << "once the gap was declared, and again while it waits";
-  ASSERT_EQ(audio["gaps"].size(), 1u);
-  EXPECT_NEAR(audio["gaps"][0]["fromMs"].get<int>(), 2000, 2);
-  EXPECT_NEAR(audio["gaps"][0]["toMs"].get<int>(), 2060, 2);
-  EXPECT_EQ(audio["frames"], 297);
-}
-
-TEST(Recorder, what_its_queue_had_to_drop_is_a_gap_of_that_name) {
-  Studio studio;
-  studio.recorder.add_feed(feed("mic", opus_codec()), studio.at(0ms));
-  Camera mic = microphone(studio);
-  mic.send(0ms, 1s);
-  mic.seq += 10;
-  studio.recorder.handle_overflow(FeedId("mic"), 10, studio.at(1s));
-  mic.send(1200ms, 2s);
-  studio.recorder.handle_overflow(FeedId("mic"), 50, studio.at(2s));
-  studio.stop(3s);
-  const auto track = manifest_of(studio)["tracks"][0];
-  EXPECT_EQ(track["overflowPackets"], 60);
-  ASSERT_EQ(track["gaps"].size(), 2u);
-  EXPECT_EQ(track["gaps"][0]["reason"], "overflow");
-  EXPECT_NEAR(track["gaps"][0]["fromMs"].get<int>(), 1000, 2);
-  EXPECT_NEAR(track["gaps"][0]["toMs"].get<int>(), 1200, 2);
-  EXPECT_EQ(track["gaps"][1]["reason"], "overflow");
-  EXPECT_NEAR(track["gaps"][1]["toMs"].get<int>(), 3000, 2);
 }
 
 TEST(Recorder, a_stop_uses_all_that_arrived_and_is_finished_when_all_is_durable) {

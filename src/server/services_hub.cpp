@@ -133,8 +133,10 @@ std::optional<services::Caller> ServicesHub::greet(WebSocketConnection& connecti
     return refuse(Drop::ws_unauthorized, ErrorCode::unauthorized, "The token is for another session.", "hello");
   const ParticipantId participant(hello->participant_id);
   const std::string* identity = directory_.identity_of(session, participant);
-  if (!identity || *identity != token->identity)  // the same words for both: nobody learns who is here
+  if (!identity || *identity != token->identity) {  // the same words for both: nobody learns who is here
+    if (has_expired(*token, runtime::wall_now())) return refuse(Drop::ws_unauthorized, ErrorCode::unauthorized, expired().message, "hello");
     return refuse(Drop::ws_unauthorized, ErrorCode::not_found, "This participant is not in the session.", "hello");
+  }
   return services::Caller{participant, token->identity, token->grants.record};
 }
 

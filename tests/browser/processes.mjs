@@ -35,12 +35,12 @@ async function stop(child, signal) {
 }
 
 export class Server {
-  static async start() {
+  static async start(further = []) {
     if (!existsSync(join(web, 'index.html'))) throw new Error(`${web} has no page: run "npm run build" in web/`);
     const server = new Server();
     server.folder = mkdtempSync(join(tmpdir(), 'amphi-browser-test-'));
     server.log = '';
-    await server.run(['--port', '0']);
+    await server.run(['--port', '0', ...further]);
     return server;
   }
 
@@ -64,6 +64,12 @@ export class Server {
     const keyFile = join(this.folder, 'key');
     writeFileSync(keyFile, this.key);
     await this.run(['--port', String(this.port), '--key-file', keyFile]);
+  }
+
+  /** The session's recordings, newest first, as REST lists them. */
+  async recordings(session) {
+    const answer = await fetch(`${this.url}/v1/sessions/${session}/recordings`, { headers: { authorization: `Bearer ${this.token(session, 'reader')}` } });
+    return (await answer.json()).recordings;
   }
 
   token(session, identity, grants = 'publish,subscribe,record', validSeconds = 3600) {

@@ -215,6 +215,33 @@ story('a native feed that comes and goes is seen each time', async ({ open, addP
   }
 });
 
+test('a pre-roll is announced and begins the recording, and a marker is seen by everybody', { timeout: 90_000 }, async () => {
+  const keeping = await Server.start(['--recording-pre-roll-seconds', '3']);
+  const open = (identity, query) => SessionPage.open(browser, keeping.link('kept', keeping.token('kept', identity), query));
+  const page = await open('Ada', publishing('vp8'));
+  const other = await open('Bo', '?publish=');
+  try {
+    for (const each of [page, other]) await each.see('record-pre-roll', /The last 3 s are kept/);
+    await other.seesVideoOf('Ada');
+    await other.hears('Ada');
+    await page.find('record-toggle').click();
+    for (const each of [page, other]) await each.see('record-state', /^Recording$/);
+    await page.find('marker-label').fill('First incision');
+    await page.find('marker-add').click();
+    for (const each of [page, other]) await each.see('markers', /First incision \(Ada\)/);
+    await page.find('record-toggle').click();
+    await page.see('record-state', /^Off$/);
+    const [recording] = await keeping.recordings('kept');
+    assert.ok(recording.preRollMs >= 500 && recording.preRollMs <= 3000, `it begins ${recording.preRollMs} ms before it was asked for`);
+    assert.deepEqual(recording.markers.map(({ label, by }) => [label, by]), [['First incision', 'Ada']]);
+    assert.ok(recording.markers[0].atMs >= recording.preRollMs, 'the time line begins with the pre-roll');
+    for (const each of [page, other]) assert.deepEqual(each.uncaught(), []);
+  } finally {
+    await Promise.all([page.close(), other.close()]);
+    await keeping.stop();
+  }
+});
+
 story('without the record grant the button says why it does nothing', async ({ open }) => {
   const page = await open(newSession(), 'Guest', { query: '?publish=', grants: 'subscribe' });
   await page.see('services-state', /^Services connected$/);

@@ -1,5 +1,6 @@
 // A recording survives `kill -9` of its server at any moment: a hundred lives of a real server, each ended at random under four
-// feeds. Each next start completes what the kill cut off; afterwards every file is decoded and its frames identified.
+// feeds: from the request to record on, before it is confirmed, up to the stop. Each next start completes what the kill cut off; afterwards every
+// file is decoded and its frames identified.
 // AMPHI_KILLS=n for another number, AMPHI_SEED=n for other moments.
 #include <gtest/gtest.h>
 #include <sys/wait.h>
@@ -8,6 +9,7 @@
 #include <iostream>
 #include <map>
 #include <random>
+#include <set>
 #include <thread>
 
 #include "recorded_files.h"
@@ -30,6 +32,7 @@ struct Life {
   std::int64_t shown_ms = 0;                 // the duration of this recording that everybody saw last
   std::map<std::string, std::uint64_t> sent; // frames by label, at the kill
   bool stopping = false;
+  bool long_enough = false;                  // for every feed to be on the disk
 };
 
 Life live_and_die(ServerProcess& server, std::mt19937& random) {
@@ -45,11 +48,16 @@ Life live_and_die(ServerProcess& server, std::mt19937& random) {
   if (late) {
     EXPECT_TRUE(publisher.wait([&] { return videos.back()->statistics().frames > 0 && audio->statistics().packets > 0; })) << server.log();
   }
+  const bool at_once = random() % 6 == 0, long_life = random() % 8 == 0;
   EXPECT_TRUE(publisher->requestSessionRecording(true));
-  EXPECT_TRUE(publisher.wait_recording(true)) << server.log();
-  const auto moment = std::chrono::milliseconds(random() % 1500);
-  std::this_thread::sleep_for(moment);
-  life.stopping = random() % 5 == 0;
+  if (at_once) {  // into its beginning
+    std::this_thread::sleep_for(std::chrono::microseconds(random() % 60'000));
+  } else {
+    EXPECT_TRUE(publisher.wait_recording(true)) << server.log();
+    std::this_thread::sleep_for(long_life ? 2500ms : std::chrono::milliseconds(random() % 1500));
+  }
+  life.long_enough = long_life && late && !at_once;
+  life.stopping = !at_once && random() % 5 == 0;
   if (life.stopping) {  // into the end of the recording
     EXPECT_TRUE(publisher->requestSessionRecording(false));
     std::this_thread::sleep_for(std::chrono::microseconds(random() % 40'000));
@@ -57,7 +65,7 @@ Life live_and_die(ServerProcess& server, std::mt19937& random) {
   server.kill_now();
   for (const auto& video : videos) life.sent[video->label()] = video->statistics().frames;
   const auto state = publisher->sessionRecordingState();
-  life.recording = state.recordingId;
+  if (state.on || !at_once) life.recording = state.recordingId;
   life.shown_ms = state.totalRunningDurationMs() - before;
   return life;
 }
@@ -81,6 +89,23 @@ void check_video(const std::filesystem::path& folder, const nlohmann::json& trac
   }
 }
 
+void check_audio(const std::filesystem::path& folder, const nlohmann::json& track) {
+  SCOPED_TRACE(track.dump());
+  const auto counted = run_command({"ffprobe", "-v", "error", "-count_packets", "-show_entries", "stream=nb_read_packets", "-of", "csv=p=0",
+                                    (folder / track.at("path").get<std::string>()).string()});
+  const auto frames = track.at("frames").get<std::int64_t>();
+  EXPECT_EQ(std::strtoll(counted.out.c_str(), nullptr, 10), frames) << counted.out;
+  EXPECT_GE(frames * 20 + 1100, track.at("durationMs").get<std::int64_t>()) << "20 ms each: more than the last second is missing";
+}
+
+/// Of a recording of which nobody was told that it was on: whole, or not there.
+void check_untold(const std::filesystem::path& folder) {
+  SCOPED_TRACE(folder.string());
+  if (!std::filesystem::exists(folder / "manifest.json")) return;
+  EXPECT_NE(read_manifest(folder).at("state"), "recording");
+  expect_sound(folder);
+}
+
 TEST(Crash, every_recording_of_a_hundred_killed_servers_is_whole_but_for_its_last_second) {
   const unsigned kills = from_environment("AMPHI_KILLS", 100);
   const unsigned seed = from_environment("AMPHI_SEED", 1);
@@ -96,10 +121,16 @@ TEST(Crash, every_recording_of_a_hundred_killed_servers_is_whole_but_for_its_las
   }
   EXPECT_EQ(server.stop(), 0) << server.log();
 
+  std::set<std::string> told;
+  for (const Life& life : lives) told.insert(life.recording);
+  for (const auto& entry : std::filesystem::directory_iterator(server.recordings() / "theatre"))
+    if (entry.is_directory() && !told.contains(entry.path().filename().string())) check_untold(entry.path());
+
   std::size_t files = 0, repaired = 0, frames = 0;
   std::int64_t worst_ms = 0;
   for (std::size_t i = 0; i < lives.size(); ++i) {
     const Life& life = lives[i];
+    if (life.recording.empty()) continue;
     SCOPED_TRACE("life " + std::to_string(i) + ", recording " + life.recording);
     const auto folder = server.recordings() / "theatre" / life.recording;
     const auto manifest = read_manifest(folder);
@@ -113,11 +144,17 @@ TEST(Crash, every_recording_of_a_hundred_killed_servers_is_whole_but_for_its_las
       ++files;
       frames += track.at("frames").get<std::size_t>();
       if (track.at("kind") == "video") check_video(folder, track, life, state == "complete");
+      else check_audio(folder, track);
       const double end = track.at("offsetMs").get<double>() + track.at("durationMs").get<double>();
       longest = std::max(longest, end);
       EXPECT_NEAR(probe_duration(folder / track.at("path").get<std::string>()) * 1000, track.at("durationMs").get<double>(), 100) << track.dump();
     }
-    EXPECT_NEAR(longest, duration, 100) << "the total is that of the files";
+    if (life.long_enough) {
+      EXPECT_EQ(manifest.at("tracks").size(), 4u);
+    }
+    if (!manifest.at("tracks").empty()) {
+      EXPECT_NEAR(longest, duration, 100) << "the total is that of the files";
+    }
     if (!life.stopping) {
       worst_ms = std::max(worst_ms, life.shown_ms - static_cast<std::int64_t>(duration));
       EXPECT_GE(duration + 1000, static_cast<double>(life.shown_ms)) << "more than the last second is missing";
