@@ -193,8 +193,13 @@ void add_texts(Seeds& seeds) {
   track.summary = {"fd_1.mkv", FeedId("fd_1"), testing::vp8_codec(), 640, 360, 0, 1000, 30, std::string(64, 'a')};
   track.feed = {FeedId("fd_1"), ParticipantId("par_1"), "surgeon", "Camera", testing::vp8_codec()};
   track.gaps.push_back({100, 200, "loss", 3});
-  recording::ManifestContent content{{RecordingId("rec_1"), SessionId("ses_1"), "surgeon", {1'795'000'000'000}}, "complete", WallTime{1'795'000'001'000},
-                                     1000, Error{ErrorCode::storage, "full"}, {&track}, {}, {}};
+  recording::ManifestContent content{};
+  content.info = {RecordingId("rec_1"), SessionId("ses_1"), "surgeon", {1'795'000'000'000}};
+  content.state = "complete";
+  content.stopped_at = WallTime{1'795'000'001'000};
+  content.duration_ms = 1000;
+  content.error = Error{ErrorCode::storage, "full"};
+  content.tracks = {&track};
   seeds.add("manifest", write_manifest(content));
   seeds.add("manifest", recording::iso8601({1'795'000'000'250}));
 }
