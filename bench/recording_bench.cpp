@@ -22,6 +22,7 @@
 
 #include "runtime/clock.h"
 #include "server/recording_catalogue.h"
+#include "server/recording_repair.h"
 #include "server/recording_writer.h"
 
 namespace amphi::server {

@@ -2,6 +2,8 @@
 // writes everything anew. An encrypted recording says as much, and shows its media only to the key.
 #include <cstdlib>
 #include <functional>
+#include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "recording/track_reader.h"
 #include "recording/verify.h"
@@ -212,6 +214,40 @@ TEST(Evidence, a_line_of_the_journal_that_is_left_out_or_moved_breaks_the_chain)
       EXPECT_FALSE(verify(disk, {}).sound()) << "line " << i;
     }
   }
+}
+
+/// The same recording by somebody who could write it all anew, and has moved the beginning of the first gap of `reason` by `ms`.
+void move_gap(EmulatedDisk& disk, std::string_view reason, int ms) {
+  std::istringstream journal{std::string(as_text(disk.content("journal.jsonl")))};
+  std::string written, line;
+  Sha256Digest head{};
+  bool moved = false;
+  while (std::getline(journal, line)) {
+    auto json = nlohmann::ordered_json::parse(line);
+    json["prev"] = to_hex(head);
+    if (!moved && json["event"] == "gap" && json["reason"] == reason) json["fromMs"] = json["fromMs"].get<int>() + ms, moved = true;
+    line = json.dump();
+    head = sha256(as_bytes(line));
+    written += line + "\n";
+  }
+  EXPECT_TRUE(moved);
+  auto manifest = nlohmann::ordered_json::parse(as_text(disk.content("manifest.json")));
+  manifest["evidence"]["head"] = to_hex(head);
+  for (auto& track : manifest["tracks"])
+    for (auto& gap : track["gaps"])
+      if (moved && gap["reason"] == reason) gap["fromMs"] = gap["fromMs"].get<int>() + ms, moved = false;
+  replace(disk, "journal.jsonl", written);
+  replace(disk, "manifest.json", manifest.dump());
+}
+
+TEST(Evidence, a_gap_in_which_there_are_frames_is_found) {
+  EmulatedDisk same = recorded(), moved = recorded();
+  move_gap(same, "absent", 0);
+  EXPECT_TRUE(verify(same, {}).sound()) << all(verify(same, {}));
+  move_gap(moved, "absent", -60);
+  const VerifyReport report = verify(moved, {});
+  ASSERT_EQ(report.findings.size(), 1u) << all(report);
+  EXPECT_NE(report.findings[0].what.find("lies in a gap"), std::string::npos) << all(report);
 }
 
 TEST(Evidence, only_the_key_can_sign) {
