@@ -14,13 +14,12 @@ namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
 constexpr std::size_t kMaxManifest = 16 * 1024 * 1024;
+constexpr std::size_t kMaxServices = 4096;
 constexpr const char* kServicesFile = "/services.json";
 
-StoredSession read_session(const std::string& session_folder) {
+StoredSession session_in(const std::string& text) {
   StoredSession stored;
-  const auto text = runtime::read_file(session_folder + kServicesFile, 4096);
-  if (!text) return stored;
-  const Json json = Json::parse(*text, nullptr, false);
+  const Json json = Json::parse(text, nullptr, false);
   if (!json.is_object()) return stored;
   if (json.contains("revision") && json["revision"].is_number_unsigned()) stored.revision = json["revision"].get<std::uint64_t>();
   const auto string_of = [](const Json& in, const char* name) { return in.contains(name) && in[name].is_string() ? in[name].get<std::string>() : ""; };
@@ -29,6 +28,11 @@ StoredSession read_session(const std::string& session_folder) {
     stored.requested_by = string_of(json["recording"], "requestedBy");
   }
   return stored;
+}
+
+StoredSession read_session(const std::string& session_folder) {
+  const auto text = runtime::read_file(session_folder + kServicesFile, kMaxServices);
+  return text ? session_in(*text) : StoredSession{};
 }
 
 std::string text_of(const StoredSession& session) {
@@ -43,8 +47,12 @@ Result<void> store_session(const std::string& session_folder, const StoredSessio
   return runtime::replace_file(session_folder + kServicesFile, as_bytes(text_of(session)));
 }
 
-Result<void> forget_recording_of(const std::string& session_folder, std::uint64_t revision) {
-  const std::string text = text_of({revision});
+Result<void> forget_recording(const std::string& session_folder, const RecordingId& recording) {
+  const auto read = runtime::read_file(session_folder + kServicesFile, kMaxServices);
+  if (!read) return read.error().code == ErrorCode::not_found ? Result<void>{} : tl::unexpected(read.error());
+  const StoredSession stored = session_in(*read);
+  if (stored.recording != recording) return {};
+  const std::string text = text_of({stored.revision});
   if (runtime::replace_file(session_folder + kServicesFile, as_bytes(text))) return {};
   return runtime::overwrite_file(session_folder + kServicesFile, text);  // a full disk has no room for another, but has that of this one
 }

@@ -23,8 +23,8 @@ struct StoredSession {
   std::string requested_by{};  // who had asked for it
 };
 Result<void> store_session(const std::string& session_folder, const StoredSession& session);
-/// So that no restart goes on with what was being recorded there. Needs no room on the disk.
-Result<void> forget_recording_of(const std::string& session_folder, std::uint64_t revision);
+/// So that no restart goes on with `recording`; where another is being recorded by now, that one stays. Needs no room on the disk.
+Result<void> forget_recording(const std::string& session_folder, const RecordingId& recording);
 
 /// A recording that the end of a server cut short, while nobody had asked for its end.
 struct Interrupted {

@@ -71,6 +71,20 @@ TEST_F(RecordingCatalogueTest, one_that_is_being_deleted_is_neither_listed_nor_c
   EXPECT_EQ(*exported, std::vector<std::string>{root_ + "/demo/rec_1"});
 }
 
+TEST_F(RecordingCatalogueTest, what_is_forgotten_late_leaves_what_is_recorded_by_now) {
+  put_manifest("rec_1", "2026-01-01T10:00:00.000Z", 1500, "failed");
+  put_manifest("rec_2", "2026-01-01T10:01:00.000Z", 1500, "recording");
+  const RecordingCatalogue catalogue(root_);
+  ASSERT_TRUE(store_session(root_ + "/demo", {70, RecordingId("rec_1"), "ana"}));
+  ASSERT_TRUE(store_session(root_ + "/demo", {90, RecordingId("rec_2"), "ben"}));
+  EXPECT_TRUE(forget_recording(root_ + "/demo", RecordingId("rec_1")));
+  EXPECT_EQ(catalogue.interrupted().at(demo_).recording, RecordingId("rec_2"));
+  EXPECT_TRUE(forget_recording(root_ + "/demo", RecordingId("rec_2")));
+  EXPECT_TRUE(catalogue.interrupted().empty());
+  EXPECT_EQ(catalogue.restore(demo_).revision, 90u);
+  EXPECT_TRUE(forget_recording(root_ + "/nobody", RecordingId("rec_2"))) << "nothing to forget";
+}
+
 TEST_F(RecordingCatalogueTest, the_revision_goes_on_from_what_was_stored) {
   fs::create_directories(root_ + "/demo");
   ASSERT_TRUE(store_session(root_ + "/demo", {1234, {}, {}}));

@@ -44,7 +44,7 @@ std::string full_in(std::int64_t minutes) {
 
 }  // namespace
 
-RecordingJob::RecordingJob(RecordingPlan plan, RecordingEvents events) : plan_(std::move(plan)), events_(std::move(events)), remembered_(!plan_.info.continues.empty()), mend_wait_(kMendAgain) {}
+RecordingJob::RecordingJob(RecordingPlan plan, RecordingEvents events) : plan_(std::move(plan)), events_(std::move(events)), remembered_(plan_.info.continues), mend_wait_(kMendAgain) {}
 
 void RecordingJob::begin(std::shared_ptr<RecordingSink> sink, Duration pre_roll) {
   sink_ = std::move(sink);
@@ -181,14 +181,13 @@ void RecordingJob::run_outputs(Time now) {
 
 Result<void> RecordingJob::store(const RecordingId& recording) {
   auto stored = store_session(plan_.session_folder, {plan_.revision_ceiling, recording, plan_.info.requested_by});
-  if (stored) remembered_ = !recording.empty();
+  if (stored) remembered_ = recording;
   return stored;
 }
 
 /// Before anybody is told of the end: no restart goes on with it.
 void RecordingJob::forget_recording() {
-  if (!remembered_) return;
-  if (const auto forgotten = forget_recording_of(plan_.session_folder, plan_.revision_ceiling); forgotten) remembered_ = false;
+  if (!remembered_.empty() && server::forget_recording(plan_.session_folder, remembered_)) remembered_ = RecordingId();
 }
 
 void RecordingJob::tell_if_unhashed(bool hashed) {
@@ -208,7 +207,7 @@ void RecordingJob::mend(Time now) {
   mend_at_.reset();
   if (!goes_on_) forget_recording();
   const auto mended = failed_ ? repair() : Result<void>();
-  if ((goes_on_ || !remembered_) && (mended || mended.error().code != ErrorCode::storage)) return;
+  if ((goes_on_ || remembered_.empty()) && (mended || mended.error().code != ErrorCode::storage)) return;
   mend_at_ = now + mend_wait_;
   mend_wait_ = std::min(2 * mend_wait_, kMendAgainAtMost);
 }

@@ -84,7 +84,7 @@ class RecordingJob {
   bool done_ = false;
   bool goes_on_ = false;
   std::optional<Error> failed_;     // and not repaired yet
-  bool remembered_ = false;         // on the disk, as what a restart goes on with
+  RecordingId remembered_;          // on the disk, as what a restart goes on with; empty: none of ours
   std::optional<Time> mend_at_;     // the disk did not let it be repaired or forgotten yet
   Duration mend_wait_;
 };
