@@ -1,6 +1,6 @@
-// Shares a video file (or a test pattern) and a tone with a session, until Ctrl-C or --seconds.
+// Shares a video file, a camera or a test pattern and a tone with a session, until Ctrl-C or --seconds.
 //
-//   amphi-sample-publish --url http://HOST:PORT/s/SESSION --token TOKEN [--video-file PATH] [--h264] [--seconds N]
+//   amphi-sample-publish --url http://HOST:PORT/s/SESSION --token TOKEN [--video-file PATH | --camera /dev/video0] [--h264] [--seconds N]
 #include <amphi/amphi.h>
 
 #include <atomic>
@@ -28,6 +28,7 @@ int main(int argc, char** argv) {
     if (flag == "--url") configuration.url = value();
     else if (flag == "--token") configuration.accessToken = value();
     else if (flag == "--video-file") video.input = amphi::VideoInputComponentFile{value(), true};
+    else if (flag == "--camera") video.input = amphi::VideoInputComponentDevice{value()};
     else if (flag == "--h264") video.encoding.codec = amphi::VideoCodec::h264;
     else if (flag == "--seconds") seconds = std::atol(value().c_str());
     else return std::fprintf(stderr, "unknown flag %s\n", flag.c_str()), 2;
