@@ -46,10 +46,8 @@ class Take {
     end_ = at;
     return true;
   }
-  /// After `end_at` and what had arrived by then; or, with a reason, because it cannot go on: then not before what is worked off already.
+  /// After `end_at` and what had arrived by then. `why`: it could not have gone on.
   void complete(Time at, WallTime wall, std::optional<Error> why = std::nullopt) {
-    if (!end_) at = std::max(at, reached_);
-    end_ = at;
     reached_ = std::max(reached_, at);
     recorder_.stop(at, wall, std::move(why));
   }

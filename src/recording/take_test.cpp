@@ -85,20 +85,6 @@ TEST(Take, marks_nothing_after_its_end) {
   EXPECT_EQ(journal.find("behind"), std::string::npos);
 }
 
-TEST(Take, that_ends_by_itself_holds_all_that_was_worked_off) {
-  Arrivals come;
-  for (rtp::Seq seq = 0; seq < 100; ++seq) come.items.push_back({kStart + 20ms * seq, seq});
-  Take take(kInfo, kStart, {});
-  take.recorder().add_feed(feed("mic", opus_codec()), kStart);
-  const Time round = kStart + 500ms;  // that long ago the writer began its round, and then the disk took its time
-  while (take.drain(come, [&](const Arrival& a) {
-    const Bytes payload{std::byte{0x78}, std::byte{1}};
-    take.recorder().handle_packet(FeedId("mic"), a.seq, {true, 111, static_cast<rtp::WireSeq>(a.seq), static_cast<rtp::WireTimestamp>(a.seq * 960), 1}, payload, a.at);
-  })) {}
-  take.complete(round, WallTime{}, Error{ErrorCode::storage, "full"});
-  EXPECT_EQ(take.recorder().running_duration(kStart + 9s), 1980ms);
-}
-
 TEST(StorageWatch, puts_a_writer_that_is_stuck_before_what_is_foreseen) {
   StorageWatch watch;
   const StorageWarning low{"storage_low", "soon", 12};

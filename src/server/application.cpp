@@ -241,9 +241,8 @@ asio::awaitable<void> Application::go_down() {
   spdlog::info("going down");
   http_->stop_accepting();
   services_->interrupt_all_recordings();
-  const auto recorded = [this] { return services_->recordings().running() == 0; };
-  co_await wait_until(kRecordingsLimit, recorded);
-  if (!recorded()) spdlog::error("{} recordings were not completed in time", services_->recordings().running());
+  co_await wait_until(kRecordingsLimit, [this] { return services_->is_settled(); });
+  if (services_->recordings().running() > 0) spdlog::error("{} recordings were not completed in time", services_->recordings().running());
   services_->close_all("The server is going down.");
   directory_->close_all("The server is going down.");
   const auto farewell = [this] { return http_->websockets() == 0; };

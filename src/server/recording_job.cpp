@@ -11,23 +11,7 @@
 namespace amphi::server {
 namespace {
 
-recording::FeedInfo recorded(const sfu::FeedInfo& feed) {
-  return {feed.id, feed.participant, feed.participant_identity, feed.label, feed.codec};
-}
-
-constexpr Duration kLook = 1s;
-constexpr Duration kWarnBelow = std::chrono::minutes(30);
 constexpr Duration kMendAgain = 5s, kMendAgainAtMost = std::chrono::minutes(10);
-
-std::string megabytes(std::uint64_t bytes) { return std::to_string(bytes / 1'000'000) + " MB"; }
-
-Result<void> enough_space(const std::string& folder, std::uint64_t reserve) {
-  const auto free = free_bytes(folder);
-  if (!free) return tl::unexpected(free.error());
-  if (*free >= reserve) return {};
-  return fail(ErrorCode::storage, "The disk for recordings has " + megabytes(*free) + " left; a recording begins with at least " +
-                                      megabytes(reserve) + " (--recording-reserve-mb). Make room, or record elsewhere.");
-}
 
 /// Where a disk is not mounted, its folder is one of another disk: what is recorded there would be out of sight later.
 Result<void> same_disk(const std::string& root, std::optional<std::uint64_t> wanted) {
@@ -37,134 +21,84 @@ Result<void> same_disk(const std::string& root, std::optional<std::uint64_t> wan
   return fail(ErrorCode::storage, "The disk for recordings is not the one that was there when the server started. Mount it, or start the server again.");
 }
 
-std::string full_in(std::int64_t minutes) {
-  if (minutes == 0) return "The disk for recordings will be full in less than a minute.";
-  return "The disk for recordings will be full in about " + std::to_string(minutes) + (minutes == 1 ? " minute." : " minutes.");
-}
-
 }  // namespace
 
-RecordingJob::RecordingJob(RecordingPlan plan, RecordingEvents events) : plan_(std::move(plan)), events_(std::move(events)), remembered_(plan_.info.continues), mend_wait_(kMendAgain) {}
+RecordingJob::RecordingJob(RecordingPlan plan, RecordingEvents events)
+    : plan_(std::move(plan)), events_(std::move(events)), space_(plan_.reserve), remembered_(plan_.info.continues), mend_wait_(kMendAgain) {}
 
 void RecordingJob::begin(std::shared_ptr<RecordingSink> sink, Duration pre_roll) {
-  sink_ = std::move(sink);
   plan_.start -= pre_roll;
   plan_.info.started_at.unix_ms -= to_ms(pre_roll);
   plan_.info.pre_roll = pre_roll;
-  auto ready = same_disk(root(), plan_.disk);
-  if (ready) ready = runtime::create_folders(plan_.session_folder);
-  if (ready) ready = enough_space(plan_.session_folder, plan_.reserve);
-  if (ready) ready = store(plan_.info.continues);  // a crash before this one is on: the next server goes on from there all the same
-  if (ready) ready = runtime::create_folders(folder());
-  if (!ready) {
+  if (const auto ready = make_ready(); !ready) {
     done_ = true;
-    sink_.reset();
+    sink.reset();
     forget_recording();
     return events_.finished(Duration::zero(), ready.error());
   }
   files_.emplace(folder());
-  take_.emplace(plan_.info, plan_.start, plan_.safe->for_new());
-  for (const auto& known : sink_->take_known()) {
-    add_feed(known.feed, *known.info, plan_.start);
-    if (!known.reported_at) continue;
-    const auto reported = rtp::advanced(known.reported, std::max(plan_.start - *known.reported_at, Duration::zero()), known.info->codec.clock_rate);
-    take_->recorder().handle_sender_report(known.info->id, reported.ntp, reported.rtp, plan_.start);
-  }
+  intake_.emplace(std::move(sink), plan_.info, plan_.start, plan_.safe->for_new());
   run_outputs(plan_.start);
 }
 
-const FeedId* RecordingJob::feed_of(RecordingSink::FeedNumber number) const {
-  return number < feeds_.size() ? &feeds_[number] : nullptr;
-}
-
-void RecordingJob::add_feed(RecordingSink::FeedNumber number, const sfu::FeedInfo& feed, Time at) {
-  if (feeds_.size() <= number) feeds_.resize(number + 1);
-  feeds_[number] = feed.id;
-  take_->recorder().add_feed(recorded(feed), at);
-}
-
-void RecordingJob::hand_over(RecordingSink::Item& item) {
-  using Kind = RecordingSink::Kind;
-  if (item.kind == Kind::feed_added) {
-    return add_feed(item.feed, *item.added, item.at);
-  }
-  const FeedId* feed = feed_of(item.feed);
-  if (!feed) return;
-  recording::Recorder& recorder = take_->recorder();
-  switch (item.kind) {
-    case Kind::packet: return recorder.handle_packet(*feed, item.seq, item.header, sink_->payload(), item.at);
-    case Kind::sender_report: return recorder.handle_sender_report(*feed, item.ntp, item.rtp_timestamp, item.at);
-    case Kind::feed_removed: return recorder.remove_feed(*feed, item.at);
-    case Kind::overflow: return recorder.handle_overflow(*feed, item.lost, std::max(item.at, take_->reached()));
-    case Kind::feed_added: return;
-  }
+Result<void> RecordingJob::make_ready() {
+  auto ready = same_disk(root(), plan_.disk);
+  if (ready) ready = runtime::create_folders(plan_.session_folder);
+  if (ready) ready = free_bytes(plan_.session_folder).and_then([this](std::uint64_t free) { return space_.check_start(free); });
+  if (ready) ready = store(plan_.info.continues);  // a crash before this one is on: the next server goes on from there all the same
+  if (ready) ready = runtime::create_folders(folder());
+  return ready;
 }
 
 void RecordingJob::drain() {
-  while (!done_ && take_->drain(*sink_, [this](RecordingSink::Item& item) { hand_over(item); })) run_outputs(take_->reached());
+  while (!done_ && intake_->drain()) run_outputs(take().reached());
 }
 
 void RecordingJob::stop(Time at, WallTime wall, bool goes_on) {
-  if (done_ || !take_->end_at(at)) return;
+  if (done_ || !take().end_at(at)) return;
   goes_on_ = goes_on;
   drain();
   if (done_) return;
-  for (auto& item : sink_->take_rest())
-    if (item.at <= at) hand_over(item);
-  take_->complete(at, wall);
+  intake_->complete(at, wall, space_.full());
   run_outputs(at);
 }
 
 void RecordingJob::add_marker(std::string label, std::string by, Time at) {
   if (done_) return;
-  take_->add_marker(std::move(label), std::move(by), at);
+  take().add_marker(std::move(label), std::move(by), at);
   run_outputs(at);
 }
 
 void RecordingJob::step(Time now) {
   if (mend_at_ && now >= *mend_at_) mend(now);
   if (done_) return;
-  if (!take_->ending()) drain();
+  if (!take().ending()) drain();
   if (done_) return;
-  if (!take_->ending() && now >= space_at_) look_at_space(now);
-  if (done_) return;
-  take_->handle_timeout(now);
+  if (!take().ending() && space_.is_due(now)) look_at_space(now);
+  take().handle_timeout(now);
   run_outputs(now);
 }
 
 void RecordingJob::look_at_space(Time now) {
-  space_at_ = now + kLook;
   const auto free = free_bytes(plan_.session_folder);
-  if (!free) return;  // a write will tell
-  forecast_.add(*free, now);
-  const auto left = forecast_.left(plan_.reserve / 2);
-  if (plan_.reserve > 0 && left == Duration::zero()) {
-    Error full{ErrorCode::storage, "The disk for recordings is full: " + megabytes(*free) + " are left. The recording was ended while it could be completed."};
-    take_->complete(now, runtime::wall_now(), std::move(full));
-    return run_outputs(now);
-  }
-  std::optional<RecordingWarning> warning;
-  if (left && *left < kWarnBelow) {
-    const auto minutes = std::chrono::duration_cast<std::chrono::minutes>(*left).count();
-    warning = RecordingWarning{"storage_low", full_in(minutes), minutes};
-  }
-  if (warning == warning_) return;
-  warning_ = warning;
-  if (events_.warned) events_.warned(std::move(warning));
+  if (!free) return space_.skip(now);  // a write will tell
+  if (!space_.look(*free, now)) return;
+  if (space_.full()) events_.full();
+  else if (events_.warned) events_.warned(space_.warning());
 }
 
-Time RecordingJob::next_timeout() const { return take_ && !done_ ? take_->recorder().next_timeout() : Time::max(); }
+Time RecordingJob::next_timeout() const { return intake_ && !done_ ? intake_->take().recorder().next_timeout() : Time::max(); }
 
 void RecordingJob::run_outputs(Time now) {
   while (!done_) {
-    auto output = take_->recorder().poll_output();
+    auto output = take().recorder().poll_output();
     if (!output) return;
     std::visit(Overloaded{
-                   [&](recording::FileOp& op) { carry_out(op, *files_, take_->recorder(), now); },
+                   [&](recording::FileOp& op) { carry_out(op, *files_, take().recorder(), now); },
                    [&](recording::KeyframeWanted& wanted) { events_.keyframe_wanted(wanted.feed); },
                    [&](recording::MediaChanged& changed) { if (events_.media_changed) events_.media_changed(changed.writing); },
                    [&](recording::Started&) {
-                     if (auto stored = store(plan_.info.id); !stored) return take_->recorder().handle_storage_error(stored.error(), now);
+                     if (auto stored = store(plan_.info.id); !stored) return take().recorder().handle_storage_error(stored.error(), now);
                      events_.started(plan_.start);
                    },
                    [&](recording::Finished& finished) {
@@ -197,7 +131,7 @@ void RecordingJob::tell_if_unhashed(bool hashed) {
 void RecordingJob::close(Time now) {
   done_ = true;
   files_.reset();
-  sink_.reset();
+  intake_.reset();
   mend(now);
 }
 

@@ -1,5 +1,5 @@
-// One running recording on its writer thread: drains the sink into the Take, and does what its Recorder asks of the disk.
-// They decide; this only carries out and reports back. Everything blocks as the disk does.
+// One running recording on its writer thread: does what its Recorder asks of the disk, and looks at the space that is left.
+// The intake, the recorder and the watch decide; this only carries out and reports back. Everything blocks as the disk does.
 // Thread: its recording writer's.
 #pragma once
 
@@ -7,12 +7,10 @@
 #include <memory>
 #include <optional>
 
-#include "recording/storage_watch.h"
-#include "recording/take.h"
 #include "runtime/file_writer.h"
-#include "server/disk_space.h"
-#include "server/recording_sink.h"
+#include "server/recording_intake.h"
 #include "server/safekeeping.h"
+#include "server/space_watch.h"
 
 namespace amphi::server {
 
@@ -24,6 +22,7 @@ struct RecordingEvents {
   std::function<void(Duration duration, std::optional<Error> error)> finished;  // once; what follows is bookkeeping
   std::function<void(const FeedId& feed)> keyframe_wanted;
   std::function<void(bool writing)> media_changed;  // empty: nobody asks
+  std::function<void()> full;  // the disk, but for half the reserve: it is to be stopped
   std::function<void(std::optional<RecordingWarning>)> warned;  // nullopt: what was warned of is over; empty: nobody asks
   std::function<void()> repaired;  // after finished with an error: what was written is complete; empty: nobody asks
   std::function<void(const std::string& folder)> unhashed;  // it is complete, but too large to be hashed in passing; empty: nobody cares
@@ -47,7 +46,7 @@ class RecordingJob {
   /// asked for: with what `sink` holds of that time.
   void begin(std::shared_ptr<RecordingSink> sink, Duration pre_roll);
   /// Ends at `at`. The worker no longer writes to the sink.
-  /// `goes_on`: the server ends, and nobody has asked for the recording to: after the restart a further one begins.
+  /// `goes_on`: see services::StopRecording. Where the disk was full it ends with that as its error.
   void stop(Time at, WallTime wall, bool goes_on = false);
   void add_marker(std::string label, std::string by, Time at);
   /// Works off what is there.
@@ -57,9 +56,9 @@ class RecordingJob {
   Time next_timeout() const;
 
  private:
+  recording::Take& take() { return intake_->take(); }
+  Result<void> make_ready();
   void drain();
-  void hand_over(RecordingSink::Item& item);
-  void add_feed(RecordingSink::FeedNumber number, const sfu::FeedInfo& feed, Time at);
   void run_outputs(Time now);
   void look_at_space(Time now);
   Result<void> store(const RecordingId& recording);
@@ -70,17 +69,12 @@ class RecordingJob {
   Result<void> repair();
   std::string root() const { return plan_.session_folder.substr(0, plan_.session_folder.find_last_of('/')); }
   std::string folder() const { return plan_.session_folder + "/" + plan_.info.id.value; }
-  const FeedId* feed_of(RecordingSink::FeedNumber number) const;
 
   RecordingPlan plan_;
-  std::shared_ptr<RecordingSink> sink_;
   RecordingEvents events_;
-  std::vector<FeedId> feeds_;  // by the sink's number
-  std::optional<recording::Take> take_;
+  std::optional<RecordingIntake> intake_;
   std::optional<runtime::FileWriter> files_;
-  SpaceForecast forecast_;
-  Time space_at_{};  // of the next look
-  std::optional<RecordingWarning> warning_;
+  SpaceWatch space_;
   bool done_ = false;
   bool goes_on_ = false;
   std::optional<Error> failed_;     // and not repaired yet

@@ -39,6 +39,7 @@ void Recordings::start(const SessionId& session, const services::StartRecording&
   events.media_changed = [this, session, id](bool writing) {
     asio::post(control_, [this, session, id, writing] { events_.media_changed(session, id, writing); });
   };
+  events.full = [this, id] { asio::post(control_, [this, id] { stop(id, false); }); };
   events.warned = [this, id](std::optional<RecordingWarning> warning) {
     asio::post(control_, [this, id, warning = std::move(warning)]() mutable { on_warned(id, std::move(warning)); });
   };

@@ -34,7 +34,7 @@ class Recordings {
 
   /// `revision`: the session's current one. `worker` outlives the recording.
   void start(const SessionId& session, const services::StartRecording& asked, std::uint64_t revision, MediaWorker& worker);
-  /// `goes_on`: see RecordingJob::stop.
+  /// `goes_on`: see services::StopRecording.
   void stop(const RecordingId& id, bool goes_on);
   void add_marker(const RecordingId& id, std::string label, std::string by, Time at);
   /// A complete recording's, whose files are not.

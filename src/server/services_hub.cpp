@@ -194,6 +194,19 @@ asio::awaitable<void> ServicesHub::go_on(SessionId session, Interrupted before) 
   pump(room);
 }
 
+/// The next server is not to go on with it.
+asio::awaitable<void> ServicesHub::forget(SessionId session, RecordingId recording) {
+  ++forgetting_;
+  auto task = [folder = catalogue_.session_folder(session), recording] { return forget_recording(folder, recording); };
+  const Result<void> forgotten = co_await reader_.call(std::move(task));
+  --forgetting_;
+  if (forgotten) spdlog::info("session {}: recording {} is not recorded on: somebody has asked for its end", session.value, recording.value);
+  Room* room = find(session);
+  if (!room) co_return;
+  room->machine->recording_forgotten(recording, forgotten ? std::nullopt : std::optional(forgotten.error()), runtime::now());
+  pump(*room);
+}
+
 /// A session that was over before its room was there leaves none behind.
 void ServicesHub::drop_empty(const SessionId& session) {
   if (directory_.worker_of(session) == nullptr) session_removed(session);
@@ -295,7 +308,8 @@ void ServicesHub::carry_out(Room& room, services::ServerOutput& output) {
                    const auto revision = room.machine->snapshot(runtime::now()).revision;
                    recordings_.start(room.session, o, revision, *worker);
                  },
-                 [&](services::StopRecording& o) { recordings_.stop(o.id, ending_); },
+                 [&](services::StopRecording& o) { recordings_.stop(o.id, o.goes_on); },
+                 [&](services::ForgetRecording& o) { asio::co_spawn(control_, forget(room.session, o.id), asio::detached); },
                  [&](services::AddMarker& o) { recordings_.add_marker(o.id, std::move(o.label), std::move(o.by), o.at); },
              },
              output);
@@ -331,10 +345,11 @@ void ServicesHub::stop_recording(const SessionId& session) {
 
 void ServicesHub::interrupt_all_recordings() {
   ending_ = true;
-  std::vector<SessionId> all;
-  for (const auto& [id, room] : rooms_)
-    if (is_recording(id)) all.push_back(id);
-  for (const auto& id : all) stop_recording(id);
+  for (const auto& [id, room] : rooms_) {
+    if (!is_recording(id)) continue;
+    room->machine->interrupt_recording(runtime::now());
+    pump(*room);
+  }
 }
 
 Counters<services::ServerDrop> ServicesHub::protocol_drops() const {

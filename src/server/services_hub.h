@@ -42,6 +42,8 @@ class ServicesHub {
   void stop_recording(const SessionId& session);
   /// The server ends: what is being recorded is completed, and recorded on after a restart.
   void interrupt_all_recordings();
+  /// Nothing is being recorded, and who has asked for an end meanwhile has been told of it.
+  bool is_settled() const { return recordings_.running() == 0 && forgetting_ == 0; }
   void close_all(const std::string& reason);
 
   Recordings& recordings() { return recordings_; }
@@ -67,6 +69,7 @@ class ServicesHub {
   Room* find(const SessionId& session) const;
   boost::asio::awaitable<Room*> find_or_create(SessionId session);
   boost::asio::awaitable<void> go_on(SessionId session, Interrupted before);
+  boost::asio::awaitable<void> forget(SessionId session, RecordingId recording);
   /// nullopt: refused, and told why.
   std::optional<services::Caller> greet(WebSocketConnection& connection, const SessionId& session, const std::string& text);
   void pump(Room& room);
@@ -92,6 +95,7 @@ class ServicesHub {
   Recordings recordings_;
   std::map<SessionId, Interrupted> interrupted_;  // by the end of the server before this one; until somebody is back
   bool ending_ = false;
+  std::size_t forgetting_ = 0;  // recordings
   std::map<SessionId, std::unique_ptr<Room>> rooms_;
   Counters<services::ServerDrop> gone_drops_;
   services::ConnectionNumber next_connection_ = 1;

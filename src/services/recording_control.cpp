@@ -115,17 +115,30 @@ void RecordingControl::handle(ConnectionNumber number, const Caller& caller, con
 }
 
 void RecordingControl::request(bool on, const std::string& identity, const RecordingId& continues, Time now) {
-  // Of what one asked for in vain so far, only the last counts: nobody can make those who wait many.
-  std::erase_if(waiting_, [&](BookedRequest* before) {
-    const bool superseded = before->participant.empty() && before->identity == identity && before->continues.empty();
-    if (superseded) book_.forget(*before);
-    return superseded;
-  });
   BookedRequest request;
-  request.id = std::to_string(++own_requests_);
   request.identity = identity;
   request.on = on;
   request.continues = continues;
+  add_own(std::move(request), now);
+}
+
+void RecordingControl::interrupt(Time now) {
+  BookedRequest request;
+  request.goes_on = true;
+  add_own(std::move(request), now);
+}
+
+void RecordingControl::add_own(BookedRequest request, Time now) {
+  // Of what one asked for in vain so far, only the last counts: nobody can make those who wait many.
+  std::erase_if(waiting_, [&](BookedRequest* before) {
+    const bool superseded = before->participant.empty() && before->identity == request.identity && before->continues.empty();
+    if (superseded) {
+      request.goes_on = request.goes_on && before->goes_on;  // an empty session's end stays one
+      book_.forget(*before);
+    }
+    return superseded;
+  });
+  request.id = std::to_string(++own_requests_);
   request.asked_at = now;
   add_request(std::move(request), now);
 }
@@ -161,10 +174,13 @@ void RecordingControl::give_up_old_requests(Time now) {
 
 void RecordingControl::act_on_waiting(Time now) {
   give_up_old_requests(now);
-  while (!waiting_.empty() && (stage_ == Stage::off || stage_ == Stage::recording)) {
+  while (!waiting_.empty() && forgetting_ == nullptr && (stage_ == Stage::off || stage_ == Stage::recording)) {
     BookedRequest& request = *waiting_.front();
     waiting_.pop_front();
-    if (request.on == (stage_ == Stage::recording)) {
+    const bool is_so = request.on == (stage_ == Stage::recording);
+    if (is_so && !request.on && !interrupted_.empty() && !request.identity.empty()) {
+      forget(request);
+    } else if (is_so) {
       answer(request, std::nullopt, now);
     } else {
       current_ = &request;
@@ -187,13 +203,27 @@ void RecordingControl::stop(const BookedRequest& request, Time now) {
   stage_ = Stage::stopping;
   confirmed_.waiting_for_media = false;
   change(Phase::stopping, request.identity, now);
-  audience_.outputs.push_back(StopRecording{running_});
+  audience_.outputs.push_back(StopRecording{running_, request.goes_on});
+}
+
+/// It is over, but not for good: whoever asks for that is answered once it is.
+void RecordingControl::forget(BookedRequest& request) {
+  forgetting_ = &request;
+  audience_.outputs.push_back(ForgetRecording{interrupted_});
+}
+
+void RecordingControl::forgotten(const RecordingId& id, const std::optional<Error>& error, Time now) {
+  if (forgetting_ == nullptr || id != interrupted_) return;
+  if (!error) interrupted_ = RecordingId();
+  answer(*std::exchange(forgetting_, nullptr), error, now);
+  act_on_waiting(now);
 }
 
 void RecordingControl::started(const RecordingId& id, Time started_at, Time now) {
   if (stage_ != Stage::starting || !is_current(id)) return;
   stage_ = Stage::recording;
   started_at_ = started_at;
+  interrupted_ = RecordingId();
   confirmed_.recording_id = id.value;
   confirmed_.error.reset();
   refusal_.reset();
@@ -220,6 +250,7 @@ void RecordingControl::finished(const RecordingId& id, Duration duration, std::o
   confirmed_.warning.reset();
   markers_.clear();
   confirmed_.error = std::move(error);
+  if (asked_for && current_->goes_on) interrupted_ = id;
   change(Phase::off, asked_for ? current_->identity : std::string(), now);
   answer_current(std::nullopt, now);
   act_on_waiting(now);

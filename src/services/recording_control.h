@@ -28,12 +28,15 @@ class RecordingControl {
 
   /// The server's own.
   void request(bool on, const std::string& identity, const RecordingId& continues, Time now);
+  /// The server ends, and nobody has asked for the recording to.
+  void interrupt(Time now);
   Result<Marker> add_marker(const std::string& label, const std::string& identity, Time now);
 
   // What came of StartRecording and StopRecording; of a recording that is not the current one nothing is heard.
   void started(const RecordingId& id, Time started_at, Time now);
   void finished(const RecordingId& id, Duration duration, std::optional<Error> error, Time now);
   void refused(const RecordingId& id, Error error, Time now);
+  void forgotten(const RecordingId& id, const std::optional<Error>& error, Time now);
   void media_changed(const RecordingId& id, bool writing, Time now);
   void warn(const RecordingId& id, std::optional<Warning> warning, Time now);
   void set_pre_roll(Duration pre_roll) { confirmed_.pre_roll_ms = to_ms(pre_roll); }
@@ -61,10 +64,12 @@ class RecordingControl {
   void respond(const BookedRequest& request);
   void answer_current(std::optional<Error> error, Time now);
   void add_request(BookedRequest request, Time now);
+  void add_own(BookedRequest request, Time now);
   void give_up_old_requests(Time now);
   void act_on_waiting(Time now);
   void start(const BookedRequest& request);
   void stop(const BookedRequest& request, Time now);
+  void forget(BookedRequest& request);
 
   Random& random_;
   Audience& audience_;
@@ -80,6 +85,8 @@ class RecordingControl {
   RequestBook book_;
   std::deque<BookedRequest*> waiting_;
   BookedRequest* current_ = nullptr;   // what the recording is starting or stopping for; nullptr: nothing
+  RecordingId interrupted_;            // which has ended, and which a restart goes on with; empty: none
+  BookedRequest* forgetting_ = nullptr; // who waits for that one to be over for good; others wait for them; nullptr: nobody
   std::uint64_t own_requests_ = 0;
   std::deque<Marker> markers_;         // the newest of the running recording, for who connects later
   std::uint64_t markers_added_ = 0;    // to the running recording

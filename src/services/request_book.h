@@ -24,6 +24,7 @@ struct BookedRequest {
   std::string identity;
   bool on = false;
   RecordingId continues{};       // on: the recording that a restart cut off and that this one goes on from
+  bool goes_on = false;          // off: until the server is there again
   std::uint64_t connection = 0;  // where the answer goes: the last connection that sent it; 0: nowhere
   Time asked_at{};
   std::optional<Time> answered_at;

@@ -164,6 +164,8 @@ void ServerSession::recording_finished(const RecordingId& id, Duration duration,
 }
 void ServerSession::recording_refused(const RecordingId& id, Error error, Time now) { impl_->recording.refused(id, std::move(error), now); }
 void ServerSession::request_recording(bool on, const std::string& identity, Time now) { impl_->recording.request(on, identity, {}, now); }
+void ServerSession::recording_forgotten(const RecordingId& id, const std::optional<Error>& error, Time now) { impl_->recording.forgotten(id, error, now); }
+void ServerSession::interrupt_recording(Time now) { impl_->recording.interrupt(now); }
 void ServerSession::go_on(const RecordingId& interrupted, const std::string& identity, Time now) {
   impl_->recording.request(true, identity, interrupted, now);
 }

@@ -40,11 +40,15 @@ class ServerSession {
   void recording_finished(const RecordingId& id, Duration duration, std::optional<Error> error, Time now);
   /// It could not start. Who asked is told why, and nothing has changed for the others; where the server itself asked, refusal() says it.
   void recording_refused(const RecordingId& id, Error error, Time now);
+  /// What came of ForgetRecording. Who has asked for the recording's end is told so now, or why it could not be made sure of.
+  void recording_forgotten(const RecordingId& id, const std::optional<Error>& error, Time now);
   /// The server was restarted while `interrupted` was being recorded: a further recording begins, in the name of who had asked for that one.
   void go_on(const RecordingId& interrupted, const std::string& identity, Time now);
   /// The server (REST, an empty session) asks like any participant would; never refused for the number of requests. Of several of one
   /// identity that could not be acted on yet, the last counts.
   void request_recording(bool on, const std::string& identity, Time now);
+  /// The server ends: what is recorded is stopped, and goes on after the restart unless somebody asks for its end before.
+  void interrupt_recording(Time now);
   /// As a participant would. Errors: invalid_argument (the label), invalid_state (nothing is being recorded),
   /// limit_exceeded (of markers in this recording).
   Result<Marker> add_marker(const std::string& label, const std::string& identity, Time now);

@@ -23,9 +23,12 @@ struct Caller {
 struct SendText { ConnectionNumber connection; std::string text; };
 struct CloseConnection { ConnectionNumber connection; Error reason; };   // after what was sent before
 struct StartRecording { RecordingId id; std::string requested_by; RecordingId continues{}; };
-struct StopRecording { RecordingId id; };
+/// `goes_on`: the server ends, and nobody has asked for the recording to: after the restart a further one begins.
+struct StopRecording { RecordingId id; bool goes_on = false; };
+/// It was to go on after the restart, is complete, and now somebody has asked for its end.
+struct ForgetRecording { RecordingId id; };
 struct AddMarker { RecordingId id; std::string label; std::string by; Time at; };
-using ServerOutput = std::variant<SendText, CloseConnection, StartRecording, StopRecording, AddMarker>;
+using ServerOutput = std::variant<SendText, CloseConnection, StartRecording, StopRecording, ForgetRecording, AddMarker>;
 
 /// What survives a restart: read from the recordings' manifests by the owner.
 struct Restored {

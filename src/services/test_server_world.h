@@ -24,6 +24,7 @@ struct World {
   std::map<ConnectionNumber, Error> closed;
   std::vector<StartRecording> starts;
   std::vector<StopRecording> stops;
+  std::vector<ForgetRecording> forgets;
   std::vector<AddMarker> markers;
   bool say_waiting = false;  // "?" behind the total
 
@@ -39,6 +40,8 @@ struct World {
         starts.push_back(*start);
       } else if (auto* marker = std::get_if<AddMarker>(&*output)) {
         markers.push_back(*marker);
+      } else if (auto* forget = std::get_if<ForgetRecording>(&*output)) {
+        forgets.push_back(*forget);
       } else {
         stops.push_back(std::get<StopRecording>(*output));
       }
@@ -68,6 +71,10 @@ struct World {
   }
   void finished(Duration duration, std::optional<Error> error = {}) {
     server.recording_finished(starts.back().id, duration, std::move(error), now);
+    drain();
+  }
+  void forgotten(std::optional<Error> error = {}) {
+    server.recording_forgotten(forgets.back().id, error, now);
     drain();
   }
   void wait(Duration duration) {

@@ -169,6 +169,32 @@ TEST(GoingDown, completes_the_recording_that_runs_and_begins_no_other) {
   expect_sound(theatre.folder(recording));
 }
 
+TEST(GoingDown, does_not_record_on_afterwards_where_somebody_asks_for_the_end_meanwhile) {
+  Theatre theatre;
+  theatre.start();
+  ASSERT_FALSE(::testing::Test::HasFatalFailure());
+  SessionProbe& surgeon = theatre.surgeon;
+  const std::string recording = theatre.recording();
+  {
+    const ThreadFault slow(theatre.server.pid(), "recording-", "fdatasync:delay_enter=200000");  // time enough to ask
+    auto ended = std::async(std::launch::async, [&] { return theatre.server.stop(); });
+    ASSERT_TRUE(surgeon.wait([&] { return theatre.server.log().find("going down") != std::string::npos; }));
+    EXPECT_TRUE(surgeon->requestSessionRecording(false));
+    EXPECT_EQ(ended.get(), 0) << theatre.server.log();
+  }
+  EXPECT_NE(theatre.server.log().find("is not recorded on"), std::string::npos) << theatre.server.log();
+  EXPECT_FALSE(surgeon->sessionRecordingState().updatePending) << "answered before the server went";
+  EXPECT_FALSE(surgeon->sessionRecordingState().error) << surgeon->sessionRecordingState().errorMessage;
+  EXPECT_EQ(read_manifest(theatre.folder(recording)).at("state"), "complete");
+
+  theatre.server.start_again();
+  for (SessionProbe* probe : {&surgeon, &theatre.student})
+    ASSERT_TRUE(probe->wait([&] { return probe->happened().services_connected == 2; }, 20s)) << theatre.server.log();
+  ASSERT_TRUE(theatre.student_sees());
+  EXPECT_FALSE(surgeon->sessionRecordingState().on);
+  EXPECT_EQ(theatre.recording(), recording);
+}
+
 /// How long no packet of media arrives. What was sent in a short cut is sent again; of a long one a gap is left.
 class Dropout : public ::testing::TestWithParam<int> {};
 INSTANTIATE_TEST_SUITE_P(Seconds, Dropout, ::testing::Values(3, 12));

@@ -12,7 +12,7 @@ struct World {
   SeededRandom random{1};
   services::ServerSession session{SessionId("ses_1"), {}, random};
   Time now{};
-  std::optional<RecordingId> starting, stopping;
+  std::optional<RecordingId> starting, stopping, forgetting;
   std::uint64_t revision = 0;
 
   void drain() {
@@ -23,6 +23,8 @@ struct World {
         starting = start->id;
       } else if (const auto* stop = std::get_if<services::StopRecording>(&*output)) {
         stopping = stop->id;
+      } else if (const auto* forget = std::get_if<services::ForgetRecording>(&*output)) {
+        forgetting = forget->id;
       }
     }
     const auto snapshot = session.snapshot(now);
@@ -36,6 +38,9 @@ struct World {
       case 'r': if (starting) session.recording_refused(*starting, error, now); break;
       case 'f': if (stopping) session.recording_finished(*stopping, 5s, std::nullopt, now); break;
       case 'e': if (starting) session.recording_finished(*starting, 1s, error, now); break;
+      case 'i': session.interrupt_recording(now); break;
+      case 'g': if (forgetting) session.recording_forgotten(*forgetting, std::nullopt, now); break;
+      case 'h': if (forgetting) session.recording_forgotten(*forgetting, error, now); break;
       case 'q': session.request_recording(true, "rest", now); break;
       case 'o': session.connection_opened(2, {ParticipantId("par_2"), "nurse \xff", false}, now); break;
       case 'c': session.connection_closed(2, now); break;

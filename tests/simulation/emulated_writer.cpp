@@ -19,11 +19,11 @@ void EmulatedWriter::add(Job job, std::shared_ptr<server::RecordingSink> sink, D
 void EmulatedWriter::stop(Job job, Time at, WallTime wall) {
   post(job, [this, job, at, wall, begun = false]() mutable {
     if (job->closed) return false;
-    if (!begun && !job->take->end_at(at)) return false;
+    if (!begun && !job->take().end_at(at)) return false;
     begun = true;
     answer_at_ = at;
     if (job->drain()) return true;
-    job->complete(at, wall);
+    job->intake->complete(at, wall, job->space.full());
     return false;
   });
 }
@@ -32,26 +32,30 @@ void EmulatedWriter::add_marker(Job job, std::string label, std::string by, Time
   post(job, [this, job, label = std::move(label), by = std::move(by), at] {
     if (job->closed) return false;
     answer_at_ = at;
-    job->take->add_marker(label, by, at);
+    job->take().add_marker(label, by, at);
     return false;
   });
 }
 
 bool EmulatedWriter::step(const Job& job) {
   if (job->closed) return false;
-  if (!job->take->ending() && job->drain()) {
-    answer_at_ = job->take->reached();
+  if (!job->take().ending() && job->drain()) {
+    answer_at_ = job->take().reached();
     return true;
   }
   const Time now = answer_at_ = *busy_since_;
-  if (!job->take->ending() && now >= job->space_at) look_at_space(job, now);
-  job->take->handle_timeout(now);
+  if (!job->take().ending() && job->space.is_due(now)) look_at_space(job, now);
+  job->take().handle_timeout(now);
   return false;
 }
 
 void EmulatedWriter::look_at_space(const Job& job, Time now) {
   const auto free = machine_.free(*job, now);
-  if (free && job->look_at_space(*free, now, machine_.wall())) machine_.warned(job, job->warning);
+  if (!free) return job->space.skip(now);
+  if (!job->space.look(*free, now)) return;
+  if (!job->space.full()) return machine_.warned(job, job->space.warning());
+  job->full_at = now;
+  machine_.full(job);
 }
 
 void EmulatedWriter::kill(bool carried_out) {
@@ -100,7 +104,7 @@ void EmulatedWriter::end_round() {
   for (const Job& job : jobs_) {
     if (job->closed) continue;
     if (job->sink->front() != nullptr) look_soon();
-    if (const Time due = job->take->recorder().next_timeout(); due != Time::max()) wake(std::max(due, machine_.now()) + machine_.idle());
+    if (const Time due = job->take().recorder().next_timeout(); due != Time::max()) wake(std::max(due, machine_.now()) + machine_.idle());
   }
 }
 
@@ -139,12 +143,12 @@ void EmulatedWriter::carry_out() {
   pending_.reset();
   const auto done = job.disk->apply(op);
   if (job.repair) answer(*job.repair, *job.disk, op, done, answer_at_);
-  else answer(job.take->recorder(), *job.disk, op, done, answer_at_);
+  else answer(job.take().recorder(), *job.disk, op, done, answer_at_);
 }
 
 std::optional<recording::Output> EmulatedWriter::poll(EmulatedJob& job) {
   if (job.repair) return job.repair->poll_output();
-  if (job.take && !job.closed) return job.take->recorder().poll_output();
+  if (job.intake && !job.closed) return job.take().recorder().poll_output();
   return std::nullopt;
 }
 

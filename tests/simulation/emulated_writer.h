@@ -27,6 +27,7 @@ class EmulatedWriter {
     std::function<WallTime()> wall;
     std::function<void(const Job&, const recording::Output&)> said;  // what is no operation
     std::function<std::optional<std::uint64_t>(const EmulatedJob&, Time at)> free;  // bytes of its disk; nullopt: nobody knows
+    std::function<void(const Job&)> full;  // it is to be stopped
     std::function<void(const Job&, std::optional<recording::StorageWarning>)> warned;
   };
   explicit EmulatedWriter(Machine machine) : machine_(std::move(machine)) {}

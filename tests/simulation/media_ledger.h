@@ -22,7 +22,6 @@ class MediaLedger {
     std::vector<FileFrame> frames;   // in the order of the file
     std::vector<recording::Gap> gaps;
     bool whole = false;              // false: cut off somewhere behind the last frame
-    bool told_to_the_end = true;     // false: what was dropped at last may be told of nowhere
   };
   struct Count {
     std::uint64_t accepted = 0, dropped = 0;

@@ -24,7 +24,7 @@ namespace amphi::services::simulation {
 struct Tally {
   std::uint64_t requests = 0, refused_at_once = 0, timeouts = 0, other_request_errors = 0, changes = 0;
   std::uint64_t losses = 0, repeated_requests = 0, server_crashes = 0, server_closings = 0, client_restarts = 0;
-  std::uint64_t starts = 0, stops = 0, failed_starts = 0, failed_recordings = 0, messages = 0;
+  std::uint64_t starts = 0, stops = 0, forgets = 0, failed_starts = 0, failed_recordings = 0, messages = 0;
   std::uint64_t markers = 0, markers_told = 0, media_changes = 0, warnings = 0;
 };
 
@@ -66,6 +66,7 @@ class World {
   void serve_outputs();
   void start_recording(const StartRecording& order);
   void stop_recording(const StopRecording& order);
+  void forget_recording(const ForgetRecording& order);
   void observe_server();
 
   // Its recorder: what it is asked, ...

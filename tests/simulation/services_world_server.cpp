@@ -78,6 +78,8 @@ void World::serve_outputs() {
       require(stage_ == Stage::running && marker->id == recording_, "marks what does not run");
       marked_[marker->id.value].push_back(marker->label);
       mark(*marker);
+    } else if (auto* forget = std::get_if<ForgetRecording>(&*output)) {
+      forget_recording(*forget);
     } else {
       stop_recording(std::get<StopRecording>(*output));
     }
@@ -135,6 +137,18 @@ void World::stop_recording(const StopRecording& order) {
   stage_ = Stage::stopping;
   stop_asked_at_ = now_;
   end_recording(order.id);
+}
+
+/// From a disk, which takes its time.
+void World::forget_recording(const ForgetRecording& order) {
+  ++tally_.forgets;
+  require(stage_ == Stage::off, "forgets what is not over");
+  after(between(0, 300), [this, id = order.id, epoch = server_epoch_] {
+    if (!server_ || epoch != server_epoch_) return;
+    require(stage_ == Stage::off, "a recording was begun while the one before was being forgotten");
+    server_->recording_forgotten(id, chance(20) ? std::optional(Error{ErrorCode::storage, "not now"}) : std::nullopt, now_);
+    serve_outputs();
+  });
 }
 
 void World::end_recording(const RecordingId& id) {

@@ -36,12 +36,12 @@ TEST(Truth, what_is_shown_is_what_is_on_the_disk_in_every_world) {
             << truth.failed << " failed, " << truth.cut << " cut off, " << truth.refused << " refused, " << truth.repaired << " repairs; "
             << truth.pieces << " pieces, " << truth.frames << " frames, " << truth.gaps << " gaps, " << truth.markers << " markers. "
             << truth.dropped << " packets dropped before " << truth.overflowed << " recordings, " << truth.pre_rolls << " pre-rolls, " << truth.low << " times shown to become full, "
-            << truth.full << " ended for want of space, " << truth.kept_out << " not begun for it. "
+            << truth.full << " ended for want of space, " << truth.kept_out << " not begun for it, " << tally.forgets << " not to go on after the server's end. "
             << truth.stalls << " stalls, " << truth.faults << " faults, " << tally.server_crashes << " crashes, " << tally.losses << " losses\n";
   if (count < 100) return;
   for (const std::uint64_t happened : {truth.writing, truth.waiting, truth.slow, truth.off, truth.errors, truth.complete, truth.failed, truth.cut,
                                        truth.refused, truth.repaired, truth.gaps, truth.markers, truth.stalls, truth.faults,
-                                       truth.dropped, truth.overflowed, truth.pre_rolls, truth.low, truth.full, truth.kept_out})
+                                       truth.dropped, truth.overflowed, truth.pre_rolls, truth.low, truth.full, truth.kept_out, tally.forgets})
     EXPECT_GE(happened, count / 50) << "something hardly ever happened";
 }
 

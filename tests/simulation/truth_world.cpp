@@ -36,6 +36,11 @@ testing::EmulatedWriter::Machine TruthWorld::machine() {
           [this] { return wall(); },
           [this](const Job& job, const rec::Output& output) { said(job, output); },
           [this](const testing::EmulatedJob& job, Time at) { return look_at_space(job, at); },
+          [this](const Job& job) {
+            to_control([this, folder = find(job->info.id.value)] {
+              if (!folder->over) end_recording(folder->id);
+            });
+          },
           [this](const Job& job, std::optional<rec::StorageWarning> warning) {
             to_control([this, folder = find(job->info.id.value), warning = std::move(warning)] {
               if (!folder->over && folder->watch.told(warning)) tell(*folder);
@@ -74,7 +79,7 @@ void TruthWorld::begin_recording(const RecordingId& id, const std::string& reque
   folder->job->info = {id, SessionId("ses_1"), requested_by, wall(), Duration{}, RecordingId{}};
   folder->asked_at = folder->job->start = now_;
   folder->job->disk = &folder->disk;
-  folder->job->reserve = reserve_;
+  folder->job->space = server::SpaceWatch(reserve_);
   folder->before = server_->snapshot(now_);
   const std::uint64_t ceiling = folder->before.revision + kRevisionsPerRecording;
   folders_.push_back(std::move(folder));
@@ -98,7 +103,7 @@ bool TruthWorld::prepare(const Job& job, std::uint64_t ceiling) {
 
 void TruthWorld::end_recording(const RecordingId& id) {
   Recorded* folder = find(id.value);
-  folder->stop_at = now_;
+  if (!folder->stop_at) folder->stop_at = now_;
   to_worker([this, folder, at = now_, wall_then = wall()] {
     end_tap();
     writer_.stop(folder->job, at, wall_then);
@@ -221,7 +226,7 @@ void TruthWorld::close_server() {
     lose_feeds();
     return World::close_server();
   }
-  server_->request_recording(false, "", now_);
+  server_->interrupt_recording(now_);
   serve_outputs();
 }
 
@@ -249,7 +254,7 @@ void TruthWorld::disturb_recorder() {
 }
 
 void TruthWorld::fail_recorder() {
-  if (!chance(30)) return;
+  if (fault_ != Fault::none || !chance(30)) return;
   ++truth_.faults;
   fault_ = chance(50) ? Fault::failing : Fault::full;
   if (fault_ == Fault::full && disk_size_ > 0) others_ += free_space() - std::min<std::uint64_t>(free_space(), random_.below(3000));

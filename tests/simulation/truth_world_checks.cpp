@@ -155,8 +155,7 @@ void TruthWorld::check_complete(Recorded& folder) {
   require(manifest && manifest->state == "complete", "the end is confirmed before the manifest says so");
   require(folder.job->closed, "the end is confirmed before it is over");
   if (!manifest) return;
-  const std::int64_t told_ms = to_ms(stop_asked_at_ - folder.begins_at);
-  require(folder.job->full_at || stage_ != Stage::stopping || manifest->duration_ms == told_ms, "the duration is not the one that was told");
+  require(folder.stop_at && manifest->duration_ms == to_ms(*folder.stop_at - folder.begins_at), "it does not last until it was asked to stop");
   check_sound(folder);
   check_markers(folder);
 }

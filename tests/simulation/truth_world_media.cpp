@@ -37,10 +37,7 @@ void TruthWorld::check_media(Recorded& folder) {
   require(manifest["preRollMs"] == to_ms(folder.asked_at - folder.begins_at), "another pre-roll in the manifest than there is");
   for (const auto& source : sources_) {
     MediaLedger::Recorded file{folder.begins_at, Time::max() - 1s, {}, {}, manifest["state"] == "complete"};
-    // A writer that ends a recording by itself does not know what its worker has to tell: that is in the manifest of no one.
-    file.told_to_the_end = !folder.job->full_at;
     if (file.whole) file.end = folder.begins_at + milliseconds(manifest["durationMs"].get<std::int64_t>());
-    if (folder.job->full_at) file.end -= 1ns;  // what came at that very moment came behind it
     for (const rec::JournalTrack& track : journal.content().tracks) {
       if (track.record.feed.id.value != source->sender.id || !track.end) continue;
       file.frames = frames_of(durable, track);
@@ -69,7 +66,7 @@ void TruthWorld::check_counts(Recorded& folder, const Source& source, const Medi
   require(packets == told, which + std::to_string(packets) + " packets, of which " + std::to_string(told) + " are told of");
   const auto overflow = track["overflowPackets"].get<std::uint64_t>();
   const std::uint64_t all = source.ledger.count(file.start - 1ns, tap_ended_at, 0).dropped;
-  require((least.dropped <= overflow || !file.told_to_the_end) && overflow <= all, which + std::to_string(overflow) + " packets are said to have been dropped, of " + std::to_string(least.dropped) + " to " + std::to_string(all));
+  require(least.dropped <= overflow && overflow <= all, which + std::to_string(overflow) + " packets are said to have been dropped, of " + std::to_string(least.dropped) + " to " + std::to_string(all));
 }
 
 }  // namespace amphi::services::simulation

@@ -110,10 +110,11 @@ void TruthWorld::check_space(const RecordingState& shown, Recorded& folder) {
   if (low && left) require(std::abs(static_cast<double>(shown.warning->minutes_left.value_or(-100)) - *left / 60) <= 1, "another time is left than what is said");
 }
 
-/// It is not gone on with where only half the reserve is left.
+/// It is not gone on with where only half the reserve is left: control is told, and asks for its end.
 void TruthWorld::check_reserve(Recorded& folder) {
   if (folder.over || folder.looks.empty() || folder.looks.back().free > reserve_ / 2) return;
-  require(folder.job->closed || folder.job->take->ending(), "half the reserve is used up, and the recording goes on");
+  require(folder.job->full_at.has_value(), "half the reserve is used up, and the recording goes on");
+  require(folder.job->closed || folder.stop_at || now_ - folder.looks.back().seen <= kHeard, "half the reserve is used up, and the recording is not stopped");
 }
 
 /// Ended before the disk was full, while it could be completed, and not without a warning where there was time for one.

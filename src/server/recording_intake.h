@@ -1,0 +1,40 @@
+// What reaches one recording: drains its sink into its Take. Pure. Thread: its recording writer's.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "recording/take.h"
+#include "server/recording_sink.h"
+
+namespace amphi::server {
+
+class RecordingIntake {
+ public:
+  /// The recording begins at `start`, with the feeds that were there before what `sink` holds.
+  RecordingIntake(std::shared_ptr<RecordingSink> sink, recording::RecordingInfo info, Time start, recording::Safekeeping safekeeping);
+
+  recording::Take& take() { return take_; }
+  const recording::Take& take() const { return take_; }
+
+  /// Works off some of what is there. True: there may be more, to be taken once what the recorder asks for is carried out.
+  bool drain() { return drain(*sink_); }
+  /// `backlog`: the sink, watched by somebody.
+  template <class Backlog>
+  bool drain(Backlog& backlog) {
+    return take_.drain(backlog, [this](RecordingSink::Item& item) { hand_over(item); });
+  }
+  /// After `end_at` and what had arrived by then. The worker no longer writes to the sink.
+  void complete(Time at, WallTime wall, std::optional<Error> why);
+
+ private:
+  void hand_over(RecordingSink::Item& item);
+  void add_feed(RecordingSink::FeedNumber number, const sfu::FeedInfo& feed, Time at);
+
+  std::shared_ptr<RecordingSink> sink_;
+  std::vector<FeedId> feeds_;  // by the sink's number
+  recording::Take take_;
+};
+
+}  // namespace amphi::server
