@@ -92,11 +92,16 @@ std::vector<Bytes> stun_messages() {
   request.priority = 1'845'501'695;
   request.use_candidate = true;
   request.ice_controlling = 42;
-  stun::Message success{.message_class = stun::Class::success, .mapped = Address::v4(192, 0, 2, 1, 5000)};
-  stun::Message six{.message_class = stun::Class::success, .mapped = Address::parse("2001:db8::1", 9)};
-  stun::Message conflict{.message_class = stun::Class::error, .ice_controlled = 7, .error_code = 487};
+  stun::Message success, six, conflict, indication;
+  success.message_class = six.message_class = stun::Class::success;
+  success.mapped = Address::v4(192, 0, 2, 1, 5000);
+  six.mapped = Address::parse("2001:db8::1", 9);
+  conflict.message_class = stun::Class::error;
+  conflict.ice_controlled = 7;
+  conflict.error_code = 487;
+  indication.message_class = stun::Class::indication;
   return {stun::write(request, "a password of the peer's"), stun::write(success, "a password of the peer's"), stun::write(six, ""),
-          stun::write(conflict, ""), stun::write({.message_class = stun::Class::indication}, "")};
+          stun::write(conflict, ""), stun::write(indication, "")};
 }
 
 void add_media(Seeds& seeds) {
@@ -185,6 +190,8 @@ void add_texts(Seeds& seeds) {
   seeds.add("services_client", everything);
   seeds.add("services_server", std::string("\n{\"type\":\"recording.request\",\"requestId\":\"r1\",\"on\":true}\n!s\n!Z\n\n"
                                            "{\"type\":\"recording.request\",\"requestId\":\"r2\",\"on\":false}\n!f\n!x\n"));
+  seeds.add("services_server", std::string("\n{\"type\":\"recording.request\",\"requestId\":\"r1\",\"on\":true}\n!s\n!i\n"
+                                           "{\"type\":\"recording.request\",\"requestId\":\"r2\",\"on\":false}\n!f\n!h\n!q\n!g\n!s\n"));
   seeds.add("services_client", std::string("{\"type\":\"welcome\",\"version\":1,\"sessionId\":\"ses_1\",\"services\":[\"recording\"],\"heartbeatMs\":1000}\n!1\n"
                                            "{\"type\":\"recording.state\",\"revision\":2,\"on\":true,\"phase\":\"recording\",\"recordingId\":\"rec_1\",\"totalMs\":5}\n"
                                            "{\"type\":\"beat\",\"revision\":2,\"totalMs\":1005}\n!c\n!Z\n!o\n!0\n!x\n"));
