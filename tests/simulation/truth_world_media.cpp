@@ -37,6 +37,7 @@ void TruthWorld::check_media(Recorded& folder) {
   require(manifest["preRollMs"] == to_ms(folder.asked_at - folder.begins_at), "another pre-roll in the manifest than there is");
   for (const auto& source : sources_) {
     MediaLedger::Recorded file{folder.begins_at, Time::max() - 1s, {}, {}, manifest["state"] == "complete"};
+    if (folder.job->failed && folder.job->intake) file.end = folder.job->take().reached();  // what was waited for then is given up
     if (file.whole) file.end = folder.begins_at + milliseconds(manifest["durationMs"].get<std::int64_t>());
     for (const rec::JournalTrack& track : journal.content().tracks) {
       if (track.record.feed.id.value != source->sender.id || !track.end) continue;
