@@ -192,6 +192,7 @@ StopTime measure_stop(const std::filesystem::path& folder, int media_seconds) {
   StopTime taken;
   const Time stop = runtime::now();
   job.stop(made.start + seconds(media_seconds), runtime::wall_now());
+  while (job.step(made.start + seconds(media_seconds))) {}
   if (!confirmed) return taken;
   const Time complete = runtime::now();
   if (const auto hashed = repair_recording((folder / "hour").string(), safe, {recording::Hashes::all, {}, {}}); !hashed) return taken;

@@ -82,13 +82,19 @@ void OutgoingPipeline::play_file() {
   pipeline_->play(files_->begin(plan_.file, runtime::now()));
 }
 
+// Not on this thread: a seek waits for the file's streaming thread, which a file of one picture gives back only when it is stopped.
 void OutgoingPipeline::rewind() {
   if (pipeline_ == nullptr) return;
-  if (!gst_element_seek(pipeline_->element(), 1.0, GST_FORMAT_TIME, GST_SEEK_FLAG_SEGMENT, GST_SEEK_TYPE_SET, 0, GST_SEEK_TYPE_NONE, 0))
-    events_.ended();
+  using Self = std::weak_ptr<OutgoingPipeline>;
+  const auto seek = [](GstElement* pipeline, gpointer user) {
+    if (gst_element_seek(pipeline, 1.0, GST_FORMAT_TIME, GST_SEEK_FLAG_SEGMENT, GST_SEEK_TYPE_SET, 0, GST_SEEK_TYPE_NONE, 0)) return;
+    if (const auto self = static_cast<Self*>(user)->lock(); self && !self->stopped_) self->events_.ended();
+  };
+  gst_element_call_async(pipeline_->element(), seek, new Self(weak_from_this()), [](gpointer user) { delete static_cast<Self*>(user); });
 }
 
 void OutgoingPipeline::stop() {
+  stopped_ = true;
   if (plan_.application) plan_.application->detach();
   if (pipeline_ != nullptr) pipeline_->stop();
 }

@@ -3,6 +3,7 @@
 // from GStreamer's threads and must not block.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -66,6 +67,7 @@ class OutgoingPipeline : public std::enable_shared_from_this<OutgoingPipeline> {
   const Events events_;
   const std::shared_ptr<FileStarts> files_;
   std::unique_ptr<Pipeline> pipeline_;
+  std::atomic<bool> stopped_ = false;
   GstPtr<GstElement> encoder_;
   std::uint32_t frame_number_ = 0;          // the source's streaming thread
   GstClockTime look_ahead_ = 0;             // the encoder's, where it took it off the times: the encoder's streaming thread

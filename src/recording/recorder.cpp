@@ -5,6 +5,7 @@
 #include <map>
 #include <unordered_map>
 
+#include "recording/commit_group.h"
 #include "recording/feed.h"
 #include "recording/manifest.h"
 
@@ -28,6 +29,7 @@ struct Recorder::Impl {
   std::optional<Error> error;
 
   std::deque<Output> out;
+  std::size_t in_order = 0;  // of them, at the front
   Journal journal{out};
   std::vector<std::unique_ptr<Feed>> feeds;  // all that ever were, in their order
   std::unordered_map<FeedId, Feed*> active;
@@ -39,6 +41,8 @@ struct Recorder::Impl {
   std::vector<Marker> markers;
 
   std::size_t replaces_outstanding = 0;
+  bool stored = false;  // the folder, and its first manifest
+  bool caught_up = false;
   bool started = false;
   bool manifest_stale = false;  // changed while one was on its way, or soon after one
   Time manifest_at;             // of the next
@@ -109,10 +113,10 @@ struct Recorder::Impl {
     if (journal.pieces() != pieces_seen) {
       pieces_seen = journal.pieces();
       piece_at = now;
-      if (!std::exchange(writing, true)) out.emplace_back(MediaChanged{true});
+      if (!std::exchange(writing, true) && started) out.emplace_back(MediaChanged{true});
     } else if (writing && now - piece_at >= kSilence) {
       writing = false;
-      out.emplace_back(MediaChanged{false});
+      if (started) out.emplace_back(MediaChanged{false});
     }
     if (std::exchange(tracks_seen, journal.tracks()) != journal.tracks()) refresh_manifest(now);
   }
@@ -137,6 +141,14 @@ struct Recorder::Impl {
     if (state == State::storing_manifest) put_manifest("complete", duration);
   }
 
+  /// Behind all that was written by now.
+  void start_once_ready() {
+    if (started || !stored || !caught_up) return;
+    started = true;
+    out.emplace_back(Started{});
+    if (writing) out.emplace_back(MediaChanged{true});
+  }
+
   void give_finished() {
     Finished finished{duration, {}, error};
     for (const Feed* feed : recorded()) finished.tracks.push_back(feed->record().summary);
@@ -151,6 +163,7 @@ Recorder::Recorder(RecordingInfo info, Time start, Safekeeping safekeeping) : im
   me.info = std::move(info);
   me.start = me.manifest_at = start;
   me.safekeeping = std::move(safekeeping);
+  me.caught_up = me.info.pre_roll == Duration::zero();
   me.out.emplace_back(FileOp(OpenFile{kJournalFile, std::string(kJournalName)}));
   me.journal.begin(me.info, me.safekeeping);
   me.put_manifest("recording", Duration{0});
@@ -218,6 +231,11 @@ void Recorder::add_marker(std::string label, std::string by, Time at) {
   me.refresh_manifest(at);
 }
 
+void Recorder::catch_up() {
+  impl_->caught_up = true;
+  impl_->start_once_ready();
+}
+
 void Recorder::stop(Time now, WallTime stopped_at, std::optional<Error> why) {
   Impl& me = *impl_;
   if (!me.running_at(now)) return;
@@ -245,6 +263,8 @@ void Recorder::handle_timeout(Time now) {
 
 std::optional<Output> Recorder::poll_output() {
   if (impl_->out.empty()) return std::nullopt;
+  if (impl_->in_order == 0) impl_->in_order = group_commits(impl_->out);
+  --impl_->in_order;
   Output output = std::move(impl_->out.front());
   impl_->out.pop_front();
   if (impl_->state == Impl::State::failed && std::holds_alternative<FileOp>(output))
@@ -285,7 +305,8 @@ void Recorder::handle_replaced(Time now) {
   }
   if (me.replaces_outstanding == 0) return;
   --me.replaces_outstanding;
-  if (!std::exchange(me.started, true)) me.out.emplace_back(Started{});
+  me.stored = true;
+  me.start_once_ready();
   if (me.state == State::storing_manifest && me.replaces_outstanding == 0) return me.give_finished();
   if (me.state == State::running && me.manifest_stale) me.refresh_manifest(now);
 }
@@ -304,7 +325,11 @@ void Recorder::handle_storage_error(Error error, Time now) {
   for (const auto& feed : me.feeds) feed->abandon();
   me.active.clear();
   me.away.clear();
-  std::erase_if(me.out, [](const Output& output) { return !std::holds_alternative<Started>(output); });
+  // What was to be written before it could be said to be on is not.
+  const auto is_start = [](const Output& output) { return std::holds_alternative<Started>(output); };
+  if (std::any_of(me.out.begin(), me.out.end(), is_start)) me.started = false;
+  me.out.clear();
+  me.in_order = 0;
   if (!me.started) return me.give_finished();  // it never was on: there is nothing to tell of
   me.put_manifest("failed", me.duration);
 }

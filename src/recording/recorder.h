@@ -96,7 +96,7 @@ struct KeyframeWanted {
 struct MediaChanged {
   bool writing;
 };
-struct Started {};  // the folder and its manifest are durable: the recording is on
+struct Started {};  // the folder, its manifest, and what was kept before the request are durable: the recording is on
 struct TrackSummary {
   std::string path;  // relative to the folder
   FeedId feed;
@@ -148,6 +148,8 @@ class Recorder {
   void handle_overflow(const FeedId& feed, std::uint64_t packets, Time now);
   /// Marks `at` on the time line; what lies outside the recording is moved to its nearer end. Beyond kMaxMarkers: counted.
   void add_marker(std::string label, std::string by, Time at);
+  /// What it began with (pre-roll) was given to it.
+  void catch_up();
   /// Ends at `now`: flushes, completes every file and the journal, then gives Finished. `why`: not by request, but because it cannot
   /// go on. Repeated: ignored.
   void stop(Time now, WallTime stopped_at, std::optional<Error> why = std::nullopt);

@@ -24,7 +24,7 @@ class StorageWatch {
   static constexpr Duration kLookEvery = 500ms;
   static constexpr Duration kStuck = 2s;
 
-  /// Since when the writer has been at one round of work; nullopt: it waits for some. True: the warning is another now.
+  /// Since when the writer has been at work without a break; nullopt: it waits for some. True: the warning is another now.
   bool look(std::optional<Time> busy_since, Time now) {
     return change([&] { stuck_ = busy_since && now - *busy_since > kStuck; });
   }
@@ -34,7 +34,7 @@ class StorageWatch {
   }
   const std::optional<StorageWarning>& warning() const {
     static const std::optional<StorageWarning> kSlow = StorageWarning{
-        "storage_slow", "The disk for recordings does not answer. Media are kept in memory for as long as that holds.", std::nullopt};
+        "storage_slow", "The disk for recordings does not keep up. Media wait in memory for as long as that holds.", std::nullopt};
     return stuck_ ? kSlow : told_;
   }
 

@@ -14,21 +14,22 @@ namespace amphi::recording {
 
 class Take {
  public:
-  static constexpr int kAtOnce = 256;  // the recorder's outputs are carried out in between: a long backlog must not pile up as file operations
+  static constexpr int kAtOnce = 2048;  // the recorder's outputs are carried out in between: a long backlog must not pile up as file operations
 
-  Take(RecordingInfo info, Time start, Safekeeping safekeeping) : recorder_(std::move(info), start, std::move(safekeeping)), reached_(start) {}
+  Take(RecordingInfo info, Time start, Safekeeping safekeeping) : asked_at_(start + info.pre_roll), recorder_(std::move(info), start, std::move(safekeeping)), reached_(start) {}
 
   Recorder& recorder() { return recorder_; }
   const Recorder& recorder() const { return recorder_; }
   bool ending() const { return end_.has_value(); }
   Time reached() const { return reached_; }  // of the newest that was worked off
 
-  /// Works off at most kAtOnce items of `backlog`: `front()` points to the oldest, which has a time `at`, or to nothing; `pop()` lets go of it.
+  /// Works off at most `at_once` items of `backlog`: `front()` points to the oldest, which has a time `at`, or to nothing; `pop()` lets go of it.
   /// `hand` is given each that is part of the recording. True: there may be more.
   template <class Backlog, class Hand>
-  bool drain(Backlog& backlog, Hand hand) {
-    for (int taken = 0; taken < kAtOnce; ++taken) {
+  bool drain(Backlog& backlog, Hand hand, int at_once = kAtOnce) {
+    for (int taken = 0; taken < at_once; ++taken) {
       auto* item = backlog.front();
+      if (item == nullptr || item->at >= asked_at_) recorder_.catch_up();
       if (item == nullptr) return false;
       // What a backlog had waited for is given up when its time had come then, not now.
       const Time until = end_ ? std::min(item->at, *end_) : item->at;
@@ -60,6 +61,7 @@ class Take {
   }
 
  private:
+  const Time asked_at_;
   Recorder recorder_;
   Time reached_;
   std::optional<Time> end_;

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <memory>
@@ -110,6 +111,16 @@ Result<void> overwrite_file(const std::string& path, std::string text) {
   if (size < text.size()) return fail(ErrorCode::storage, path + " has no room");
   text.resize(size, ' ');
   if (auto written = write_all(file.fd, 0, as_bytes(text), path); !written) return written;
+  if (::fdatasync(file.fd) != 0) return storage_error("fdatasync", path, errno);
+  return {};
+}
+
+Result<void> write_again(const std::string& path, std::string_view text) {
+  constexpr std::size_t kEnd = 1024 * 1024;
+  const Descriptor file(::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (file.fd < 0) return storage_error("open", path, errno);
+  const std::size_t from = text.size() - std::min(text.size(), kEnd);
+  if (auto written = write_all(file.fd, from, as_bytes(text.substr(from)), path); !written) return written;
   if (::fdatasync(file.fd) != 0) return storage_error("fdatasync", path, errno);
   return {};
 }

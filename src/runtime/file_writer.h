@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 
 #include "base/bytes.h"
@@ -24,6 +25,9 @@ Result<void> sync_folder(const std::string& path);
 Result<void> replace_file(const std::string& path, ByteView data);
 /// In place, and durable: what is longer is filled up with spaces. Needs no room. Errors: storage; it is shorter than `text`.
 Result<void> overwrite_file(const std::string& path, std::string text);
+
+/// The end of a file that holds `text`, in place, so that the next sync takes it to the disk whatever the one before has done. Errors: storage.
+Result<void> write_again(const std::string& path, std::string_view text);
 
 class FileWriter {
  public:

@@ -153,7 +153,7 @@ Result<void> Application::start() {
   const unsigned writers = std::max(1u, std::min(4u, std::thread::hardware_concurrency()));
   const Recordings::Options recordings{writers, config_.recording_reserve_mb * 1'000'000, std::chrono::seconds(config_.recording_pre_roll_seconds)};
   services_ = std::make_unique<ServicesHub>(control_, *directory_, catalogue_, reader_, safe_, recordings, verify_but_expiry_, random_, drops_);
-  for (const auto& folder : repaired.unhashed) services_->recordings().hash_later(folder);
+  for (const auto& folder : repaired.incomplete) services_->recordings().complete_later(folder);
   auto index = CatalogueIndex::open(catalogue_.root());
   if (!index) return tl::unexpected(index.error());
   index_ = std::make_unique<CatalogueService>(control_, std::move(*index), config_.recording_retention_days);

@@ -6,6 +6,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <utility>
+
+#include "runtime/clock.h"
 #include "server/recording_repair.h"
 
 namespace amphi::server {
@@ -15,7 +19,8 @@ constexpr int kNice = 15;
 
 }  // namespace
 
-LateHashes::LateHashes(const Safe& safe) : safe_(safe), thread_([this] { run(); }) {}
+LateHashes::LateHashes(const Safe& safe, std::function<void(const std::string&)> repaired, Duration again)
+    : safe_(safe), repaired_(std::move(repaired)), again_(again), thread_([this] { run(); }) {}
 
 LateHashes::~LateHashes() {
   {
@@ -29,7 +34,7 @@ LateHashes::~LateHashes() {
 void LateHashes::add(std::string folder) {
   {
     const std::lock_guard lock(mutex_);
-    folders_.push_back(std::move(folder));
+    work_.push_back({std::move(folder), {}, again_});
   }
   wake_.notify_one();
 }
@@ -39,23 +44,42 @@ bool LateHashes::stopping() const {
   return stopping_;
 }
 
+std::optional<LateHashes::Work> LateHashes::next() {
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    const auto first = std::min_element(work_.begin(), work_.end(), [](const Work& a, const Work& b) { return a.due < b.due; });
+    const Time now = runtime::now();
+    if (first == work_.end()) {
+      wake_.wait(lock);
+    } else if (first->due > now) {
+      wake_.wait_for(lock, first->due - now);
+    } else {
+      Work work = std::move(*first);
+      work_.erase(first);
+      return work;
+    }
+  }
+  return std::nullopt;
+}
+
 void LateHashes::run() {
   prctl(PR_SET_NAME, "late-hashes");
   (void)setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), kNice);
   const RepairOptions options{recording::Hashes::all, {}, [this] { return stopping(); }};
-  while (true) {
-    std::string folder;
-    {
-      std::unique_lock lock(mutex_);
-      wake_.wait(lock, [this] { return stopping_ || !folders_.empty(); });
-      if (stopping_) return;
-      folder = std::move(folders_.front());
-      folders_.pop_front();
-    }
-    const auto hashed = repair_recording(folder, safe_, options);
+  while (auto work = next()) {
+    const auto done = repair_recording(work->folder, safe_, options);
     if (stopping()) return;
-    if (hashed) spdlog::info("{}: its files are hashed", folder);
-    else spdlog::warn("{}: its files could not be hashed: {}", folder, hashed.error().message);
+    if (done) {
+      spdlog::info("{}: {}", work->folder, done->completed ? "it was cut off, and is repaired" : "its files are hashed");
+      if (done->completed && repaired_) repaired_(work->folder);
+      continue;
+    }
+    spdlog::warn("{}: it could not be completed: {}", work->folder, done.error().message);
+    if (done.error().code != ErrorCode::storage) continue;
+    work->due = runtime::now() + work->wait;
+    work->wait = std::min(2 * work->wait, kAgainAtMost);
+    const std::lock_guard lock(mutex_);
+    work_.push_back(std::move(*work));
   }
 }
 

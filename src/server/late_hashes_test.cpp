@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -90,7 +91,7 @@ TEST_F(LateHashesTest, a_large_recording_is_complete_without_them_and_they_follo
   EXPECT_EQ(sha(), "");
   const auto before = repair_recordings(root_, safe_);
   EXPECT_EQ(before.repaired, 0u);
-  EXPECT_EQ(before.unhashed, std::vector<std::string>{folder_}) << "a start of the server does not wait for them";
+  EXPECT_EQ(before.incomplete, std::vector<std::string>{folder_}) << "a start of the server does not wait for them";
   EXPECT_EQ(sha(), "");
   {
     LateHashes late(safe_);
@@ -100,14 +101,14 @@ TEST_F(LateHashesTest, a_large_recording_is_complete_without_them_and_they_follo
   expect_right_hash();
   EXPECT_EQ(manifest().at("state"), "complete");
   EXPECT_FALSE(manifest().contains("repaired"));
-  EXPECT_TRUE(repair_recordings(root_, safe_).unhashed.empty());
+  EXPECT_TRUE(repair_recordings(root_, safe_).incomplete.empty());
 }
 
 TEST_F(LateHashesTest, a_large_recording_that_was_cut_off_is_repaired_without_reading_it_whole) {
   record(false);
   const auto repaired = repair_recordings(root_, safe_);
   EXPECT_EQ(repaired.repaired, 1u);
-  EXPECT_EQ(repaired.unhashed, std::vector<std::string>{folder_});
+  EXPECT_EQ(repaired.incomplete, std::vector<std::string>{folder_});
   EXPECT_EQ(manifest().at("state"), "repaired");
   EXPECT_EQ(sha(), "");
   LateHashes late(safe_);
@@ -124,6 +125,23 @@ TEST_F(LateHashesTest, the_end_of_the_server_does_not_wait_for_them) {
   EXPECT_FALSE(repair_recording(folder_, safe_, given_up));
   EXPECT_EQ(manifest().at("state"), "complete");
   EXPECT_EQ(sha(), "");
+}
+
+TEST_F(LateHashesTest, what_the_disk_did_not_let_be_repaired_at_the_start_is_when_it_does) {
+  record(false);
+  fs::create_directory(folder_ + "/manifest.json.new");  // no manifest can be put there
+  const RepairSummary start = repair_recordings(root_, safe_);
+  EXPECT_EQ(start.repaired, 0u);
+  EXPECT_EQ(start.incomplete, std::vector<std::string>{folder_});
+  std::atomic<int> told = 0;
+  LateHashes late(safe_, [&](const std::string& folder) { told += folder == folder_ ? 1 : 100; }, 20ms);
+  late.add(folder_);
+  std::this_thread::sleep_for(200ms);
+  EXPECT_EQ(told, 0);
+  fs::remove(folder_ + "/manifest.json.new");
+  for (int i = 0; i < 1000 && told == 0; ++i) std::this_thread::sleep_for(20ms);
+  EXPECT_EQ(told, 1);
+  EXPECT_EQ(manifest().at("state"), "repaired");
 }
 
 }  // namespace

@@ -35,10 +35,16 @@ void RecordingIntake::hand_over(RecordingSink::Item& item) {
   }
 }
 
-void RecordingIntake::complete(Time at, WallTime wall, std::optional<Error> why) {
+bool RecordingIntake::stop(Time at, WallTime wall, std::optional<Error> why) {
+  if (!take_.end_at(at)) return false;
+  stop_ = Stop{at, wall, std::move(why)};
+  return true;
+}
+
+void RecordingIntake::complete() {
   for (auto& item : sink_->take_rest())
-    if (item.at <= at) hand_over(item);
-  take_.complete(at, wall, std::move(why));
+    if (item.at <= stop_->at) hand_over(item);
+  take_.complete(stop_->at, stop_->wall, std::move(stop_->why));
 }
 
 }  // namespace amphi::server

@@ -43,9 +43,8 @@ TEST(RecordingIntake, tells_what_the_sink_had_dropped_at_the_end_though_the_disk
   rtp::Seq seq = 0;
   while (r.sink->untold() < 7) r.arrives(seq++);
   const Time end = Time(1s) + 20ms * seq;
-  ASSERT_TRUE(r.intake.take().end_at(end));
-  while (r.intake.drain()) r.carry_out();
-  r.intake.complete(end, WallTime{1'700'000'009'000}, Error{ErrorCode::storage, "full"});
+  ASSERT_TRUE(r.intake.stop(end, WallTime{1'700'000'009'000}, Error{ErrorCode::storage, "full"}));
+  while (r.intake.work()) r.carry_out();
   r.carry_out();
   const auto manifest = nlohmann::json::parse(r.files.replaced.at("manifest.json"));
   EXPECT_EQ(manifest["state"], "complete");
@@ -61,9 +60,9 @@ TEST(RecordingIntake, leaves_out_what_came_after_the_end) {
   Recorded r;
   for (rtp::Seq seq = 0; seq < 10; ++seq) r.arrives(seq);
   const Time end = Time(1s) + 100ms;
-  ASSERT_TRUE(r.intake.take().end_at(end));
-  while (r.intake.drain()) r.carry_out();
-  r.intake.complete(end, WallTime{1'700'000'001'000}, std::nullopt);
+  ASSERT_TRUE(r.intake.stop(end, WallTime{1'700'000'001'000}, std::nullopt));
+  EXPECT_FALSE(r.intake.stop(end + 1s, WallTime{}, std::nullopt)) << "known already";
+  while (r.intake.work()) r.carry_out();
   r.carry_out();
   const auto manifest = nlohmann::json::parse(r.files.replaced.at("manifest.json"));
   EXPECT_EQ(manifest["durationMs"], 100);

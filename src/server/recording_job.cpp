@@ -50,17 +50,8 @@ Result<void> RecordingJob::make_ready() {
   return ready;
 }
 
-void RecordingJob::drain() {
-  while (!done_ && intake_->drain()) run_outputs(take().reached());
-}
-
 void RecordingJob::stop(Time at, WallTime wall, bool goes_on) {
-  if (done_ || !take().end_at(at)) return;
-  goes_on_ = goes_on;
-  drain();
-  if (done_) return;
-  intake_->complete(at, wall, space_.full());
-  run_outputs(at);
+  if (!done_ && intake_->stop(at, wall, space_.full())) goes_on_ = goes_on;
 }
 
 void RecordingJob::add_marker(std::string label, std::string by, Time at) {
@@ -69,14 +60,17 @@ void RecordingJob::add_marker(std::string label, std::string by, Time at) {
   run_outputs(at);
 }
 
-void RecordingJob::step(Time now) {
+bool RecordingJob::step(Time now) {
   if (mend_at_ && now >= *mend_at_) mend(now);
-  if (done_) return;
-  if (!take().ending()) drain();
-  if (done_) return;
+  if (done_) return false;
+  const bool more = intake_->work();
+  run_outputs(take().reached());
+  if (done_) return false;
   if (!take().ending() && space_.is_due(now)) look_at_space(now);
+  if (more) return true;
   take().handle_timeout(now);
   run_outputs(now);
+  return false;
 }
 
 void RecordingJob::look_at_space(Time now) {

@@ -45,12 +45,12 @@ class RecordingJob {
   /// Creates the folders. What goes wrong here is reported as finished with an error. The recording begins `pre_roll` before it was
   /// asked for: with what `sink` holds of that time.
   void begin(std::shared_ptr<RecordingSink> sink, Duration pre_roll);
-  /// Ends at `at`. The worker no longer writes to the sink.
+  /// Ends at `at`, once what had arrived by then is worked off. The worker no longer writes to the sink.
   /// `goes_on`: see services::StopRecording. Where the disk was full it ends with that as its error.
   void stop(Time at, WallTime wall, bool goes_on = false);
   void add_marker(std::string label, std::string by, Time at);
-  /// Works off what is there.
-  void step(Time now);
+  /// Works off some of what is there. True: there may be more.
+  bool step(Time now);
   /// It is over; after a failure: and repaired, or beyond that.
   bool done() const { return done_ && !mend_at_; }
   Time next_timeout() const;
@@ -58,7 +58,6 @@ class RecordingJob {
  private:
   recording::Take& take() { return intake_->take(); }
   Result<void> make_ready();
-  void drain();
   void run_outputs(Time now);
   void look_at_space(Time now);
   Result<void> store(const RecordingId& recording);

@@ -43,6 +43,9 @@ Result<RepairResult> repair_recording(const std::string& folder, const Safe& saf
   auto keeping = safe.for_existing((*found)->journal.key);
   if (!keeping) return tl::unexpected(keeping.error());
   auto failed = (*found)->failed ? std::move((*found)->failed) : options.failed;
+  // Lines whose sync failed may be what the system remembers, and not what the disk holds (fsync(2)).
+  if (failed && journal)
+    if (auto again = runtime::write_again(folder + "/" + std::string(recording::kJournalName), *journal); !again) return tl::unexpected(again.error());
 
   const runtime::Folder reader(folder);
   runtime::FileWriter files(folder);
@@ -64,10 +67,10 @@ RepairSummary repair_recordings(const std::string& root, const Safe& safe) {
       const auto repaired = repair_recording(folder.string(), safe);
       if (!repaired) {
         spdlog::error("{} could not be repaired: {}", folder.string(), repaired.error().message);
-        summary.failed.push_back(folder.string() + ": " + repaired.error().message);
+        if (repaired.error().code == ErrorCode::storage) summary.incomplete.push_back(folder.string());
         continue;
       }
-      if (repaired->hashes_missing) summary.unhashed.push_back(folder.string());
+      if (repaired->hashes_missing) summary.incomplete.push_back(folder.string());
       if (!repaired->completed) continue;
       spdlog::warn("{} was cut off, and is repaired", folder.string());
       ++summary.repaired;

@@ -29,8 +29,7 @@ Result<RepairResult> repair_recording(const std::string& folder, const Safe& saf
 struct RepairSummary {
   std::size_t looked_at = 0;
   std::size_t repaired = 0;
-  std::vector<std::string> failed;    // a folder and why, each
-  std::vector<std::string> unhashed;  // folders
+  std::vector<std::string> incomplete;  // folders that want more: hashes, or a disk that lets them be repaired (late_hashes.h)
 };
 
 /// Every `<root>/<session>/<recording>`. Each that was cut off is logged.

@@ -44,23 +44,24 @@ void RecordingWriter::stop() {
 void RecordingWriter::run() {
   prctl(PR_SET_NAME, name_.c_str());
   std::vector<std::function<void()>> running;
-  bool stopping = false;
+  bool stopping = false, more = false;
   while (!stopping) {
     {
       std::unique_lock lock(mutex_);
       const auto due = [this] { return stopping_ || !tasks_.empty(); };
       if (jobs_.empty()) wake_.wait(lock, due);
-      else wake_.wait_for(lock, kLook, due);
+      else if (!more) wake_.wait_for(lock, kLook, due);
       running.swap(tasks_);
       stopping = stopping_;
     }
     const Time now = runtime::now();
-    busy_since_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+    if (!more) busy_since_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
     for (auto& task : running) task();
     running.clear();
-    for (auto& job : jobs_) job->step(now);
+    more = false;  // a backlog is worked off in turns: nobody's stop waits for another's
+    for (auto& job : jobs_) more |= job->step(now);
     jobs_.erase(std::remove_if(jobs_.begin(), jobs_.end(), [](const auto& job) { return job->done(); }), jobs_.end());
-    busy_since_.store(0, std::memory_order_relaxed);
+    if (!more) busy_since_.store(0, std::memory_order_relaxed);
   }
 }
 

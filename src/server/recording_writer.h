@@ -24,7 +24,7 @@ class RecordingWriter {
   /// `sink`, `pre_roll`: see RecordingJob::begin.
   void add(std::shared_ptr<RecordingJob> job, std::shared_ptr<RecordingSink> sink, Duration pre_roll);
   void post(std::function<void()> task);
-  /// Since when it has been at one round of work; nullopt: it waits for some. Any thread.
+  /// Since when there has been work for it without a break; nullopt: it waits for some. Any thread.
   std::optional<Time> busy_since() const {
     const std::int64_t since = busy_since_.load(std::memory_order_relaxed);
     return since == 0 ? std::nullopt : std::optional(Time(Duration(since)));

@@ -16,7 +16,7 @@ std::optional<std::uint64_t> known(const Result<std::uint64_t>& disk) { return d
 
 Recordings::Recordings(asio::io_context& control, const RecordingCatalogue& catalogue, const Safe& safe, Options options,
                        Events events)
-    : control_(control), catalogue_(catalogue), safe_(safe), options_(options), disk_(known(disk_of(catalogue.root()))), events_(std::move(events)), late_hashes_(safe), watch_(control) {
+    : control_(control), catalogue_(catalogue), safe_(safe), options_(options), disk_(known(disk_of(catalogue.root()))), events_(std::move(events)), late_hashes_(safe, [this](const std::string& folder) { on_late_repair(folder); }), watch_(control) {
   for (unsigned i = 0; i < options_.writers; ++i) writers_.push_back(std::make_unique<RecordingWriter>("recording-" + std::to_string(i)));
 }
 
@@ -44,7 +44,7 @@ void Recordings::start(const SessionId& session, const services::StartRecording&
     asio::post(control_, [this, id, warning = std::move(warning)]() mutable { on_warned(id, std::move(warning)); });
   };
   events.repaired = [this, session, id] { asio::post(control_, [this, session, id] { events_.repaired(session, id); }); };
-  events.unhashed = [this](const std::string& folder) { hash_later(folder); };
+  events.unhashed = [this](const std::string& folder) { complete_later(folder); };
   events.keyframe_wanted = [worker = &worker, session](const FeedId& feed) {
     worker->post([session, feed](MediaWorker& there, Time now) {
       if (auto* live = there.find(session)) live->request_keyframe(feed, now);
@@ -123,6 +123,11 @@ void Recordings::on_finished(const RecordingId& id, Duration duration, std::opti
   ++(error ? failed_ : finished_);
   if (running.started) events_.finished(running.session, id, duration, std::move(error));
   else events_.refused(running.session, id, error.value_or(Error{ErrorCode::internal, "The recording ended before it began."}));
+}
+
+void Recordings::on_late_repair(const std::string& folder) {
+  const auto last = folder.find_last_of('/'), before = folder.find_last_of('/', last - 1);
+  asio::post(control_, [this, session = SessionId(folder.substr(before + 1, last - before - 1)), id = RecordingId(folder.substr(last + 1))] { events_.repaired(session, id); });
 }
 
 void Recordings::stop_writers() {

@@ -23,7 +23,7 @@ class Recordings {
     std::function<void(const SessionId&, const RecordingId&, Error)> refused;
     std::function<void(const SessionId&, const RecordingId&, bool writing)> media_changed;
     std::function<void(const SessionId&, const RecordingId&, std::optional<RecordingWarning>)> warned;
-    std::function<void(const SessionId&, const RecordingId&)> repaired;  // some time after it had failed
+    std::function<void(const SessionId&, const RecordingId&)> repaired;  // some time after it had failed, or been cut off
   };
   struct Options {
     unsigned writers = 1;
@@ -37,8 +37,8 @@ class Recordings {
   /// `goes_on`: see services::StopRecording.
   void stop(const RecordingId& id, bool goes_on);
   void add_marker(const RecordingId& id, std::string label, std::string by, Time at);
-  /// A complete recording's, whose files are not.
-  void hash_later(const std::string& folder) { late_hashes_.add(folder); }
+  /// A recording's of before: see late_hashes.h.
+  void complete_later(const std::string& folder) { late_hashes_.add(folder); }
   std::size_t running() const { return running_.size(); }
   bool is_running(const SessionId& session) const;
   bool is_running(const RecordingId& id) const { return running_.contains(id); }
@@ -58,6 +58,7 @@ class Recordings {
   };
   void on_started(const RecordingId& id, Time at);
   void on_warned(const RecordingId& id, std::optional<RecordingWarning> warning);
+  void on_late_repair(const std::string& folder);
   void watch_writers();
   void on_finished(const RecordingId& id, Duration duration, std::optional<Error> error);
 

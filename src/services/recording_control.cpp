@@ -20,6 +20,12 @@ BookedRequest asked_by(ConnectionNumber number, const Caller& caller, const std:
   return request;
 }
 
+/// The server's own stop is never: what nobody is there for must end, however late it has begun.
+Time given_up_at(const BookedRequest& request) {
+  const bool own_stop = request.participant.empty() && request.identity.empty();
+  return own_stop ? Time::max() : request.asked_at + kAskedFor;
+}
+
 }  // namespace
 
 RecordingControl::RecordingControl(Restored restored, Random& random, Audience& audience) : random_(random), audience_(audience), marker_allowance_(kMarkersPerSecond, kMarkersAtOnce, Time{}) {
@@ -166,10 +172,11 @@ void RecordingControl::answer_current(std::optional<Error> error, Time now) {
 }
 
 void RecordingControl::give_up_old_requests(Time now) {
-  while (!waiting_.empty() && now - waiting_.front()->asked_at >= kAskedFor) {
-    answer(*waiting_.front(), Error{ErrorCode::timeout, "The request waited for too long."}, now);
-    waiting_.pop_front();
-  }
+  std::erase_if(waiting_, [&](BookedRequest* request) {
+    if (given_up_at(*request) > now) return false;
+    answer(*request, Error{ErrorCode::timeout, "The request waited for too long."}, now);
+    return true;
+  });
 }
 
 void RecordingControl::act_on_waiting(Time now) {
@@ -299,6 +306,10 @@ void RecordingControl::warn(const RecordingId& id, std::optional<Warning> warnin
 
 void RecordingControl::handle_timeout(Time now) { give_up_old_requests(now); }
 
-Time RecordingControl::next_timeout() const noexcept { return waiting_.empty() ? Time::max() : waiting_.front()->asked_at + kAskedFor; }
+Time RecordingControl::next_timeout() const noexcept {
+  Time next = Time::max();
+  for (const BookedRequest* request : waiting_) next = std::min(next, given_up_at(*request));
+  return next;
+}
 
 }  // namespace amphi::services

@@ -79,6 +79,19 @@ TEST(RecordingRestart, what_was_asked_to_end_before_the_servers_end_does_not_go_
   }
 }
 
+TEST(RecordingRestart, a_session_that_is_empty_when_its_recording_begins_at_last_is_not_recorded_for_ever) {
+  World w;
+  w.open_quietly(1, "Ana");
+  w.request(1, "r1", true);
+  w.server.connection_closed(1, w.now);
+  w.wait(10s);
+  w.server.request_recording(false, "", w.now), w.drain();
+  w.wait(1h);
+  w.started();
+  ASSERT_EQ(w.stops.size(), 1u);
+  EXPECT_FALSE(w.stops[0].goes_on);
+}
+
 TEST(RecordingRestart, what_cannot_be_recorded_on_is_an_error_in_everybodys_state) {
   World w;
   w.open_quietly(1, "Ann");

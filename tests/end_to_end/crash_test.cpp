@@ -5,13 +5,16 @@
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <iostream>
 #include <map>
+#include <optional>
 #include <random>
 #include <set>
 #include <thread>
 
+#include "faults.h"
 #include "recorded_files.h"
 #include "server_process.h"
 #include "session_probe.h"
@@ -20,6 +23,7 @@ namespace amphi::end_to_end {
 namespace {
 
 constexpr std::uint64_t kLastSecond = kFramesPerSecond;  // what a kill may cost
+constexpr std::uint64_t kOnTheWay = kFramesPerSecond / 2;  // sent, and not yet with the server
 
 unsigned from_environment(const char* name, unsigned otherwise) {
   const char* text = std::getenv(name);
@@ -30,7 +34,8 @@ unsigned from_environment(const char* name, unsigned otherwise) {
 struct Life {
   std::string recording;                     // empty: killed before it was confirmed
   std::int64_t shown_ms = 0;                 // the duration of this recording that everybody saw last
-  std::map<std::string, std::uint64_t> sent; // frames by label, at the kill
+  std::map<std::string, std::uint64_t> asked; // frames sent by label, when the recording was asked for
+  std::map<std::string, std::uint64_t> sent;  // and at the kill
   bool stopping = false;
   bool long_enough = false;                  // for every feed to be on the disk
 };
@@ -48,6 +53,7 @@ Life live_and_die(ServerProcess& server, std::mt19937& random) {
   if (late) {
     EXPECT_TRUE(publisher.wait([&] { return videos.back()->statistics().frames > 0 && audio->statistics().packets > 0; })) << server.log();
   }
+  for (const auto& video : videos) life.asked[video->label()] = video->statistics().frames;
   const bool at_once = random() % 6 == 0, long_life = random() % 8 == 0;
   EXPECT_TRUE(publisher->requestSessionRecording(true));
   if (at_once) {  // into its beginning
@@ -70,7 +76,7 @@ Life live_and_die(ServerProcess& server, std::mt19937& random) {
   return life;
 }
 
-void check_video(const std::filesystem::path& folder, const nlohmann::json& track, const Life& life, bool complete) {
+void check_video(const std::filesystem::path& folder, const nlohmann::json& track, const Life& life, bool complete, bool pre_roll = false) {
   SCOPED_TRACE(track.dump());
   const auto file = folder / track.at("path").get<std::string>();
   const Decoded decoded = decode_numbers(file);
@@ -82,6 +88,13 @@ void check_video(const std::filesystem::path& folder, const nlohmann::json& trac
     if (i > 0) {
       ASSERT_EQ(*decoded.numbers[i], *decoded.numbers[i - 1] + 1) << "frame " << i << " does not follow";
     }
+  }
+  const std::uint64_t asked = life.asked.at(track.at("label")), first = *decoded.numbers.front();
+  if (pre_roll) {
+    EXPECT_LE(first, 1u) << "what was kept before the request begins with the feed";
+  } else {
+    EXPECT_GE(first + kOnTheWay, asked) << "a frame of before the request";
+    EXPECT_LE(first, asked + 2 * kLastSecond) << "a keyframe is asked for when it begins";
   }
   const std::uint64_t sent = life.sent.at(track.at("label"));
   if (!life.stopping && !complete) {
@@ -162,6 +175,53 @@ TEST(Crash, every_recording_of_a_hundred_killed_servers_is_whole_but_for_its_las
   }
   std::cout << lives.size() << " kills: " << repaired << " recordings repaired, " << files << " files, " << frames
             << " frames; at most " << worst_ms << " ms less than was shown" << std::endl;
+}
+
+/// A recording is on when what it begins with is on the disk, which may be a slow one.
+TEST(Crash, right_after_a_recording_with_a_pre_roll_is_on_costs_no_more) {
+  const unsigned kills = std::max(2u, from_environment("AMPHI_KILLS", 100) / 25);
+  std::mt19937 random(from_environment("AMPHI_SEED", 1));
+  ServerProcess server({"--recording-pre-roll-seconds", "60"});
+  for (unsigned i = 0; i < kills; ++i) {
+    SCOPED_TRACE("life " + std::to_string(i));
+    const std::string session = "theatre-" + std::to_string(i);  // a new one: the one before is recorded on after the restart
+    Life life;
+    {
+      SessionProbe publisher(server.session_url(session), server.token(session, "surgeon"));
+      ASSERT_TRUE(publisher.connect()) << server.log();
+      const std::int64_t before = publisher->sessionRecordingState().totalRunningDurationMs();
+      std::vector<std::shared_ptr<OutgoingVideoFeed>> videos;
+      for (const auto& [label, codec] : {std::pair{"left", VideoCodec::vp8}, {"right", VideoCodec::vp8}, {"overview", VideoCodec::h264}})
+        videos.push_back(publisher->addOutgoingVideoFeed(label, numbered(codec)));
+      const auto audio = publisher->setOutgoingAudioFeed("tone", AudioInputComponentTone{});
+      ASSERT_TRUE(publisher.wait([&] { return videos.back()->statistics().frames > 8 * kFramesPerSecond; }, 20s)) << server.log();
+      std::optional<ThreadFault> slow;
+      if (i % 2 == 1) slow.emplace(server.pid(), "recording-", "fdatasync:delay_enter=8000");  // as of a disk that turns
+      for (const auto& video : videos) life.asked[video->label()] = video->statistics().frames;
+      ASSERT_TRUE(publisher->requestSessionRecording(true));
+      ASSERT_TRUE(publisher.wait_recording(true)) << server.log();
+      EXPECT_TRUE(publisher.wait([&] { return !publisher->sessionRecordingState().waitingForMedia; })) << "what was kept is written";
+      EXPECT_FALSE(publisher->sessionRecordingState().warning);
+      std::this_thread::sleep_for(std::chrono::milliseconds(random() % 300));
+      server.kill_now();
+      for (const auto& video : videos) life.sent[video->label()] = video->statistics().frames;
+      life.recording = publisher->sessionRecordingState().recordingId;
+      life.shown_ms = publisher->sessionRecordingState().totalRunningDurationMs() - before;
+    }
+    server.start_again();
+    const auto folder = server.recordings() / session / life.recording;
+    const auto manifest = read_manifest(folder);
+    EXPECT_EQ(manifest.at("state"), "repaired");
+    EXPECT_GT(manifest.at("preRollMs").get<int>(), 7000);
+    EXPECT_GE(manifest.at("durationMs").get<std::int64_t>() + 1000, life.shown_ms) << "more than the last second is missing";
+    expect_sound(folder);
+    ASSERT_EQ(manifest.at("tracks").size(), 4u);
+    for (const auto& track : manifest.at("tracks")) {
+      if (track.at("kind") == "video") check_video(folder, track, life, false, true);
+      else check_audio(folder, track);
+    }
+    std::cout << "shown " << life.shown_ms << " ms, repaired " << manifest.at("durationMs") << " ms" << std::endl;
+  }
 }
 
 }  // namespace

@@ -17,6 +17,7 @@ struct EmulatedJob {
   recording::RecordingInfo info;
   Time start{};
   EmulatedDisk* disk = nullptr;
+  int at_once = recording::Take::kAtOnce;
   server::SpaceWatch space{0};
 
   std::shared_ptr<server::RecordingSink> sink;
@@ -41,9 +42,9 @@ struct EmulatedJob {
   /// Everything is ready for it.
   void open() { intake.emplace(sink, info, start, recording::Safekeeping{}); }
   /// True: there may be more, after what the recorder wants has been carried out.
-  bool drain() {
+  bool work() {
     Taken backlog{*sink, taken};
-    return intake->drain(backlog);
+    return intake->work(backlog, at_once);
   }
 
  private:

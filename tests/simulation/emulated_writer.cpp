@@ -1,5 +1,7 @@
 #include "tests/simulation/emulated_writer.h"
 
+#include <utility>
+
 namespace amphi::testing {
 
 void EmulatedWriter::add(Job job, std::shared_ptr<server::RecordingSink> sink, Duration pre_roll, std::function<bool()> ready) {
@@ -17,13 +19,8 @@ void EmulatedWriter::add(Job job, std::shared_ptr<server::RecordingSink> sink, D
 }
 
 void EmulatedWriter::stop(Job job, Time at, WallTime wall) {
-  post(job, [this, job, at, wall, begun = false]() mutable {
-    if (job->closed) return false;
-    if (!begun && !job->take().end_at(at)) return false;
-    begun = true;
-    answer_at_ = at;
-    if (job->drain()) return true;
-    job->intake->complete(at, wall, job->space.full());
+  post(job, [job, at, wall] {
+    if (!job->closed) job->intake->stop(at, wall, job->space.full());
     return false;
   });
 }
@@ -37,16 +34,20 @@ void EmulatedWriter::add_marker(Job job, std::string label, std::string by, Time
   });
 }
 
-bool EmulatedWriter::step(const Job& job) {
-  if (job->closed) return false;
-  if (!job->take().ending() && job->drain()) {
-    answer_at_ = job->take().reached();
-    return true;
-  }
-  const Time now = answer_at_ = *busy_since_;
-  if (!job->take().ending() && job->space.is_due(now)) look_at_space(job, now);
-  job->take().handle_timeout(now);
-  return false;
+EmulatedWriter::Work EmulatedWriter::step(Job job) {
+  return [this, job = std::move(job), worked = false, more = false]() mutable {
+    if (job->closed) return false;
+    if (!std::exchange(worked, true)) {
+      more = job->work();
+      answer_at_ = job->take().reached();
+      return true;
+    }
+    const Time now = answer_at_ = *busy_since_;
+    if (!job->take().ending() && job->space.is_due(now)) look_at_space(job, now);
+    more_ = more_ || more;
+    if (!more) job->take().handle_timeout(now);
+    return false;
+  };
 }
 
 void EmulatedWriter::look_at_space(const Job& job, Time now) {
@@ -67,6 +68,8 @@ void EmulatedWriter::kill(bool carried_out) {
   round_.clear();
   pending_.reset();
   jobs_.clear();
+  more_ = false;
+  behind_since_.reset();
 }
 
 void EmulatedWriter::post(Job job, Work work) {
@@ -90,17 +93,18 @@ void EmulatedWriter::begin_round() {
   posted_.clear();
   // Looked up when it is their turn: a task may add or end one.
   round_.push_back({nullptr, [this] {
-                      for (const Job& job : jobs_) round_.push_back({job, [this, job] { return step(job); }});
+                      for (const Job& job : jobs_) round_.push_back({job, step(job)});
                       return false;
                     }});
   go();
 }
 
 void EmulatedWriter::end_round() {
+  behind_since_ = more_ ? busy_since() : std::nullopt;
   busy_since_.reset();
   last_round_ = machine_.now();
   std::erase_if(jobs_, [](const Job& job) { return job->is_over(); });
-  if (!posted_.empty()) return wake(machine_.now());
+  if (std::exchange(more_, false) || !posted_.empty()) return wake(machine_.now());
   for (const Job& job : jobs_) {
     if (job->closed) continue;
     if (job->sink->front() != nullptr) look_soon();

@@ -39,7 +39,8 @@ class EmulatedWriter {
   /// Something is in a sink.
   void look_soon() { wake(machine_.now() + machine_.idle()); }
 
-  std::optional<Time> busy_since() const { return busy_since_; }
+  /// Without a break.
+  std::optional<Time> busy_since() const { return behind_since_ ? behind_since_ : busy_since_; }
   Time last_round() const { return last_round_; }  // its end
   const std::vector<Job>& jobs() const { return jobs_; }
   /// The process ends; an operation that was on its way is carried out, or not.
@@ -56,7 +57,7 @@ class EmulatedWriter {
   void begin_round();
   void end_round();
   void go();
-  bool step(const Job& job);
+  Work step(Job job);
   void look_at_space(const Job& job, Time now);
   void carry_out();
   std::optional<recording::Output> poll(EmulatedJob& job);
@@ -73,6 +74,8 @@ class EmulatedWriter {
   std::deque<Task> round_;
   std::optional<recording::FileOp> pending_;
   std::vector<Job> jobs_;
+  bool more_ = false;  // of a backlog
+  std::optional<Time> behind_since_;
 };
 
 }  // namespace amphi::testing

@@ -15,6 +15,7 @@ TruthWorld::TruthWorld(std::uint64_t seed, Tally& tally, TruthTally& truth) : Wo
   if (chance(35)) pre_roll_ = between(500, 10'000);
   if (chance(55)) sink_limits_ = {4096, 3 + random_.below(14), 3 + random_.below(14)};
   if (chance(35)) size_disk();
+  if (chance(50)) at_once_ = 1 + static_cast<int>(random_.below(20));
   start_feeds();
 }
 
@@ -80,6 +81,7 @@ void TruthWorld::begin_recording(const RecordingId& id, const std::string& reque
   folder->asked_at = folder->job->start = now_;
   folder->job->disk = &folder->disk;
   folder->job->space = server::SpaceWatch(reserve_);
+  folder->job->at_once = at_once_;
   folder->before = server_->snapshot(now_);
   const std::uint64_t ceiling = folder->before.revision + kRevisionsPerRecording;
   folders_.push_back(std::move(folder));

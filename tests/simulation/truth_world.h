@@ -118,6 +118,7 @@ class TruthWorld final : public World {
   Time stalled_until_{};
   Duration pre_roll_{};                // that is kept; zero: none
   server::RecordingSink::Limits sink_limits_;
+  int at_once_ = recording::Take::kAtOnce;  // the writer takes of a sink
   std::uint64_t disk_size_ = 0, reserve_ = 0, others_ = 0;  // bytes; 0: without an end; what others have there
   testing::EmulatedWriter writer_;
   std::shared_ptr<server::RecordingSink> tap_;            // the session's

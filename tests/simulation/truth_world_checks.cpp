@@ -198,9 +198,7 @@ void TruthWorld::check_left(Recorded& folder) {
   const std::int64_t there_ms = to_ms(std::min(*folder.left_at, folder.stop_at.value_or(Time::max())) - folder.job->start);
   const std::int64_t lost_ms = there_ms - manifest->duration_ms;
   const std::int64_t may_ms = 1000 + to_ms(lag() + folder.stood_still);
-  // What was kept before it began is in memory until the disk has taken it: so many operations for a second of it.
-  const Duration first = milliseconds(may_ms) + to_ms(folder.asked_at - folder.begins_at) * kOperations * slowness_ / 1000;
-  require(lost_ms <= may_ms || *folder.left_at - folder.asked_at <= first, "lost " + std::to_string(lost_ms) + " ms");
+  require(lost_ms <= may_ms, "lost " + std::to_string(lost_ms) + " ms");
   for (const Marker& marker : folder.told) {
     const auto& written = folder.journal.content().markers;
     if (marker.at_ms + may_ms > manifest->duration_ms) continue;
