@@ -198,6 +198,8 @@ struct Client::Impl {
     if (!serves_recording()) return unexpected();
     if (!snapshot_due && message.snapshot.revision <= confirmed.revision) return drops.add(ClientDrop::stale_revision);
     snapshot_due = false;
+    // Something has happened to the recording since. The same revision, told again after a reconnect, is no news.
+    if (message.snapshot.error && message.snapshot.revision != confirmed.revision) request_error.reset();
     confirmed = message.snapshot;
     duration.hear(confirmed.total_ms, confirmed.phase == Phase::recording, heartbeat, now);
     if (!message.request_id.empty() && take_pending(message.request_id)) {

@@ -24,7 +24,7 @@ struct RecordingState {
   std::uint64_t revision = 0;
   std::string recording_id;
   std::string changed_by;
-  std::optional<Error> error;            // of our last request (refused, timed out), else of the recording itself
+  std::optional<Error> error;            // the newer: of our last request (refused, timed out), or of the recording itself
   bool waiting_for_media = false;        // on, and nothing is being written
   std::int64_t pre_roll_ms = 0;          // what the session keeps for a recording to begin with
   std::optional<Warning> warning;        // of the running recording

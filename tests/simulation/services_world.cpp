@@ -344,7 +344,7 @@ void World::handle_output(std::size_t who, const ClientOutput& output) {
   } else {
     const RecordingState& state = std::get<RecordingStateChanged>(output).state;
     require(state.revision >= member.told_revision, "the client's revision went back");
-    member.told_revision = state.revision;
+    if (std::exchange(member.told_revision, state.revision) != state.revision) member.told_error = state.error;
     if (state.error && state.error->code == ErrorCode::timeout) ++tally_.timeouts;
     require(!settled_ || !state.error || state.error->code != ErrorCode::timeout, "timed out though the server answers");
     if (state.error && state.error->code != ErrorCode::timeout) ++tally_.other_request_errors;

@@ -29,6 +29,7 @@ struct World::Member {
   Time deadline = Time::max();
   bool connected = false;
   std::uint64_t told_revision = 0;  // by the last event
+  std::optional<Error> told_error;  // by the first event of that revision
   std::int64_t shown_ms = 0;
   Time asked_at = Time::min();
   std::string marked_recording;  // of the last marker told

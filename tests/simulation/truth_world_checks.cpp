@@ -89,6 +89,8 @@ void TruthWorld::check_shown(const Member& member, const RecordingSnapshot& said
   require(shown.on == said.on && shown.revision == said.revision && shown.recording_id == said.recording_id && shown.waiting_for_media == said.waiting_for_media &&
               shown.warning == said.warning && (shown.error || !said.error),
           "a client that has heard all shows something else");
+  // What was asked for here may have been refused since; but what came before the failure does not hide it.
+  require(!said.error || member.told_error == said.error, "told of a recording that has failed with another error than its own");
   require(shown.pre_roll_ms == to_ms(pre_roll_), "another pre-roll is shown than the one that is kept");
   if (!shown.on) return check_off(shown, said);
   Recorded* folder = find(shown.recording_id);

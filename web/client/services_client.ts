@@ -24,7 +24,7 @@ export interface RecordingState {
   readonly revision: number;
   readonly recordingId: string;
   readonly changedBy: string;
-  /** Of our last request (refused, timed out), else of the recording itself. */
+  /** The newer: of our last request (refused, timed out), or of the recording itself. */
   readonly error: AmphiError | undefined;
   /** On, and nothing is being written: no feed yet, or all of them are silent. */
   readonly waitingForMedia: boolean;
@@ -295,6 +295,8 @@ export class ServicesClient implements ConnectionMachine<ServicesOutput> {
       return;
     }
     connection.snapshotTaken = true;
+    // Something has happened to the recording since. The same revision, told again after a reconnect, is no news.
+    if (message.error && message.revision !== this.confirmed.revision) this.requestError = undefined;
     this.confirmed = message;
     this.drawLine(connection, message.totalMs, now);
     if (message.requestId !== undefined && this.resolve(message.requestId, undefined)) this.answeredByState = message.requestId;

@@ -41,7 +41,7 @@ class MediaServerSession : public std::enable_shared_from_this<MediaServerSessio
     std::uint64_t revision = 0;  ///< grows with every change that the server makes
     std::string recordingId;     ///< of the running or the last recording; empty: none yet
     std::string changedBy;       ///< identity of whoever caused the last change; empty: the server itself
-    std::error_code error;       ///< of the last request made here, else of the recording itself
+    std::error_code error;       ///< the newer: of the last request made here, or of the recording itself
     std::string errorMessage;    ///< the server's own words
     bool waitingForMedia = false;  ///< `on`, and nothing is being written: no feed yet, or all of them are silent
     std::int64_t preRollMs = 0;    ///< how much of its newest media the session keeps for a recording to begin with
