@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <condition_variable>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <mutex>
@@ -110,6 +111,12 @@ RecordingPlan plan(const std::filesystem::path& folder, const std::string& id, c
   return made;
 }
 
+/// No figures of a recording that failed. Leaves its folder.
+[[noreturn]] void give_up(const Error& error) {
+  std::fprintf(stderr, "bench: the recording has failed: %s\n", error.message.c_str());
+  std::_Exit(1);
+}
+
 struct Cost {
   double writer = 0, tap = 0;  // per cent of a core for each feed
 };
@@ -120,7 +127,7 @@ Cost measure_cost(const std::filesystem::path& folder, int feeds, int seconds, i
   RecordingEvents events;
   events.started = [&](Time) { started.reach(); };
   events.finished = [&](Duration, std::optional<Error> error) {
-    if (error) std::fprintf(stderr, "bench: %s\n", error->message.c_str());
+    if (error) give_up(*error);
     finished.reach();
   };
   events.keyframe_wanted = [](const FeedId&) {};
@@ -164,7 +171,7 @@ StopTime measure_stop(const std::filesystem::path& folder, int media_seconds) {
   std::optional<Time> confirmed;
   events.started = [](Time) {};
   events.finished = [&](Duration, std::optional<Error> error) {
-    if (error) std::fprintf(stderr, "bench: %s\n", error->message.c_str());
+    if (error) give_up(*error);
     confirmed = runtime::now();
   };
   events.keyframe_wanted = [](const FeedId&) {};

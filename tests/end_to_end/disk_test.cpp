@@ -103,8 +103,13 @@ struct Theatre {
       EXPECT_EQ(one->happened().disconnected, 0);
       EXPECT_EQ(one->happened().services_disconnected, 0);
     }
-    std::cout << "media, before:    " << in_words(watch.between(watched_from, fault_at)) << "\n"
-              << "media, " << fault << ": " << in_words(watch.between(fault_at, Clock::now())) << std::endl;
+    const auto before = watch.between(watched_from, fault_at), meanwhile = watch.between(fault_at, Clock::now());
+    std::cout << "media, before:    " << in_words(before) << "\n"
+              << "media, " << fault << ": " << in_words(meanwhile) << std::endl;
+    EXPECT_GT(before.size(), 10u) << "watched";
+    EXPECT_GT(meanwhile.size(), 50u);
+    // The bench says how long a packet is kept; here none waits for a disk.
+    for (const auto& packet : meanwhile) ASSERT_LT(packet.length, 1s);
   }
   std::size_t frames_since_start() const { return seen->count() - watched_frames; }
   fs::path folder() const { return server.recordings() / "theatre" / recording; }
