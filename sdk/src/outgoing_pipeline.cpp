@@ -82,15 +82,19 @@ void OutgoingPipeline::play_file() {
   pipeline_->play(files_->begin(plan_.file, runtime::now()));
 }
 
-// Not on this thread: a seek waits for the file's streaming thread, which a file of one picture gives back only when it is stopped.
+// A seek waits for the file's streaming thread, which a file of one picture gives back only when it is stopped: so it is neither made on
+// this thread, nor through the pipeline, whose state could not be changed meanwhile.
 void OutgoingPipeline::rewind() {
   if (pipeline_ == nullptr) return;
   using Self = std::weak_ptr<OutgoingPipeline>;
-  const auto seek = [](GstElement* pipeline, gpointer user) {
-    if (gst_element_seek(pipeline, 1.0, GST_FORMAT_TIME, GST_SEEK_FLAG_SEGMENT, GST_SEEK_TYPE_SET, 0, GST_SEEK_TYPE_NONE, 0)) return;
+  const auto seek = [](GstElement* sink, gpointer user) {
+    const GstPtr<GstPad> pad(gst_element_get_static_pad(sink, "sink"));
+    auto* event = gst_event_new_seek(1.0, GST_FORMAT_TIME, GST_SEEK_FLAG_SEGMENT, GST_SEEK_TYPE_SET, 0, GST_SEEK_TYPE_NONE, 0);
+    if (gst_pad_push_event(pad.get(), event)) return;
     if (const auto self = static_cast<Self*>(user)->lock(); self && !self->stopped_) self->events_.ended();
   };
-  gst_element_call_async(pipeline_->element(), seek, new Self(weak_from_this()), [](gpointer user) { delete static_cast<Self*>(user); });
+  const auto sink = pipeline_->find("packets");
+  gst_element_call_async(sink.get(), seek, new Self(weak_from_this()), [](gpointer user) { delete static_cast<Self*>(user); });
 }
 
 void OutgoingPipeline::stop() {
