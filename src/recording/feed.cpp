@@ -44,12 +44,6 @@ void Feed::handle_packet(rtp::Seq seq, const rtp::RtpHeader& header, ByteView pa
     case ReorderBuffer::Place::next:
       take_packet(header, payload, now, 0, now);
       break;
-    case ReorderBuffer::Place::restart:
-      record_.drops.add(Drop::sequence_restart);
-      assembler_.restart();
-      begin_gap("restart", 0);
-      take_packet(header, payload, now, 0, now);
-      break;
     case ReorderBuffer::Place::held:
       break;
     case ReorderBuffer::Place::late:
