@@ -147,4 +147,19 @@ TEST(Outage, no_frame_lies_behind_a_later_one_and_each_packet_is_accounted_for_o
     }
 }
 
+TEST(Outage, packets_of_padding_are_no_loss) {
+  Publisher publisher(20ms);
+  for (int i = 0; i < 5; ++i) {
+    publisher.talk(1s);
+    publisher.pad();
+  }
+  publisher.talk(1s);
+  const auto manifest = publisher.stop();
+  for (const auto& track : manifest.at("tracks")) {
+    expect_true(publisher, track, 20ms, 0ms);
+    for (const auto& gap : track.at("gaps")) EXPECT_EQ(gap.at("reason"), "silent") << "at the end, and nothing else";
+    EXPECT_EQ(track.at("dropped").value("empty_payload", 0), track.at("kind") == "audio" ? 5 : 0);
+  }
+}
+
 }  // namespace amphi::recording::test
