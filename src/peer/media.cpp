@@ -113,7 +113,6 @@ std::optional<ReceivedRtp> Peer::Impl::receive_rtp(MutableBytes data, Time now) 
   }
   received.seq = *seq;
   if (line.negotiated.kind == rtp::Kind::video && line.receive->nacks.take_keyframe_needed()) line.receive->want_keyframe();
-  if (received.payload.empty()) return std::nullopt;  // padding keeps the numbers going and is nobody's media
   return received;
 }
 

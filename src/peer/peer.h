@@ -64,7 +64,7 @@ struct ReceivedRtp {
   Line line = 0;
   rtp::Seq seq = 0;                  // extended
   rtp::RtpHeader header;             // of the original stream
-  ByteView payload;
+  ByteView payload;                  // empty: padding, which keeps the numbers going and is nobody's media
   rtp::CodecName codec = rtp::CodecName::vp8;
   bool recovered = false;            // came as a retransmission
   std::optional<std::uint8_t> audio_level;

@@ -18,7 +18,6 @@ enum class Drop : std::uint8_t {
   incomplete_frame,       // a packet of it is missing
   frame_before_keyframe,  // whole, but it builds upon a frame that is missing
   oversized_frame,
-  sequence_restart,    // numbers that began anew
   timestamp_jump,      // RTP timestamps that left the line of arrivals by more than a second
   implausible_report,  // a sender report that puts its media more than a second from its arrival
   unlisted_gap,        // gaps beyond what a manifest lists
@@ -46,8 +45,6 @@ constexpr std::string_view counter_name(Drop drop) {
       return "frame_before_keyframe";
     case Drop::oversized_frame:
       return "oversized_frame";
-    case Drop::sequence_restart:
-      return "sequence_restart";
     case Drop::timestamp_jump:
       return "timestamp_jump";
     case Drop::implausible_report:

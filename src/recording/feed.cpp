@@ -44,12 +44,6 @@ void Feed::handle_packet(rtp::Seq seq, const rtp::RtpHeader& header, ByteView pa
     case ReorderBuffer::Place::next:
       take_packet(header, payload, now, 0, now);
       break;
-    case ReorderBuffer::Place::restart:
-      record_.drops.add(Drop::sequence_restart);
-      assembler_.restart();
-      begin_gap("restart", 0);
-      take_packet(header, payload, now, 0, now);
-      break;
     case ReorderBuffer::Place::held:
       break;
     case ReorderBuffer::Place::late:
@@ -93,6 +87,7 @@ void Feed::drain(Time now, bool flush) {
   while (auto packet = reorder_.poll(now, flush)) {
     take_packet(packet->header, packet->payload, packet->arrival, packet->missing_before, now);
   }
+  tell_open_gap();
 }
 
 void Feed::take_packet(const rtp::RtpHeader& header, ByteView payload, Time arrival, std::uint64_t missing, Time now) {
@@ -143,8 +138,15 @@ void Feed::open_file(const Frame& first) {
 
 void Feed::begin_gap(std::string_view reason, std::uint64_t packets) {
   if (!track_) return;  // nothing was there that could have a gap
-  if (!gap_) gap_ = OpenGap{written_until_, reason, 0};
+  if (!gap_) gap_ = OpenGap{written_until_, reason};
   gap_->packets += packets;
+}
+
+/// One that a frame does not end at once: whoever repairs the recording knows then why nothing is there.
+void Feed::tell_open_gap() {
+  if (!gap_ || gap_->told || record_.gaps.size() >= kMaxGaps) return;
+  gap_->told = true;
+  desk_.journal.gap_open(*file_number_, {rounded_ms(gap_->from), 0, gap_->reason, gap_->packets});
 }
 
 void Feed::end_gap(Duration to) {
@@ -182,6 +184,7 @@ void Feed::come_back(Time now) {
   ssrc_.reset();
   begin_gap("absent", 0);
   desk_.journal.back(*file_number_);
+  tell_open_gap();
   keyframe_at_ = now;
   if (assembler_.waits_for_keyframe()) want_keyframe(now);
 }

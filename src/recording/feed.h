@@ -61,6 +61,7 @@ class Feed {
     Duration from;
     std::string_view reason;
     std::uint64_t packets = 0;
+    bool told = false;
   };
 
   void drain(Time now, bool flush);
@@ -68,6 +69,7 @@ class Feed {
   void take_frame(Frame frame, Time now);
   void open_file(const Frame& first);
   void begin_gap(std::string_view reason, std::uint64_t packets);
+  void tell_open_gap();
   void end_gap(Duration to);
   void end_overflow();
   void want_keyframe(Time now);

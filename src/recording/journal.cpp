@@ -123,6 +123,15 @@ void Journal::gap(FileNumber file, const Gap& gap) {
   append(line);
 }
 
+void Journal::gap_open(FileNumber file, const Gap& gap) {
+  Line line(*this, "gapOpen");
+  line.json["file"] = file;
+  line.json["fromMs"] = gap.from_ms;
+  line.json["reason"] = gap.reason;
+  line.json["packets"] = gap.packets;
+  append(line);
+}
+
 void Journal::marker(const Marker& marker) {
   Line line(*this, "marker");
   line.json["atMs"] = marker.at_ms;

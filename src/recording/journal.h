@@ -59,6 +59,8 @@ class Journal {
   void track(FileNumber file, const TrackRecord& track, const Frame& first, const Extent& head);
   void piece(FileNumber file, const Piece& piece);
   void gap(FileNumber file, const Gap& gap);
+  /// One that is not over: what a crash in it would leave untold. `to_ms` is not known yet.
+  void gap_open(FileNumber file, const Gap& gap);
   /// The feed has gone, and may come again.
   void away(FileNumber file);
   void back(FileNumber file);
@@ -99,6 +101,7 @@ struct JournalTrack {
   Frame first;         // without its data
   Extent head;         // as first written
   std::vector<Piece> pieces;
+  std::optional<Gap> open_gap;  // begun, and not over: `to_ms` means nothing
   std::optional<TrackEnd> end;
   std::optional<std::int64_t> away_at_ms;  // its feed has gone, and did not come again
 };

@@ -80,6 +80,7 @@ class Reader {
     else if (event == "track") track(fields);
     else if (event == "piece") piece(fields);
     else if (event == "gap") gap(fields);
+    else if (event == "gapOpen") gap_open(fields);
     else if (event == "away") away(fields, ms);
     else if (event == "back") away(fields, std::nullopt);
     else if (event == "marker") marker(fields);
@@ -181,6 +182,12 @@ class Reader {
     if (!fields.ok()) return;
     track->record.lost_packets += gap.packets;
     track->record.gaps.push_back(gap);
+    track->open_gap.reset();
+  }
+
+  void gap_open(Fields& fields) {
+    if (JournalTrack* track = open_track(fields))
+      track->open_gap = Gap{fields.signed_count("fromMs"), 0, known_reason(fields.text("reason")), fields.count("packets")};
   }
 
   void away(Fields& fields, std::optional<std::int64_t> at_ms) {

@@ -13,16 +13,9 @@ ReorderBuffer::Place ReorderBuffer::insert(rtp::Seq seq, const rtp::RtpHeader& h
   if (seq < kLeastSeq || seq > kMostSeq) return Place::late;  // no 16 bits were ever widened to that
   if (seq == next_) {
     next_ = seq + 1;
-    refused_ = 0;
     return Place::next;
   }
-  if (next_ && seq < *next_) {
-    if (++refused_ < kRestartAfter) return Place::late;
-    reset();
-    next_ = seq + 1;
-    return Place::restart;
-  }
-  refused_ = 0;
+  if (next_ && seq < *next_) return Place::late;
   if (held_.contains(seq)) return Place::duplicate;
   if (held_.empty()) oldest_ = now;
   held_.emplace(seq, Packet{seq, header, to_bytes(payload), now, 0});
@@ -58,7 +51,6 @@ void ReorderBuffer::reset() {
   bytes_ = 0;
   next_.reset();
   oldest_ = Time::max();
-  refused_ = 0;
 }
 
 }  // namespace amphi::recording

@@ -23,9 +23,8 @@ class ReorderBuffer {
   static constexpr Duration kFirstWait = 50ms;  // the first to come need not be the first that was sent
   static constexpr std::size_t kMaxPackets = 2048;
   static constexpr std::size_t kMaxBytes = 3'000'000;
-  static constexpr int kRestartAfter = 100;  // refused packets in a row: the sender began its numbers anew
 
-  enum class Place { next, held, late, duplicate, restart };
+  enum class Place { next, held, late, duplicate };
 
   struct Packet {
     rtp::Seq seq = 0;
@@ -35,7 +34,8 @@ class ReorderBuffer {
     std::uint64_t missing_before = 0;  // packets given up between the one delivered before and this one
   };
 
-  /// next, restart: use the packet now, it is not kept (restart: as the first of a new run).
+  /// next: use the packet now, it is not kept. late, duplicate: it is of no use, however many follow: a retransmission comes as late as
+  /// it likes, and numbers that a sender begins anew go on behind the old ones before they come here (peer/receive_stream.h).
   Place insert(rtp::Seq seq, const rtp::RtpHeader& header, ByteView payload, Time now);
   /// The next packet in order, of those held; `flush` gives up every gap at once. nullopt: nothing is due.
   std::optional<Packet> poll(Time now, bool flush = false);
@@ -51,7 +51,6 @@ class ReorderBuffer {
   std::size_t bytes_ = 0;
   std::optional<rtp::Seq> next_;
   Time oldest_ = Time::max();  // when the first of the held packets came
-  int refused_ = 0;
 };
 
 }  // namespace amphi::recording

@@ -89,10 +89,14 @@ void Repair::drop_lost_pieces(JournalTrack& track, const FolderReader& folder) {
 
 void Repair::finish_track(JournalTrack& track, std::int64_t duration_ms) {
   TrackRecord& record = track.record;
-  const Gap silent{end_ms(track), duration_ms, "silent", 0};
-  if (silent.to_ms - silent.from_ms > kSilentMs) {
-    record.gaps.push_back(silent);
-    journal_.gap(track.file, silent);
+  // A gap that was open goes on to the end. Where there was none nothing came any more; the newest may be over only just now.
+  Gap last = track.open_gap.value_or(Gap{end_ms(track), 0, "silent", 0});
+  if (!track.open_gap && !record.gaps.empty()) last.from_ms = std::max(last.from_ms, record.gaps.back().to_ms);
+  last.to_ms = std::max(duration_ms, last.from_ms);
+  if (track.open_gap || last.to_ms - last.from_ms > kSilentMs) {
+    record.lost_packets += last.packets;
+    record.gaps.push_back(last);
+    journal_.gap(track.file, last);
   }
   TrackOutput output(track.file, out_, journal_, safekeeping_.sealer ? &*safekeeping_.sealer : nullptr);
   const auto file = resume_track_file(std::move(output), track);

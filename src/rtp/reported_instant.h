@@ -11,6 +11,9 @@ struct ReportedInstant {
   WireTimestamp rtp = 0;
 };
 
+/// As long as two clocks agree well enough for `advanced` to be of use.
+constexpr Duration kReportLasts = 60s;
+
 /// What the report would have said `by` later, for those who come after it. `by` is not negative.
 inline ReportedInstant advanced(const ReportedInstant& reported, Duration by, std::uint32_t clock_rate) {
   const auto ms = static_cast<std::uint64_t>(to_ms(by));

@@ -8,7 +8,7 @@ RecordingIntake::RecordingIntake(std::shared_ptr<RecordingSink> sink, recording:
     : sink_(std::move(sink)), take_(std::move(info), start, std::move(safekeeping)) {
   for (const auto& known : sink_->take_known()) {
     add_feed(known.feed, *known.info, start);
-    if (!known.reported_at) continue;
+    if (!known.reported_at || start - *known.reported_at > rtp::kReportLasts) continue;
     const auto reported = rtp::advanced(known.reported, std::max(start - *known.reported_at, Duration::zero()), known.info->codec.clock_rate);
     take_.recorder().handle_sender_report(known.info->id, reported.ntp, reported.rtp, start);
   }

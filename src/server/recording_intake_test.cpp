@@ -5,12 +5,24 @@
 
 #include <nlohmann/json.hpp>
 
-#include "recording/test_files.h"
+#include "recording/test_camera.h"
+#include "recording/test_containers.h"
 
 namespace amphi::server {
 namespace {
 
 const Bytes kSound{std::byte{0x78}, std::byte{1}, std::byte{2}};  // Opus, 20 ms
+
+void carry_out(RecordingIntake& intake, recording::test::MemoryFiles& files) {
+  recording::Recorder& recorder = intake.take().recorder();
+  while (auto output = recorder.poll_output()) {
+    const auto* op = std::get_if<recording::FileOp>(&*output);
+    if (op == nullptr) continue;
+    std::visit([&](const auto& each) { files.apply(each); }, *op);
+    if (std::holds_alternative<recording::ReplaceFile>(*op)) recorder.handle_replaced(intake.take().reached());
+    if (const auto* hash = std::get_if<recording::HashFile>(op)) recorder.handle_hash(hash->file, {}, intake.take().reached());
+  }
+}
 
 /// A microphone before a sink that has room for a few packets.
 struct Recorded {
@@ -26,16 +38,7 @@ struct Recorded {
     packet.payload = kSound;
     sink->packet(FeedId("mic"), packet, Time(1s) + 20ms * seq);
   }
-  void carry_out() {
-    recording::Recorder& recorder = intake.take().recorder();
-    while (auto output = recorder.poll_output()) {
-      const auto* op = std::get_if<recording::FileOp>(&*output);
-      if (op == nullptr) continue;
-      std::visit([&](const auto& each) { files.apply(each); }, *op);
-      if (std::holds_alternative<recording::ReplaceFile>(*op)) recorder.handle_replaced(intake.take().reached());
-      if (const auto* hash = std::get_if<recording::HashFile>(op)) recorder.handle_hash(hash->file, {}, intake.take().reached());
-    }
-  }
+  void carry_out() { server::carry_out(intake, files); }
 };
 
 TEST(RecordingIntake, tells_what_the_sink_had_dropped_at_the_end_though_the_disk_was_full) {
@@ -67,6 +70,53 @@ TEST(RecordingIntake, leaves_out_what_came_after_the_end) {
   const auto manifest = nlohmann::json::parse(r.files.replaced.at("manifest.json"));
   EXPECT_EQ(manifest["durationMs"], 100);
   EXPECT_EQ(manifest["tracks"][0]["packets"], 6);
+}
+
+/// Where a WebM file's last frame lies in it.
+double last_ms(const Bytes& file) {
+  const auto segment = recording::test::tree(recording::test::parse_ebml(file)).get("18538067");
+  const auto* cluster = segment.all("1f43b675").back();
+  const ByteView block = cluster->all("a3").back()->data;
+  return static_cast<double>(cluster->get("e7").number()) + std::to_integer<int>(block[1]) * 256 + std::to_integer<int>(block[2]);
+}
+
+TEST(RecordingIntake, believes_a_report_that_was_kept_for_a_minute_and_no_longer) {
+  struct Row { Duration age; double sound_ms; };
+  for (const Row& row : {Row{59s, 1480}, Row{61s, 1980}}) {  // the microphone has stood still for 500 ms since it reported
+    const sfu::FeedInfo mic{FeedId("mic"), ParticipantId("par_1"), "surgeon", "voice", rtp::Codec{rtp::CodecName::opus, 48'000, 2, ""}};
+    const sfu::FeedInfo cam{FeedId("cam"), ParticipantId("par_1"), "surgeon", "camera", rtp::Codec{rtp::CodecName::vp8, 90'000, 0, ""}};
+    const Time start(1000s);
+    const auto ntp = [](Time at) { return rtp::NtpTime{static_cast<std::uint64_t>(to_ms(at.time_since_epoch()) / 1000 + 3'900'000'000) << 32}; };
+    const auto timestamp = [](Time at, std::uint64_t rate) { return static_cast<rtp::WireTimestamp>(static_cast<std::uint64_t>(to_ms(at.time_since_epoch())) * rate / 1000); };
+    auto sink = std::make_shared<RecordingSink>(10s, RecordingSink::Limits{});
+    sink->feed_added(mic, start - 100s);
+    sink->feed_added(cam, start - 100s);
+    sink->sender_report(mic.id, ntp(start - row.age), timestamp(start - row.age, 48'000), start - row.age);
+    sink->sender_report(cam.id, ntp(start - 15s), timestamp(start - 15s, 90'000), start - 15s);
+    ASSERT_EQ(sink->hand_over(start), Duration::zero());
+    RecordingIntake intake(sink, {RecordingId("rec_1"), SessionId("room"), "surgeon", WallTime{1'700'000'000'000}, Duration{}, RecordingId()}, start, {});
+    recording::test::MemoryFiles files;
+    for (int i = 0; i < 100; ++i) {
+      const Time now = start + 20ms * i;
+      peer::ReceivedRtp packet;
+      packet.seq = i;
+      packet.header = {true, 96, static_cast<rtp::WireSeq>(i), timestamp(now - 500ms, 48'000), 1};
+      packet.payload = kSound;
+      sink->packet(mic.id, packet, now);
+      packet.header = {true, 96, static_cast<rtp::WireSeq>(i), timestamp(now, 90'000), 2};
+      packet.payload = recording::test::kKey;
+      sink->packet(cam.id, packet, now);
+    }
+    const Time end = start + 2s;
+    ASSERT_TRUE(intake.take().end_at(end));
+    while (intake.drain()) carry_out(intake, files);
+    intake.complete(end, WallTime{1'700'000'002'000}, std::nullopt);
+    carry_out(intake, files);
+    for (const auto& [number, file] : files.files) {
+      if (!file.name.ends_with(".webm")) continue;
+      EXPECT_NEAR(last_ms(file.data), file.name.starts_with("audio") ? row.sound_ms : 1980, 25) << file.name << ", a report of " << to_ms(row.age) << " ms before";
+    }
+  }
 }
 
 }  // namespace

@@ -20,6 +20,10 @@ void Session::handle_input(peer::Peer& peer, const Datagram& in, SendBatch& batc
 }
 
 void Session::Impl::forward(Feed& feed, const peer::ReceivedRtp& packet, SendBatch& batch, Time now) {
+  if (packet.payload.empty()) {  // nothing for a subscriber, but whoever counts numbers must not take it for lost
+    if (tap) tap->packet(feed.info.id, packet, now);
+    return;
+  }
   ++stats.packets_in;
   stats.bytes_in += packet.payload.size();
   feed.history.insert(packet.seq, packet.header, packet.payload, now);

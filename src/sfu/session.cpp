@@ -9,7 +9,6 @@
 namespace amphi::sfu {
 namespace {
 
-constexpr Duration kReportLasts = 60s;  // as long as two clocks agree well enough to say what it would say now
 
 /// The same feed has the same id whenever it is published: after it was stopped for a while, in another codec, and at a server that was
 /// started anew (which knows the participant's id, and nothing else). Globally unique, as the participant's is.
@@ -230,7 +229,7 @@ void Session::set_tap(Tap* tap, Time now) {
       if (!feed) continue;
       tap->feed_added(feed->info, now);
       // Its next report may be seconds away, and until then nobody knew what lies beside what.
-      if (!feed->reported_at || now - *feed->reported_at > kReportLasts) continue;
+      if (!feed->reported_at || now - *feed->reported_at > rtp::kReportLasts) continue;
       const auto reported = rtp::advanced(feed->reported, now - *feed->reported_at, feed->info.codec.clock_rate);
       tap->sender_report(feed->info.id, reported.ntp, reported.rtp, now);
     }

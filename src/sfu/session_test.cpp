@@ -159,5 +159,37 @@ TEST(Router, strangers_and_noise_are_counted_and_reach_nobody) {
   EXPECT_EQ(room.server.session->stats().packets_in, 0u);
 }
 
+/// What a tap was given, packet by packet.
+struct Tapped final : Tap {
+  void feed_added(const FeedInfo&, Time) override {}
+  void feed_removed(const FeedId&, Time) override {}
+  void packet(const FeedId&, const peer::ReceivedRtp& packet, Time) override { packets.emplace_back(packet.seq, packet.payload.size()); }
+  void sender_report(const FeedId&, rtp::NtpTime, rtp::WireTimestamp, Time) override {}
+  std::vector<std::pair<rtp::Seq, std::size_t>> packets;
+};
+
+TEST(Session, padding_is_seen_by_the_tap_and_by_no_subscriber) {
+  Room room;
+  auto& a = room.join("a");
+  auto& b = room.join("b", false);
+  const auto line = room.publish(a, testing::vp8_codec(), "camera");
+  room.run(1s);
+  Tapped tap;
+  room.server.session->set_tap(&tap, room.world.now());
+  room.stream(a, line, 1, 10);
+  a.publishing.send(line, 11, 11 * 1800, {}, room.world.now());
+  room.stream(a, line, 12, 10);
+  room.run(200ms);
+  room.server.session->set_tap(nullptr, room.world.now());
+  ASSERT_EQ(tap.packets.size(), 21u) << "a number that is not there would be a loss";
+  for (std::size_t i = 0; i < tap.packets.size(); ++i) {
+    EXPECT_EQ(tap.packets[i].first, tap.packets[0].first + static_cast<rtp::Seq>(i));
+    EXPECT_EQ(tap.packets[i].second == 0, i == 10);
+  }
+  ASSERT_EQ(b.subscribing.received.size(), 20u);
+  for (std::size_t i = 0; i < 20; ++i)
+    EXPECT_EQ(b.subscribing.received[i].seq - b.subscribing.received[0].seq, static_cast<rtp::Seq>(i < 10 ? i : i + 1)) << "each keeps the feed's number";
+}
+
 }  // namespace
 }  // namespace amphi::sfu

@@ -54,6 +54,46 @@ void repair(EmulatedDisk& disk, std::size_t most = static_cast<std::size_t>(-1),
   }, most > static_cast<std::size_t>(-1) - before ? most : before + most);
 }
 
+/// A camera and a microphone for 20 s, a picture each 100 ms, until the process is killed; repaired. Numbers of pictures.
+struct Ending {
+  const char* name;
+  int lost, last, key, away, back;  // never sent; the last that is; a keyframe besides the first; from where to where the feed is gone
+  std::string reason;
+  int packets, until_ms;
+
+  nlohmann::json gaps() const {
+    EmulatedDisk disk;
+    Recorder recorder(kInfo, kStart);
+    const Sender camera{"cam", vp8(), 100ms}, microphone{"mic", opus(), 20ms};
+    Time now = kStart;
+    const auto send = [&](const Sender& sender, int number, bool keyframe) {
+      const auto timestamp = static_cast<rtp::WireTimestamp>(number * to_ms(sender.interval) * sender.codec.clock_rate / 1000);
+      recorder.handle_packet(FeedId(sender.id), number, {true, 96, static_cast<rtp::WireSeq>(number), timestamp, 1}, sender.payload(static_cast<std::uint32_t>(number), keyframe), now);
+    };
+    recorder.add_feed(camera.info(), now);
+    recorder.add_feed(microphone.info(), now);
+    for (int tick = 0; tick < 1000; ++tick, now += 20ms) {
+      for (Time timer = recorder.next_timeout(); timer <= now; timer = recorder.next_timeout()) {
+        recorder.handle_timeout(timer);
+        testing::serve(recorder, disk, timer, ignore);
+      }
+      const int picture = tick / 5;
+      if (tick == away * 5) recorder.remove_feed(FeedId(camera.id), now);
+      if (tick == back * 5) recorder.add_feed(camera.info(), now);
+      if (tick % 5 == 0 && picture != lost && picture <= last && (picture < away || picture >= back)) send(camera, picture, picture == 0 || picture == key);
+      send(microphone, tick, false);
+      testing::serve(recorder, disk, now, ignore);
+    }
+    disk.kill();
+    repair(disk);
+    EXPECT_TRUE(verify(disk, {}).sound());
+    const auto manifest = nlohmann::json::parse(as_text(disk.content("manifest.json")));
+    for (const auto& track : manifest.at("tracks"))
+      if (track.at("feedId") == camera.id) return track.at("gaps");
+    return {};
+  }
+};
+
 void expect_true(const EmulatedDisk& disk, const Cut& cut) {
   const Bytes text = disk.content("manifest.json");
   const auto parsed = parse_manifest(as_text(text));
@@ -222,6 +262,25 @@ TEST(Repair, drops_pieces_that_the_disk_had_promised_and_lost) {
   EXPECT_NE(manifest["repaired"]["note"].get<std::string>().find(open->record.summary.path), std::string::npos);
   const FileFacts facts = facts_of(open->record.summary.path, cut.disk.content(open->record.summary.path));
   EXPECT_EQ(facts.frames.size() + last.frames, open->record.summary.frames);
+}
+
+TEST(PowerCut, what_was_missing_at_the_end_is_called_what_it_was) {
+  constexpr int kNever = 1000;
+  const Ending endings[] = {
+      {"a packet is lost, and no keyframe comes though packets do", 50, kNever, kNever, kNever, kNever, "loss", 1, 20'000},
+      {"a keyframe comes, too late to be durable", 50, kNever, 198, kNever, kNever, "loss", 1, 19'800},
+      {"nothing is received any more", kNever, 49, kNever, kNever, kNever, "silent", 0, 20'000},
+      {"the feed comes again, and no keyframe", kNever, kNever, kNever, 50, 150, "absent", 0, 20'000},
+  };
+  for (const Ending& ending : endings) {
+    SCOPED_TRACE(ending.name);
+    const auto gaps = ending.gaps();
+    ASSERT_EQ(gaps.size(), 1u) << gaps;
+    EXPECT_EQ(gaps[0]["reason"], ending.reason);
+    EXPECT_EQ(gaps[0]["packets"], ending.packets);
+    EXPECT_NEAR(gaps[0]["fromMs"].get<int>(), 4900, 1) << "the last picture";
+    EXPECT_NEAR(gaps[0]["toMs"].get<int>(), ending.until_ms, ending.until_ms == 20'000 ? 1000 : 2);
+  }
 }
 
 }  // namespace amphi::recording::test
