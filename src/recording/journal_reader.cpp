@@ -80,6 +80,7 @@ class Reader {
     else if (event == "track") track(fields);
     else if (event == "piece") piece(fields);
     else if (event == "gap") gap(fields);
+    else if (event == "unlisted") unlisted(fields);
     else if (event == "away") away(fields, ms);
     else if (event == "back") away(fields, std::nullopt);
     else if (event == "marker") marker(fields);
@@ -181,6 +182,16 @@ class Reader {
     if (!fields.ok()) return;
     track->record.lost_packets += gap.packets;
     track->record.gaps.push_back(gap);
+  }
+
+  void unlisted(Fields& fields) {
+    JournalTrack* track = open_track(fields);
+    if (track == nullptr) return;
+    UnlistedGaps& known = track->record.unlisted;
+    const UnlistedGaps told = read_unlisted(fields);
+    if (!fields.ok() || told.gaps < known.gaps || told.packets < known.packets) return fields.refuse();
+    track->record.lost_packets += told.packets - known.packets;
+    known = told;
   }
 
   void away(Fields& fields, std::optional<std::int64_t> at_ms) {
