@@ -1,11 +1,14 @@
 #include "server/recording_catalogue.h"
 
 #include <gtest/gtest.h>
+#include <spdlog/sinks/ostream_sink.h>
+#include <spdlog/spdlog.h>
 #include <stdlib.h>
 
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "server/export_job.h"
 
@@ -41,6 +44,28 @@ TEST_F(RecordingCatalogueTest, a_session_that_was_never_recorded_begins_at_nothi
   EXPECT_EQ(catalogue.restore(demo_).total_ms, 0);
   EXPECT_EQ(catalogue.restore(demo_).revision, 0u);
   EXPECT_TRUE(Json::parse(catalogue.list_json(demo_))["recordings"].empty());
+}
+
+TEST_F(RecordingCatalogueTest, a_large_manifest_counts_like_any_other_and_one_beyond_the_most_is_said_once) {
+  put_manifest("rec_1", "2026-01-01T10:00:00.000Z", 1500, "complete");
+  put_manifest("rec_2", "2026-01-02T10:00:00.000Z", 1000, "complete");
+  put_manifest("rec_3", "2026-01-03T10:00:00.000Z", 100, "complete");
+  const auto pad = [&](const std::string& id, std::size_t size) { std::ofstream(root_ + "/demo/" + id + "/manifest.json", std::ios::app) << std::string(size, ' '); };
+  pad("rec_2", 18'000'000);
+  pad("rec_3", 65 * 1024 * 1024);
+  const RecordingCatalogue catalogue(root_);
+  const auto log = std::make_shared<std::ostringstream>();
+  const auto before = spdlog::default_logger();
+  spdlog::set_default_logger(std::make_shared<spdlog::logger>("test", std::make_shared<spdlog::sinks::ostream_sink_mt>(*log)));
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(catalogue.restore(demo_).total_ms, 2500);
+    EXPECT_EQ(Json::parse(catalogue.list_json(demo_))["recordings"].size(), 2u);
+  }
+  spdlog::set_default_logger(before);
+  const std::string said = log->str();
+  ASSERT_NE(said.find("demo/rec_3"), std::string::npos) << said;
+  EXPECT_EQ(said.find("demo/rec_3"), said.rfind("demo/rec_3")) << said;
+  EXPECT_EQ(said.find("demo/rec_2"), std::string::npos) << said;
 }
 
 TEST_F(RecordingCatalogueTest, totals_count_every_recording_also_one_that_a_crash_interrupted) {

@@ -6,12 +6,15 @@
 #include <functional>
 
 #include "server/connection_watch.h"
+#include "server/request_limits.h"
 #include "server/session_directory.h"
 
 namespace amphi::server {
 
 class Signalling {
  public:
+  static constexpr double kOffersPerSecond = 5, kOfferBurst = 40;  // of a participant: more than it takes to share and end all it can
+
   using Verify = std::function<Result<AccessToken>(std::string_view token)>;
   /// All outlive the object. `verify`: everything but the expiry, which is the directory's to judge.
   Signalling(SessionDirectory& directory, Verify verify, Counters<Drop>& drops)
@@ -33,6 +36,7 @@ class Signalling {
   SessionDirectory& directory_;
   Verify verify_;
   Counters<Drop>& drops_;
+  RequestLimits offers_{kOffersPerSecond, kOfferBurst};  // by participant
 };
 
 }  // namespace amphi::server
