@@ -13,12 +13,12 @@ namespace amphi::server {
 
 class Signalling {
  public:
-  static constexpr double kOffersPerSecond = 5, kOfferBurst = 40;  // of a participant: more than it takes to share and end all it can
+  static constexpr double kOffersPerSecond = 10, kOfferBurst = 250;  // of a participant: more than one that shares and ends things all day
 
   using Verify = std::function<Result<AccessToken>(std::string_view token)>;
   /// All outlive the object. `verify`: everything but the expiry, which is the directory's to judge.
-  Signalling(SessionDirectory& directory, Verify verify, Counters<Drop>& drops)
-      : directory_(directory), verify_(std::move(verify)), drops_(drops) {}
+  Signalling(SessionDirectory& directory, Verify verify, Counters<Drop>& drops, RequestLimits offers = RequestLimits(kOffersPerSecond, kOfferBurst))
+      : directory_(directory), verify_(std::move(verify)), drops_(drops), offers_(std::move(offers)) {}
 
   /// Until the connection ends.
   boost::asio::awaitable<void> run(std::shared_ptr<WebSocketConnection> connection, SessionId session);
@@ -36,7 +36,7 @@ class Signalling {
   SessionDirectory& directory_;
   Verify verify_;
   Counters<Drop>& drops_;
-  RequestLimits offers_{kOffersPerSecond, kOfferBurst};  // by participant
+  RequestLimits offers_;  // by participant
 };
 
 }  // namespace amphi::server

@@ -104,7 +104,7 @@ struct Rig {
   runtime::SystemRandom random;
   std::vector<std::unique_ptr<MediaWorker>> workers;
   SessionDirectory directory;
-  Signalling signalling{directory, read, drops};
+  Signalling signalling{directory, read, drops, RequestLimits(5, 40)};
   HttpRoutes routes{[this] {
     HttpRoutes::Parts parts;
     parts.drops = &drops;
