@@ -2,11 +2,12 @@
 // no longer listed is lost from the account.
 #include <gtest/gtest.h>
 
-#include <set>
+#include <map>
 
 #include "base/folder.h"
 #include "recording/repair.h"
 #include "recording/test_camera.h"
+#include "recording/verify.h"
 
 using namespace nlohmann::literals;
 
@@ -28,42 +29,50 @@ std::size_t count(const std::string& text, const std::string& what) {
 }
 std::size_t journal_syncs(const Studio& studio) { return studio.file("journal.jsonl")->synced.size(); }
 
-/// What was synced of a recording that was cut off, as a repair finds it.
+/// A recording's folder, as a repair and `verify` find it.
 class Files : public FolderReader {
  public:
-  explicit Files(const MemoryFiles& files) : files_(files) {}
-  std::vector<std::string> names() const override { return {}; }
+  explicit Files(const MemoryFiles& files) {
+    for (const auto& [number, file] : files.files) content_[file.name] = file.data;
+    for (const auto& [name, text] : files.replaced) content_[name] = to_bytes(as_bytes(text));
+  }
+  std::vector<std::string> names() const override {
+    std::vector<std::string> names;
+    for (const auto& [name, data] : content_) names.push_back(name);
+    return names;
+  }
   std::optional<std::uint64_t> size(const std::string& name) const override {
-    const MemoryFile* file = find(name);
-    return file != nullptr ? std::optional<std::uint64_t>(file->data.size()) : std::nullopt;
+    return content_.contains(name) ? std::optional<std::uint64_t>(content_.at(name).size()) : std::nullopt;
   }
   Result<Bytes> read(const std::string& name, std::uint64_t at, std::uint64_t count) const override {
-    const MemoryFile* file = find(name);
-    if (file == nullptr) return fail(ErrorCode::not_found, name);
-    return to_bytes(ByteView(file->data).subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(count)));
+    if (!content_.contains(name)) return fail(ErrorCode::not_found, name);
+    return to_bytes(ByteView(content_.at(name)).subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(count)));
   }
 
  private:
-  const MemoryFile* find(const std::string& name) const {
-    for (const auto& [number, file] : files_.files)
-      if (file.name == name) return &file;
-    return nullptr;
-  }
-  const MemoryFiles& files_;
+  std::map<std::string, Bytes> content_;
 };
 
+void expect_sound(const MemoryFiles& files) {
+  for (const Finding& finding : verify(Files(files), {}).findings) ADD_FAILURE() << finding.file << ": " << finding.what;
+}
+
+/// Its power is cut, and a repair completes what was synced.
 nlohmann::json repaired(const Studio& studio) {
-  auto journal = parse_journal(journal_of(studio));
+  MemoryFiles files = studio.files;
+  for (auto& [number, file] : files.files) file.data.resize(file.synced.empty() ? 0 : file.synced.back()), file.open = false;
+  auto journal = parse_journal(as_text(files.at(kJournalFile).data));
   EXPECT_TRUE(journal);
-  Repair repair(std::move(*journal), Files(studio.files), std::nullopt, WallTime{1'700'000'100'000}, {}, Hashes::few);
-  std::string manifest;
+  Repair repair(std::move(*journal), Files(files), std::nullopt, WallTime{1'700'000'100'000}, {}, Hashes::few);
   while (auto output = repair.poll_output()) {
     const auto* op = std::get_if<FileOp>(&*output);
     if (op == nullptr) continue;
-    if (const auto* hash = std::get_if<HashFile>(op)) repair.handle_hash(hash->file, {}, {});
-    if (const auto* replaced = std::get_if<ReplaceFile>(op)) manifest = as_text(replaced->data), repair.handle_replaced({});
+    std::visit([&](const auto& each) { files.apply(each); }, *op);
+    if (const auto* hash = std::get_if<HashFile>(op)) repair.handle_hash(hash->file, sha256(files.at(hash->file).data), {});
+    if (std::holds_alternative<ReplaceFile>(*op)) repair.handle_replaced({});
   }
-  return nlohmann::json::parse(manifest);
+  expect_sound(files);
+  return nlohmann::json::parse(files.replaced["manifest.json"]);
 }
 
 }  // namespace
@@ -75,6 +84,7 @@ TEST(Bounds, gaps_beyond_a_tracks_most_are_counted_whether_it_is_stopped_or_cut_
   studio.run_until(studio.at(20ms * (2 * kLosses) + 1500ms));  // no gap is open, and a second has passed
   const auto cut = repaired(studio)["tracks"][0];
   studio.stop(20ms * (2 * kLosses) + 1500ms);
+  expect_sound(studio.files);
   const auto track = manifest_of(studio)["tracks"][0];
   for (const auto& each : {track, cut}) {
     SCOPED_TRACE(each == cut ? "cut off" : "stopped");
@@ -131,6 +141,7 @@ TEST(Bounds, feeds_beyond_the_most_are_not_recorded_and_counted) {
   studio.recorder.add_feed(feed("fd_7", opus_codec()), studio.at(26s));
   studio.packet("fd_7", 1, 0, true, kOpus, studio.at(26s));
   studio.stop(27s);
+  expect_sound(studio.files);
   const auto manifest = manifest_of(studio);
   EXPECT_EQ(manifest["feedsWithoutMedia"].size(), 1999u);
   EXPECT_EQ(manifest["tracks"].size(), 1u) << "one that was there before still may";
@@ -149,6 +160,7 @@ TEST(Bounds, a_feed_without_media_that_comes_again_takes_its_old_place) {
   studio.recorder.add_feed(feed("fd_0", vp8_codec()), studio.at(50s));
   Camera{studio, "fd_0"}.send(50s, 51s);
   studio.stop(51s);
+  expect_sound(studio.files);
   const auto manifest = manifest_of(studio);
   EXPECT_EQ(manifest["feedsWithoutMedia"].size(), 63u);
   ASSERT_EQ(manifest["tracks"].size(), 1u);
