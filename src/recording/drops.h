@@ -20,8 +20,10 @@ enum class Drop : std::uint8_t {
   oversized_frame,
   timestamp_jump,      // RTP timestamps that left the line of arrivals by more than a second
   implausible_report,  // a sender report that puts its media more than a second from its arrival
-  unlisted_gap,        // gaps beyond what a manifest lists
+  unlisted_gap,        // gaps beyond what a manifest lists; their sum is `unlistedGaps`
   unlisted_marker,     // markers beyond the most
+  refused_feed,        // a feed beyond the most: it is not recorded
+  refused_feed_packet, // a packet or report of one
   count_,
 };
 
@@ -53,6 +55,10 @@ constexpr std::string_view counter_name(Drop drop) {
       return "unlisted_gap";
     case Drop::unlisted_marker:
       return "unlisted_marker";
+    case Drop::refused_feed:
+      return "refused_feed";
+    case Drop::refused_feed_packet:
+      return "refused_feed_packet";
     case Drop::count_:
       break;
   }

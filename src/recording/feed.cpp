@@ -18,6 +18,7 @@ Feed::Feed(FeedInfo info, Time start, Time now, ParticipantClock& clock, std::de
       desk_(desk),
       assembler_(info.codec.name, record_.drops),
       timeline_(info.codec.clock_rate, start, offset_, clock, record_.drops),
+      unlisted_told_at_(start),
       written_until_(offset_),
       keyframe_wanted_at_(now - kKeyframeThrottle),
       keyframe_at_(now) {
@@ -54,6 +55,7 @@ void Feed::handle_packet(rtp::Seq seq, const rtp::RtpHeader& header, ByteView pa
       break;
   }
   drain(now, false);
+  tell_unlisted(now, false);
   const bool stale = record_.feed.codec.kind() == rtp::Kind::video && now - keyframe_at_ >= kKeyframeEvery;
   if (assembler_.waits_for_keyframe() || stale) want_keyframe(now);
 }
@@ -62,6 +64,7 @@ void Feed::handle_overflow(std::uint64_t packets, Time now) {
   record_.overflow_packets += packets;
   overflowed_at_ = now;
   if (left_at_) end_overflow();
+  tell_unlisted(now, false);
 }
 
 /// The feed has gone, and nothing came behind what was dropped: until it went it was not absent.
@@ -76,11 +79,12 @@ void Feed::handle_timeout(Time now) {
   if (finished_) return;
   drain(now, false);
   if (track_) track_->handle_timeout(now);
+  tell_unlisted(now, false);
 }
 
 Time Feed::next_timeout() const {
   if (finished_) return Time::max();
-  return std::min(reorder_.next_timeout(), track_ ? track_->next_timeout() : Time::max());
+  return std::min({reorder_.next_timeout(), track_ ? track_->next_timeout() : Time::max(), tell_unlisted_at_.value_or(Time::max())});
 }
 
 void Feed::drain(Time now, bool flush) {
@@ -144,7 +148,7 @@ void Feed::begin_gap(std::string_view reason, std::uint64_t packets) {
 
 /// One that a frame does not end at once: whoever repairs the recording knows then why nothing is there.
 void Feed::tell_open_gap() {
-  if (!gap_ || gap_->told || record_.gaps.size() >= kMaxGaps) return;
+  if (!gap_ || gap_->told || !lists_gaps()) return;
   gap_->told = true;
   desk_.journal.gap_open(*file_number_, {rounded_ms(gap_->from), 0, gap_->reason, gap_->packets});
 }
@@ -153,9 +157,30 @@ void Feed::end_gap(Duration to) {
   if (!gap_) return;
   const Gap gap{rounded_ms(gap_->from), std::max(rounded_ms(to), rounded_ms(gap_->from)), gap_->reason, gap_->packets};
   gap_.reset();
-  if (record_.gaps.size() >= kMaxGaps) return record_.drops.add(Drop::unlisted_gap);
+  put_gap(gap);
+}
+
+/// A track lists no more than a quarter of what is left, so that some is left for those that come.
+bool Feed::lists_gaps() const { return record_.gaps.size() < std::min(kMaxTrackGaps, (kMaxGaps - desk_.gaps) / 4); }
+
+/// Its last gap is listed in any case: there is one, and a repair lists it too.
+void Feed::put_gap(const Gap& gap) {
+  if (!finished_ && !lists_gaps()) {
+    record_.drops.add(Drop::unlisted_gap);
+    record_.unlisted.add(gap);
+    if (!tell_unlisted_at_) tell_unlisted_at_ = unlisted_told_at_ + kUnlistedEvery;
+    return;
+  }
+  if (!finished_) ++desk_.gaps;
   record_.gaps.push_back(gap);
   desk_.journal.gap(*file_number_, gap);
+}
+
+void Feed::tell_unlisted(Time now, bool at_once) {
+  if (!tell_unlisted_at_ || (!at_once && now < *tell_unlisted_at_)) return;
+  tell_unlisted_at_.reset();
+  unlisted_told_at_ = now;
+  desk_.journal.unlisted(*file_number_, record_.unlisted);
 }
 
 void Feed::want_keyframe(Time now) {
@@ -173,6 +198,7 @@ void Feed::leave(Time now) {
   drain(now, true);
   left_at_ = now;
   if (overflowed_at_) end_overflow();
+  tell_unlisted(now, true);
   if (track_) desk_.journal.away(*file_number_);
 }
 
@@ -198,6 +224,7 @@ void Feed::finish(Time now) {
   const Duration until = left_at_.value_or(now) - start_;
   if (until - written_until_ > std::max(kSilent, 2 * longest_interval_)) begin_gap("silent", 0);
   end_gap(until);
+  tell_unlisted(now, true);
   const TrackEnd end = track_->finish(until - offset_);
   update_record();
   desk_.journal.track_end(*file_number_, record_, end);
@@ -212,6 +239,7 @@ void Feed::abandon() {
   finished_ = true;
   track_.reset();
   gap_.reset();
+  tell_unlisted_at_.reset();
 }
 
 }  // namespace amphi::recording

@@ -19,6 +19,7 @@ namespace amphi::recording {
 struct Desk {
   Journal& journal;
   FileNumber& files;  // the number of the newest
+  std::size_t& gaps;  // listed so far, of at most kMaxGaps
   const Sealer* sealer;
 };
 
@@ -26,7 +27,7 @@ class Feed {
  public:
   static constexpr Duration kKeyframeThrottle = 500ms;
   static constexpr Duration kKeyframeEvery = 10s;  // what one can seek to, where a sender makes none by itself
-  static constexpr std::size_t kMaxGaps = 10'000;
+  static constexpr Duration kUnlistedEvery = 1s;   // at most: what a crash costs of their sum
 
   /// `start`: of the recording; `now`: the track's zero.
   Feed(FeedInfo info, Time start, Time now, ParticipantClock& clock, std::deque<Output>& out, Desk desk);
@@ -71,6 +72,10 @@ class Feed {
   void begin_gap(std::string_view reason, std::uint64_t packets);
   void tell_open_gap();
   void end_gap(Duration to);
+  bool lists_gaps() const;
+  void put_gap(const Gap& gap);
+  /// To the journal, if there is something to tell; unless `at_once`, so often and no more.
+  void tell_unlisted(Time now, bool at_once);
   void end_overflow();
   void want_keyframe(Time now);
   void update_record();
@@ -93,6 +98,8 @@ class Feed {
   std::optional<Time> left_at_;
 
   std::optional<OpenGap> gap_;
+  std::optional<Time> tell_unlisted_at_;  // there is something to tell
+  Time unlisted_told_at_;
   Duration longest_interval_{};  // from one frame to the next
   Duration written_until_{};  // on the recording's line: the end of the last frame, as far as it is known
   Time keyframe_wanted_at_;

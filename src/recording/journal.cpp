@@ -1,6 +1,8 @@
 // Writing; journal_reader.cpp reads it back.
 #include "recording/journal.h"
 
+#include <utility>
+
 #include "recording/json_fields.h"
 
 namespace amphi::recording {
@@ -39,6 +41,11 @@ struct Journal::Line {
 };
 
 void Journal::append(Line& line) {
+  append_unsynced(line);
+  sync();
+}
+
+void Journal::append_unsynced(Line& line) {
   std::string text = text_of(line.json);
   head_ = sha256(as_bytes(text));
   text += '\n';
@@ -47,7 +54,16 @@ void Journal::append(Line& line) {
   ++lines_;
   last_ms_ = now_ms_;
   out_.emplace_back(FileOp(WriteFile{kJournalFile, at, to_bytes(as_bytes(text))}));
+  if (!unsynced_ms_) unsynced_ms_ = now_ms_;
+}
+
+void Journal::sync() {
+  if (!std::exchange(unsynced_ms_, std::nullopt)) return;
   out_.emplace_back(FileOp(SyncFile{kJournalFile}));
+}
+
+std::optional<Duration> Journal::sync_at() const {
+  return unsynced_ms_ ? std::optional<Duration>(milliseconds(*unsynced_ms_ + kShareSyncMs)) : std::nullopt;
 }
 
 void Journal::resume(std::uint64_t size, std::uint64_t lines, const Sha256Digest& head) {
@@ -81,7 +97,7 @@ void Journal::feed(const FeedInfo& feed, std::int64_t offset_ms) {
   Line line(*this, "feed");
   put_feed(line.json, feed);
   line.json["offsetMs"] = offset_ms;
-  append(line);
+  append_unsynced(line);
 }
 
 void Journal::track(FileNumber file, const TrackRecord& track, const Frame& first, const Extent& head) {
@@ -120,7 +136,14 @@ void Journal::gap(FileNumber file, const Gap& gap) {
   line.json["toMs"] = gap.to_ms;
   line.json["reason"] = gap.reason;
   line.json["packets"] = gap.packets;
-  append(line);
+  append_unsynced(line);
+}
+
+void Journal::unlisted(FileNumber file, const UnlistedGaps& unlisted) {
+  Line line(*this, "unlisted");
+  line.json["file"] = file;
+  put_unlisted(line.json, unlisted);
+  append_unsynced(line);
 }
 
 void Journal::gap_open(FileNumber file, const Gap& gap) {
@@ -143,13 +166,13 @@ void Journal::marker(const Marker& marker) {
 void Journal::away(FileNumber file) {
   Line line(*this, "away");
   line.json["file"] = file;
-  append(line);
+  append_unsynced(line);
 }
 
 void Journal::back(FileNumber file) {
   Line line(*this, "back");
   line.json["file"] = file;
-  append(line);
+  append_unsynced(line);
 }
 
 void Journal::alive() {

@@ -61,6 +61,8 @@ class Journal {
   void gap(FileNumber file, const Gap& gap);
   /// One that is not over: what a crash in it would leave untold. `to_ms` is not known yet.
   void gap_open(FileNumber file, const Gap& gap);
+  /// The sum so far of the gaps that are told in no line of their own.
+  void unlisted(FileNumber file, const UnlistedGaps& unlisted);
   /// The feed has gone, and may come again.
   void away(FileNumber file);
   void back(FileNumber file);
@@ -74,14 +76,21 @@ class Journal {
   void end(std::int64_t duration_ms, WallTime stopped_at, std::string_view state, const std::optional<Error>& error,
            const Drops& drops);
 
+  /// Lines that a crash may take as well as not (who came and went, gaps before the media that follow them) share a sync: the next one, or
+  /// this one, at the latest by `sync_at`, on the recording's time line.
+  void sync();
+  std::optional<Duration> sync_at() const;
+
   std::uint64_t lines() const { return lines_; }
   std::uint64_t tracks() const { return tracks_; }
   std::uint64_t pieces() const { return pieces_; }
   const Sha256Digest& head() const { return head_; }
 
  private:
+  static constexpr std::int64_t kShareSyncMs = 200;
   struct Line;
   void append(Line& line);
+  void append_unsynced(Line& line);
 
   std::deque<Output>& out_;
   std::uint64_t size_ = 0;
@@ -91,6 +100,7 @@ class Journal {
   Sha256Digest head_{};
   std::int64_t now_ms_ = 0;
   std::int64_t last_ms_ = 0;
+  std::optional<std::int64_t> unsynced_ms_;  // the time of the oldest line that is not synced
 };
 
 // --- reading ---------------------------------------------------------------------------------------------------------------

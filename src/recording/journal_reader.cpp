@@ -81,6 +81,7 @@ class Reader {
     else if (event == "piece") piece(fields);
     else if (event == "gap") gap(fields);
     else if (event == "gapOpen") gap_open(fields);
+    else if (event == "unlisted") unlisted(fields);
     else if (event == "away") away(fields, ms);
     else if (event == "back") away(fields, std::nullopt);
     else if (event == "marker") marker(fields);
@@ -188,6 +189,17 @@ class Reader {
   void gap_open(Fields& fields) {
     if (JournalTrack* track = open_track(fields))
       track->open_gap = Gap{fields.signed_count("fromMs"), 0, known_reason(fields.text("reason")), fields.count("packets")};
+  }
+
+  void unlisted(Fields& fields) {
+    JournalTrack* track = open_track(fields);
+    if (track == nullptr) return;
+    UnlistedGaps& known = track->record.unlisted;
+    const UnlistedGaps told = read_unlisted(fields);
+    if (!fields.ok() || told.gaps < known.gaps || told.packets < known.packets) return fields.refuse();
+    track->record.lost_packets += told.packets - known.packets;
+    known = told;
+    if (track->open_gap && told.to_ms >= track->open_gap->from_ms) track->open_gap.reset();
   }
 
   void away(Fields& fields, std::optional<std::int64_t> at_ms) {

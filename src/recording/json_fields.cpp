@@ -1,8 +1,38 @@
 #include "recording/json_fields.h"
 
-namespace amphi::recording {
+#include <algorithm>
+#include <utility>
 
-std::string text_of(const Json& json, int indent) { return json.dump(indent, ' ', false, Json::error_handler_t::replace); }
+namespace amphi::recording {
+namespace {
+
+void put_readable(std::string& out, const Json& json, std::size_t depth, bool in_list) {
+  const auto is_structured = [](const Json& inner) { return inner.is_structured(); };
+  if (json.empty() || !json.is_structured() || (in_list && std::none_of(json.begin(), json.end(), is_structured))) {
+    out += text_of(json);
+    return;
+  }
+  char before = json.is_object() ? '{' : '[';
+  const char end = json.is_object() ? '}' : ']';
+  for (auto at = json.begin(); at != json.end(); ++at) {
+    (out += std::exchange(before, ',')) += '\n';
+    out.append(2 * (depth + 1), ' ');
+    if (json.is_object()) out += text_of(Json(at.key())) + ": ";
+    put_readable(out, *at, depth + 1, json.is_array());
+  }
+  out += '\n';
+  out.append(2 * depth, ' ') += end;
+}
+
+}  // namespace
+
+std::string text_of(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
+std::string readable_text(const Json& json) {
+  std::string text;
+  put_readable(text, json, 0, false);
+  return text;
+}
 
 const Json* Fields::find(const char* name, Json::value_t type) {
   const auto at = json_.is_object() ? json_.find(name) : json_.end();
@@ -60,6 +90,18 @@ FeedInfo read_feed(Fields& fields) {
   feed.codec.clock_rate = static_cast<std::uint32_t>(fields.count("clockRate"));
   if (feed.codec.kind() == rtp::Kind::audio) feed.codec.channels = static_cast<std::uint8_t>(fields.count("channels"));
   return feed;
+}
+
+void put_unlisted(Json& json, const UnlistedGaps& unlisted) {
+  json["gaps"] = unlisted.gaps;
+  json["packets"] = unlisted.packets;
+  json["missingMs"] = unlisted.missing_ms;
+  json["fromMs"] = unlisted.from_ms;
+  json["toMs"] = unlisted.to_ms;
+}
+
+UnlistedGaps read_unlisted(Fields& fields) {
+  return {fields.count("gaps"), fields.count("packets"), fields.signed_count("missingMs"), fields.signed_count("fromMs"), fields.signed_count("toMs")};
 }
 
 Json drops_json(const Drops& drops) {

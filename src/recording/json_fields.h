@@ -13,8 +13,10 @@ namespace amphi::recording {
 
 using Json = nlohmann::ordered_json;
 
-/// One line or a whole document; text that is no UTF-8 is repaired, for a stranger's label must not cost the recording.
-std::string text_of(const Json& json, int indent = -1);
+/// One line; text that is no UTF-8 is repaired, for a stranger's label must not cost the recording.
+std::string text_of(const Json& json);
+/// A whole document, indented for people; but what a list holds of plain entries (a gap, a marker) is a line each, for there may be many.
+std::string readable_text(const Json& json);
 
 /// Reads the fields of one object; a field that is missing or of another type is an error, remembered.
 class Fields {
@@ -40,6 +42,9 @@ class Fields {
 
 void put_feed(Json& json, const FeedInfo& feed);
 FeedInfo read_feed(Fields& fields);
+
+void put_unlisted(Json& json, const UnlistedGaps& unlisted);
+UnlistedGaps read_unlisted(Fields& fields);
 
 Json drops_json(const Drops& drops);
 Drops read_drops(const Json& json);  // names that it does not know are left out

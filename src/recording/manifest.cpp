@@ -32,6 +32,7 @@ Json track_json(const TrackRecord& track) {
     json["gaps"].push_back(
         {{"fromMs", gap.from_ms}, {"toMs", gap.to_ms}, {"reason", gap.reason}, {"packets", gap.packets}});
   }
+  if (track.unlisted.gaps > 0) put_unlisted(json["unlistedGaps"], track.unlisted);
   return json;
 }
 
@@ -121,12 +122,16 @@ std::optional<WallTime> parse_iso8601(std::string_view text) {
   return WallTime{at.time_since_epoch().count()};
 }
 
+void UnlistedGaps::add(const Gap& gap) {
+  if (gaps++ == 0) from_ms = gap.from_ms;
+  packets += gap.packets;
+  missing_ms += gap.to_ms - gap.from_ms;
+  to_ms = gap.to_ms;
+}
+
 void ManifestContent::list_if_without_media(const FeedInfo& feed) {
-  const auto is_track_of = [&](const TrackRecord* track) { return track->feed.id == feed.id; };
-  const auto is_same = [&](const FeedInfo* other) { return other->id == feed.id; };
-  if (std::none_of(tracks.begin(), tracks.end(), is_track_of) &&
-      std::none_of(feeds_without_media.begin(), feeds_without_media.end(), is_same))
-    feeds_without_media.push_back(&feed);
+  for (; listed_tracks < tracks.size(); ++listed_tracks) listed_feeds.insert(tracks[listed_tracks]->feed.id.value);
+  if (listed_feeds.insert(feed.id.value).second) feeds_without_media.push_back(&feed);
 }
 
 Bytes signed_text(const RecordingId& id, const Sha256Digest& head) {
@@ -162,7 +167,7 @@ Bytes write_manifest(const ManifestContent& content) {
     json["markers"].push_back({{"atMs", marker.at_ms}, {"label", marker.label}, {"by", marker.by}});
   json["dropped"] = drops_json(content.drops);
   if (content.evidence) json["evidence"] = evidence_json(content.info.id, *content.evidence);
-  return to_bytes(as_bytes(text_of(json, 2) + "\n"));
+  return to_bytes(as_bytes(readable_text(json) + "\n"));
 }
 
 Result<Manifest> parse_manifest(std::string_view text) {

@@ -6,12 +6,19 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <unordered_set>
 #include <vector>
 
 #include "recording/drops.h"
 #include "recording/recorder.h"
 
 namespace amphi::recording {
+
+/// Bytes. Who reads a manifest takes as much; what a recording lists is bounded so that none is larger, whatever happens in it.
+constexpr std::size_t kMaxManifest = 64 * 1024 * 1024;
+constexpr std::size_t kMaxGaps = 100'000;      // that a recording lists one by one, besides each track's last
+constexpr std::size_t kMaxTrackGaps = 10'000;  // of these
 
 struct Gap {
   std::int64_t from_ms = 0;
@@ -20,11 +27,22 @@ struct Gap {
   std::uint64_t packets = 0;  // known to be missing
 };
 
+/// The sum of a track's gaps that are not listed one by one any more.
+struct UnlistedGaps {
+  std::uint64_t gaps = 0;
+  std::uint64_t packets = 0;  // known to be missing
+  std::int64_t missing_ms = 0;
+  std::int64_t from_ms = 0, to_ms = 0;  // where they lie
+
+  void add(const Gap& gap);
+};
+
 struct TrackRecord {
   TrackSummary summary;
   FeedInfo feed;
   std::uint64_t bytes = 0;
   std::vector<Gap> gaps;
+  UnlistedGaps unlisted;
   std::uint64_t packets = 0;       // received
   std::uint64_t lost_packets = 0;  // never received
   std::uint64_t overflow_packets = 0;
@@ -58,6 +76,8 @@ struct ManifestContent {
   bool encrypted = false;
   std::optional<Evidence> evidence;
   std::optional<Repaired> repaired;
+  std::unordered_set<std::string_view> listed_feeds{};  // by id; they live where the tracks and feeds do
+  std::size_t listed_tracks = 0;                        // that are among them
 
   /// After the tracks are there: once, if none of them is the feed's.
   void list_if_without_media(const FeedInfo& feed);

@@ -114,6 +114,44 @@ TEST(Manifest, survives_truncation_and_flipped_bits) {
   }
 }
 
+TEST(Manifest, with_the_most_of_everything_is_one_that_every_reader_takes) {
+  const auto at_most = [](std::size_t size) { return std::string(size, '\x01'); };  // that takes most room in JSON
+  FeedInfo longest{FeedId(std::string(160, 'f')), ParticipantId(std::string(64, 'p')), at_most(256), at_most(128), opus_codec()};
+  TrackRecord record;
+  record.feed = longest;
+  constexpr std::int64_t kYear = 31'536'000'000;
+  record.summary = {std::string(180, 'v'), longest.id, vp8_codec(), 16'384, 16'384, kYear, kYear, 1'000'000'000'000, std::string(64, 'a')};
+  record.bytes = record.packets = record.lost_packets = record.overflow_packets = 1'000'000'000'000;
+  record.unlisted = {1'000'000'000'000, 1'000'000'000'000, kYear, kYear, kYear};
+  for (std::size_t i = 0; i < Drops::kSize; ++i) record.drops.add(static_cast<Drop>(i), 1'000'000'000'000);
+  record.gaps.resize(kMaxGaps / Recorder::kMaxFeeds + 1, Gap{kYear, kYear, "overflow", 1'000'000'000'000});
+
+  ManifestContent content;
+  content.info = {RecordingId(std::string(200, 'r')), SessionId(std::string(200, 's')), at_most(256), WallTime{1'700'000'000'250}};
+  content.state = "repaired";
+  content.drops = record.drops;
+  content.repaired = Repaired{WallTime{1'700'000'000'250}, 1000, std::string(Recorder::kMaxFeeds * 300, 'n')};
+  content.tracks.assign(Recorder::kMaxFeeds, &record);
+  std::string letters;
+  for (int i = 0; i < 200; ++i) letters += "\xf0\x9f\x94\xaa";  // a marker's label has no control characters
+  content.markers.assign(Recorder::kMaxMarkers, Marker{kYear, letters, at_most(256)});
+  const Bytes text = write_manifest(content);
+  EXPECT_LT(text.size(), kMaxManifest * 3 / 4);
+  const auto manifest = parse_manifest(as_text(text));
+  ASSERT_TRUE(manifest) << manifest.error().message;
+  EXPECT_EQ(manifest->tracks.size(), Recorder::kMaxFeeds);
+  EXPECT_EQ(manifest->markers.size(), Recorder::kMaxMarkers);
+}
+
+TEST(Manifest, lists_a_feed_without_media_once_and_none_that_has_a_track) {
+  const TrackRecord record = track();
+  const FeedInfo silent = feed("muted", opus_codec()), again = feed("muted", vp8_codec());
+  ManifestContent content;
+  content.tracks = {&record};
+  for (const FeedInfo* each : {&silent, &record.feed, &again}) content.list_if_without_media(*each);
+  EXPECT_EQ(content.feeds_without_media, std::vector<const FeedInfo*>{&silent});
+}
+
 TEST(SafePathName, is_a_plain_name) {
   for (const char* good : {"a", "room-1", "A_b.c-9", "0123"}) EXPECT_TRUE(is_safe_path_name(good)) << good;
   for (const char* bad : {"", ".", "..", ".hidden", "a/b", "a\\b", "a b", "a\n", "\xc3\xa9", "a:b", "~"})

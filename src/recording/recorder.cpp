@@ -4,6 +4,7 @@
 #include <deque>
 #include <map>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "recording/commit_group.h"
 #include "recording/feed.h"
@@ -31,11 +32,14 @@ struct Recorder::Impl {
   std::deque<Output> out;
   std::size_t in_order = 0;  // of them, at the front
   Journal journal{out};
-  std::vector<std::unique_ptr<Feed>> feeds;  // all that ever were, in their order
+  std::vector<std::unique_ptr<Feed>> feeds;        // all that ever were, in their order; at most kMaxFeeds
+  std::unordered_map<FeedId, std::size_t> newest;  // of each id, where in `feeds`
+  std::unordered_set<FeedId> refused;              // those beyond that are there now
   std::unordered_map<FeedId, Feed*> active;
   std::deque<Feed*> away;  // gone, their files still open; in the order in which they went
   std::map<ParticipantId, ParticipantClock> clocks;  // a node each: feeds hold references
   FileNumber files = 0;
+  std::size_t gaps = 0;  // that are listed
   std::size_t hashes_awaited = 0;
   Drops drops;
   std::vector<Marker> markers;
@@ -46,6 +50,7 @@ struct Recorder::Impl {
   bool started = false;
   bool manifest_stale = false;  // changed while one was on its way, or soon after one
   Time manifest_at;             // of the next
+  Duration manifest_every = kManifestEvery;
   bool failed_manifest_given = false;
   std::uint64_t tracks_seen = 0;
   std::uint64_t pieces_seen = 0;
@@ -55,7 +60,7 @@ struct Recorder::Impl {
   Feed* find(const FeedId& id) {
     const auto at = active.find(id);
     if (at != active.end()) return at->second;
-    drops.add(Drop::unknown_feed);
+    drops.add(refused.contains(id) ? Drop::refused_feed_packet : Drop::unknown_feed);
     return nullptr;
   }
   /// Also one that has gone: what is told of it now happened while it was there.
@@ -73,6 +78,22 @@ struct Recorder::Impl {
     if (gone->continues_as(feed)) return gone;
     gone->finish(now);
     return nullptr;
+  }
+
+  /// Where the account of a feed that is not known, or not in this file, is kept; nullptr: there is no room. One that came and went without
+  /// media is written over when it comes again.
+  std::unique_ptr<Feed>* place_for(const FeedInfo& feed) {
+    const auto known = newest.find(feed.id);
+    if (known != newest.end()) {
+      std::unique_ptr<Feed>& old = feeds[known->second];
+      if (!old->file() && old->info() == feed) {
+        std::erase(away, old.get());
+        return &old;
+      }
+    }
+    if (feeds.size() >= kMaxFeeds) return nullptr;
+    newest[feed.id] = feeds.size();
+    return &feeds.emplace_back();
   }
 
   const Sealer* sealer() const { return safekeeping.sealer ? &*safekeeping.sealer : nullptr; }
@@ -93,18 +114,21 @@ struct Recorder::Impl {
 
   void put_manifest(std::string_view state_name, Duration so_far) {
     ManifestContent content{info, state_name, stopped_at, to_ms(so_far), error, {}, {}, drops, markers, sealer() != nullptr, {}, {}};
+    if (state == State::running) journal.sync();  // it tells of nothing that the journal does not
     for (const Feed* feed : recorded()) content.tracks.push_back(&feed->record());
     for (const auto& feed : feeds) content.list_if_without_media(feed->info());
     if (state_name == "complete") content.evidence = Evidence{journal.lines(), journal.head(), safekeeping.signing};
-    out.emplace_back(FileOp(ReplaceFile{std::string(kManifestName), write_manifest(content)}));
+    Bytes text = write_manifest(content);
+    manifest_every = kManifestEvery * static_cast<std::int64_t>(1 + text.size() / 1'000'000);
+    out.emplace_back(FileOp(ReplaceFile{std::string(kManifestName), std::move(text)}));
     ++replaces_outstanding;
   }
 
   void refresh_manifest(Time now) {
     manifest_stale = replaces_outstanding > 0 || now < manifest_at;
     if (manifest_stale) return;
-    manifest_at = now + kManifestEvery;
     put_manifest("recording", now - start);
+    manifest_at = now + manifest_every;
   }
 
   /// What follows from the newest packets: a file that was opened, media on the disk.
@@ -122,6 +146,7 @@ struct Recorder::Impl {
   }
 
   Time alive_at() const { return start + milliseconds(journal.last_ms()) + kAliveEvery; }
+  Time sync_at() const { return journal.sync_at() ? start + *journal.sync_at() : Time::max(); }
 
   void ask_for_hashes() {
     for (const Feed* feed : recorded()) {
@@ -180,15 +205,21 @@ void Recorder::add_feed(const FeedInfo& feed, Time now) {
     me.active.emplace(feed.id, again);
     return me.refresh_manifest(now);
   }
+  std::unique_ptr<Feed>* place = me.place_for(feed);
+  if (place == nullptr) {
+    if (me.refused.insert(feed.id).second) me.drops.add(Drop::refused_feed);
+    return;
+  }
+  const bool told = *place != nullptr;
   ParticipantClock& clock = me.clocks[feed.participant];
-  me.feeds.push_back(std::make_unique<Feed>(feed, me.start, now, clock, me.out, Desk{me.journal, me.files, me.sealer()}));
-  me.active.emplace(feed.id, me.feeds.back().get());
-  me.journal.feed(feed, me.feeds.back()->record().summary.offset_ms);
+  *place = std::make_unique<Feed>(feed, me.start, now, clock, me.out, Desk{me.journal, me.files, me.gaps, me.sealer()});
+  me.active.emplace(feed.id, place->get());
+  if (!told) me.journal.feed(feed, (*place)->record().summary.offset_ms);
 }
 
 void Recorder::remove_feed(const FeedId& feed, Time now) {
   Impl& me = *impl_;
-  if (!me.running_at(now)) return;
+  if (!me.running_at(now) || me.refused.erase(feed) > 0) return;
   if (Feed* found = me.find(feed)) {
     found->leave(now);
     me.active.erase(feed);
@@ -257,6 +288,7 @@ void Recorder::handle_timeout(Time now) {
   for (const auto& [id, feed] : me.active) feed->handle_timeout(now);
   for (Feed* feed : me.away) feed->handle_timeout(now);
   if (now >= me.alive_at()) me.journal.alive();
+  if (now >= me.sync_at()) me.journal.sync();
   me.advance(now);
   if (me.manifest_stale) me.refresh_manifest(now);
 }
@@ -275,7 +307,7 @@ std::optional<Output> Recorder::poll_output() {
 Time Recorder::next_timeout() const noexcept {
   const Impl& me = *impl_;
   if (me.state != Impl::State::running) return Time::max();
-  Time next = me.alive_at();
+  Time next = std::min(me.alive_at(), me.sync_at());
   if (me.writing) next = std::min(next, me.piece_at + kSilence);
   if (me.manifest_stale && me.replaces_outstanding == 0) next = std::min(next, me.manifest_at);
   for (const auto& [id, feed] : me.active) next = std::min(next, feed->next_timeout());

@@ -51,6 +51,7 @@ struct FeedInfo {
   std::string participant_identity;
   std::string label;
   rtp::Codec codec;
+  bool operator==(const FeedInfo&) const = default;
 };
 
 /// A file of this recording, relative to its folder; numbers are given by the recorder and never reused.
@@ -128,17 +129,18 @@ struct Safekeeping {
 class Recorder {
  public:
   static constexpr std::size_t kMaxMarkers = 10'000;
+  static constexpr std::size_t kMaxFeeds = 2'000;   // that are recorded; with them all that is kept of each, and looked through
   static constexpr std::size_t kMaxAway = 32;       // feeds whose files are kept open for their return: the one that left first is completed
   static constexpr Duration kAliveEvery = 1s;       // a line of the journal at least, so that a crash costs no more
   static constexpr Duration kSilence = 5s;          // without a piece of media: it waits for some
-  static constexpr Duration kManifestEvery = 1s;    // at most, while it runs
+  static constexpr Duration kManifestEvery = 1s;    // at most, while it runs; and one more for each megabyte that it has
   static constexpr std::uint64_t kHashedAtOnce = 64'000'000;  // bytes; more than that is not hashed here
 
   Recorder(RecordingInfo info, Time start, Safekeeping safekeeping = {});
   ~Recorder();
 
   /// The feed is in the session from now on (or was when the recording began). Repeated: ignored. One that was removed and comes again,
-  /// in the same codec, goes on in its file behind a gap.
+  /// in the same codec, goes on in its file behind a gap. Beyond kMaxFeeds: not recorded, and counted.
   void add_feed(const FeedInfo& feed, Time now);
   void remove_feed(const FeedId& feed, Time now);
   /// One received packet, in any order, RTX already undone; `seq` is extended. The payload is copied where it must be.

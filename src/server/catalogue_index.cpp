@@ -13,6 +13,7 @@
 #include "recording/recorder.h"
 #include "runtime/file_writer.h"
 #include "server/catalogue_deletion.h"
+#include "server/manifest_file.h"
 
 namespace amphi::server {
 namespace {
@@ -21,7 +22,7 @@ namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
 constexpr int kVersion = 1;
-constexpr std::size_t kMaxManifest = 16 * 1024 * 1024, kMaxDeletions = 1024 * 1024 * 1024;
+constexpr std::size_t kMaxDeletions = 1024 * 1024 * 1024;
 constexpr const char* kTables =
     "CREATE TABLE recordings (session TEXT, id TEXT, state TEXT, requested_by TEXT, started_ms INTEGER, stopped_ms INTEGER, duration_ms INTEGER,"
     " tracks INTEGER, manifest_size INTEGER, manifest_time INTEGER, PRIMARY KEY (session, id)) WITHOUT ROWID;"
@@ -120,9 +121,9 @@ struct CatalogueIndex::Impl {
   void put(const std::string& session, const std::string& id) {
     const std::string path = folder(session, id) + "/manifest.json";
     const auto stamp = stamp_of(path);
-    const auto text = runtime::read_file(path, kMaxManifest);
-    const auto manifest = text ? recording::parse_manifest(*text) : tl::unexpected(text.error());
-    if (!stamp || !manifest) return drop(session, id);
+    const auto file = read_manifest(folder(session, id));
+    if (!stamp || !file) return drop(session, id);
+    const recording::Manifest* manifest = &file->manifest;
     Statement(db.get(), std::string("INSERT OR REPLACE INTO recordings (") + kColumns + ", manifest_size, manifest_time) VALUES (?,?,?,?,?,?,?,?,?,?)")
         .bind(session).bind(id).bind(manifest->state).bind(manifest->requested_by).bind(manifest->started_at.unix_ms).bind(manifest->stopped_at.unix_ms)
         .bind(manifest->duration_ms).bind(static_cast<std::int64_t>(manifest->tracks.size())).bind(stamp->size).bind(stamp->time).step();

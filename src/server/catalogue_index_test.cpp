@@ -49,6 +49,12 @@ class CatalogueIndexTest : public ::testing::Test {
   const fs::path root_ = fs::temp_directory_path() / ("amphi-index-" + std::to_string(getpid()));
 };
 
+TEST_F(CatalogueIndexTest, lists_a_recording_whose_manifest_is_large) {
+  write("a", "r1", 1000);
+  std::ofstream(root_ / "a" / "r1" / "manifest.json", std::ios::app) << std::string(18'000'000, ' ');
+  EXPECT_EQ(ids(open()), "r1 ");
+}
+
 TEST_F(CatalogueIndexTest, lists_by_session_time_and_state_newest_first) {
   write("a", "r1", 1000);
   write("a", "r2", 3000, "repaired");

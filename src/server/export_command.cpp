@@ -1,6 +1,8 @@
 #include "server/export_command.h"
 
 #include <signal.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -46,6 +48,7 @@ int export_recording(const ExportConfig& config) {
     std::cerr << "amphi-server export: " << why.message << std::endl;
     return status;
   };
+  spdlog::set_default_logger(spdlog::stderr_logger_mt("export"));  // what is printed is the answer
   struct sigaction action {};
   action.sa_handler = [](int) { cancelled.store(true); };
   sigaction(SIGINT, &action, nullptr);

@@ -9,6 +9,7 @@
 #include "runtime/file_writer.h"
 #include "server/export_tracks.h"
 #include "server/export_workshop.h"
+#include "server/manifest_file.h"
 #include "server/recorded_file.h"
 
 namespace amphi::server {
@@ -18,7 +19,6 @@ namespace fs = std::filesystem;
 using recording::ExportPlan;
 using recording::ExportSource;
 
-constexpr std::size_t kMaxManifest = 64 * 1024 * 1024;
 constexpr double kSoundShare = 0.05;  // of the work, for a second of sound: a second of picture being one
 constexpr const char* kFont = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf";
 
@@ -28,7 +28,8 @@ struct Input {
 };
 
 Result<Input> open_recording(const std::string& folder) {
-  const auto text = runtime::read_file(folder + "/manifest.json", kMaxManifest);
+  const auto text = runtime::read_file(folder + "/manifest.json", recording::kMaxManifest);
+  if (!text && text.error().code != ErrorCode::not_found) return tl::unexpected(text.error());
   if (!text) return fail(ErrorCode::invalid_argument, folder + " is no recording's folder: it has no manifest.json (give <recordings>/<session>/<recording>)");
   auto manifest = recording::parse_manifest(*text);
   if (!manifest) return fail(ErrorCode::invalid_argument, folder + ": " + manifest.error().message);
@@ -219,9 +220,9 @@ Result<std::vector<std::string>> finished_recordings(const std::string& session_
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(session_folder, error)) {
     if (!recording::is_safe_path_name(entry.path().filename().string())) continue;  // it is being deleted
-    const auto text = runtime::read_file(entry.path().string() + "/manifest.json", kMaxManifest);
-    const auto manifest = text ? recording::parse_manifest(*text) : tl::unexpected(text.error());
-    if (manifest && (manifest->state == "complete" || manifest->state == "repaired")) found.emplace_back(manifest->started_at.unix_ms, entry.path().string());
+    const auto file = read_manifest(entry.path().string());
+    if (!file || (file->manifest.state != "complete" && file->manifest.state != "repaired")) continue;
+    found.emplace_back(file->manifest.started_at.unix_ms, entry.path().string());
   }
   if (found.empty()) return fail(ErrorCode::not_found, session_folder + " holds no finished recording (give <recordings>/<session>)");
   std::sort(found.begin(), found.end());

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <vector>
 
 #include "recording/history.h"
 #include "runtime/file_writer.h"
+#include "server/manifest_file.h"
 
 namespace amphi::server {
 namespace {
@@ -13,7 +15,6 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
-constexpr std::size_t kMaxManifest = 16 * 1024 * 1024;
 constexpr std::size_t kMaxServices = 4096;
 constexpr const char* kServicesFile = "/services.json";
 
@@ -57,22 +58,18 @@ Result<void> forget_recording(const std::string& session_folder, const Recording
   return runtime::overwrite_file(session_folder + kServicesFile, text);  // a full disk has no room for another, but has that of this one
 }
 
-std::vector<std::string> RecordingCatalogue::manifests(const SessionId& session) const {
-  std::vector<std::string> texts;
-  if (!recording::is_safe_path_name(session.value)) return texts;
+void RecordingCatalogue::visit(const SessionId& session, const std::function<void(ManifestFile)>& each) const {
+  if (!recording::is_safe_path_name(session.value)) return;
   std::error_code error;
   for (fs::directory_iterator at(session_folder(session), error), end; !error && at != end; at.increment(error)) {
     if (!recording::is_safe_path_name(at->path().filename().string())) continue;  // it is being deleted
-    auto text = runtime::read_file(at->path().string() + "/manifest.json", kMaxManifest);
-    if (text) texts.push_back(std::move(*text));
+    if (auto found = read_manifest(at->path().string())) each(std::move(*found));
   }
-  return texts;
 }
 
 services::Restored RecordingCatalogue::restore(const SessionId& session) const {
   recording::History history;
-  for (const auto& text : manifests(session))
-    if (const auto manifest = recording::parse_manifest(text)) history.add(*manifest);
+  visit(session, [&](const ManifestFile& file) { history.add(file.manifest); });
   services::Restored restored;
   restored.total_ms = history.total_ms;
   restored.last_recording_id = std::move(history.last_recording_id);
@@ -86,23 +83,19 @@ std::map<SessionId, Interrupted> RecordingCatalogue::interrupted() const {
   for (fs::directory_iterator at(root_, error), end; !error && at != end; at.increment(error)) {
     const StoredSession stored = read_session(at->path().string());
     if (stored.recording.empty() || !recording::is_safe_path_name(stored.recording.value)) continue;
-    const auto text = runtime::read_file(at->path().string() + "/" + stored.recording.value + "/manifest.json", kMaxManifest);
-    if (!text) continue;
-    if (const auto manifest = recording::parse_manifest(*text))
-      found[SessionId(at->path().filename().string())] = {stored.recording, stored.requested_by, manifest->started_at.unix_ms + manifest->duration_ms};
+    if (const auto file = read_manifest(at->path().string() + "/" + stored.recording.value))
+      found[SessionId(at->path().filename().string())] = {stored.recording, stored.requested_by, file->manifest.started_at.unix_ms + file->manifest.duration_ms};
   }
   return found;
 }
 
 std::string RecordingCatalogue::list_json(const SessionId& session) const {
   std::vector<std::pair<std::int64_t, Json>> found;
-  for (const auto& text : manifests(session)) {
-    const auto manifest = recording::parse_manifest(text);
-    if (!manifest) continue;
-    Json entry = Json::parse(text, nullptr, false);
-    entry["id"] = manifest->id.value;
-    found.emplace_back(manifest->started_at.unix_ms, std::move(entry));
-  }
+  visit(session, [&](const ManifestFile& file) {
+    Json entry = Json::parse(file.text, nullptr, false);
+    entry["id"] = file.manifest.id.value;
+    found.emplace_back(file.manifest.started_at.unix_ms, std::move(entry));
+  });
   std::stable_sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
   Json recordings = Json::array();
   for (auto& [started, manifest] : found) recordings.push_back(std::move(manifest));

@@ -6,15 +6,17 @@
 //   <root>/<session>/services.json                  a revision that was never given out, where the next server begins, and what was being recorded
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
-#include <vector>
 
 #include "base/ids.h"
 #include "base/result.h"
 #include "services/server.h"
 
 namespace amphi::server {
+
+struct ManifestFile;
 
 /// Of a session, what a restart of the server must find again.
 struct StoredSession {
@@ -44,13 +46,13 @@ class RecordingCatalogue {
   services::Restored restore(const SessionId& session) const;
   /// What was being recorded when the server before this one ended, of all sessions. To be asked once, when those recordings are repaired.
   std::map<SessionId, Interrupted> interrupted() const;
-  /// {"sessionId", "recordings": [manifest and its "id", ...]}, newest first. A folder without a readable manifest is left out.
+  /// {"sessionId", "recordings": [manifest and its "id", ...]}, newest first. A folder without a readable manifest is left out, which the log says.
   std::string list_json(const SessionId& session) const;
   /// nullopt-like not_found unless all three are plain names and the file exists.
   Result<std::string> file_path(const SessionId& session, const std::string& recording, const std::string& file) const;
 
  private:
-  std::vector<std::string> manifests(const SessionId& session) const;
+  void visit(const SessionId& session, const std::function<void(ManifestFile)>& each) const;
   std::string root_;
 };
 

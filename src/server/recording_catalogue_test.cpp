@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "server/export_job.h"
+#include "server/test_log.h"
 
 namespace amphi::server {
 namespace {
@@ -41,6 +42,23 @@ TEST_F(RecordingCatalogueTest, a_session_that_was_never_recorded_begins_at_nothi
   EXPECT_EQ(catalogue.restore(demo_).total_ms, 0);
   EXPECT_EQ(catalogue.restore(demo_).revision, 0u);
   EXPECT_TRUE(Json::parse(catalogue.list_json(demo_))["recordings"].empty());
+}
+
+TEST_F(RecordingCatalogueTest, a_large_manifest_counts_like_any_other_and_one_beyond_the_most_is_said_once) {
+  put_manifest("rec_1", "2026-01-01T10:00:00.000Z", 1500, "complete");
+  put_manifest("rec_2", "2026-01-02T10:00:00.000Z", 1000, "complete");
+  put_manifest("rec_3", "2026-01-03T10:00:00.000Z", 100, "complete");
+  const auto pad = [&](const std::string& id, std::size_t size) { std::ofstream(root_ + "/demo/" + id + "/manifest.json", std::ios::app) << std::string(size, ' '); };
+  pad("rec_2", 18'000'000);
+  pad("rec_3", 65 * 1024 * 1024);
+  const RecordingCatalogue catalogue(root_);
+  const test::LogWatch log;
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(catalogue.restore(demo_).total_ms, 2500);
+    EXPECT_EQ(Json::parse(catalogue.list_json(demo_))["recordings"].size(), 2u);
+  }
+  EXPECT_EQ(log.count("demo/rec_3 is left out"), 1u);
+  EXPECT_EQ(log.count("is left out"), 1u);
 }
 
 TEST_F(RecordingCatalogueTest, totals_count_every_recording_also_one_that_a_crash_interrupted) {

@@ -7,6 +7,8 @@
 
 #include "recording/test_camera.h"
 #include "recording/test_containers.h"
+#include "recording/test_files.h"
+#include "server/test_log.h"
 
 namespace amphi::server {
 namespace {
@@ -57,6 +59,19 @@ TEST(RecordingIntake, tells_what_the_sink_had_dropped_at_the_end_though_the_disk
   EXPECT_EQ(manifest["tracks"][0]["packets"], seq - 7);
   ASSERT_EQ(manifest["tracks"][0]["gaps"].size(), 1u);
   EXPECT_EQ(manifest["tracks"][0]["gaps"][0]["reason"], "overflow");
+}
+
+TEST(RecordingIntake, says_once_that_there_were_more_feeds_than_are_recorded) {
+  Recorded r;
+  const test::LogWatch log;
+  for (std::size_t i = 0; i < recording::Recorder::kMaxFeeds + 5; ++i) {
+    const FeedId id("fd_" + std::to_string(i));
+    r.sink->feed_added({id, ParticipantId("par_1"), "surgeon", "voice", rtp::Codec{rtp::CodecName::opus, 48'000, 2, ""}}, Time(2s));
+    r.sink->feed_removed(id, Time(2s));
+    while (r.intake.drain()) r.carry_out();
+  }
+  EXPECT_EQ(r.intake.take().recorder().drops()[recording::Drop::refused_feed], 6u);
+  EXPECT_EQ(log.count("records no further ones"), 1u);
 }
 
 TEST(RecordingIntake, leaves_out_what_came_after_the_end) {

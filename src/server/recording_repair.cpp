@@ -14,7 +14,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kMaxManifest = 64 * 1024 * 1024;
 constexpr std::size_t kMaxJournal = std::size_t{4} * 1024 * 1024 * 1024;
 
 std::vector<fs::path> folders_in(const fs::path& path) {
@@ -29,7 +28,7 @@ std::vector<fs::path> folders_in(const fs::path& path) {
 }  // namespace
 
 Result<RepairResult> repair_recording(const std::string& folder, const Safe& safe, const RepairOptions& options) {
-  const auto manifest = runtime::read_file(folder + "/manifest.json", kMaxManifest);
+  const auto manifest = runtime::read_file(folder + "/manifest.json", recording::kMaxManifest);
   if (!manifest && manifest.error().code != ErrorCode::not_found) return tl::unexpected(manifest.error());
   const recording::Lack lack = manifest ? recording::lack_of(*manifest) : recording::Lack::end;
   if (lack == recording::Lack::nothing) return RepairResult{};

@@ -18,6 +18,15 @@ TEST(RequestLimits, each_identity_has_a_burst_and_a_rate_of_its_own) {
   EXPECT_TRUE(limits.allow(token("flood"), now + 1s));
 }
 
+TEST(RequestLimits, may_be_others) {
+  RequestLimits limits(5, 40);
+  Time now{1h};
+  int allowed = 0;
+  for (int i = 0; i < 1000; ++i) allowed += limits.allow("par_1", now += 10ms);
+  EXPECT_NEAR(allowed, 40 + 50, 1);
+  EXPECT_TRUE(limits.allow("par_2", now));
+}
+
 TEST(RequestLimits, of_those_who_have_gone_silent_nothing_is_kept) {
   RequestLimits limits;
   Time now{1h};

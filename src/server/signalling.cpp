@@ -102,6 +102,10 @@ asio::awaitable<void> Signalling::publish(Connection connection, Member member, 
     refuse(*connection, Drop::ws_forbidden, {ErrorCode::forbidden, "The token has no `publish` grant."}, false, "publishOffer");
     co_return;
   }
+  if (!offers_.allow(member.participant.value, runtime::now())) {
+    refuse(*connection, Drop::ws_offer_rate_limited, {ErrorCode::limit_exceeded, "Too many offers in too short a time. Join changes in one offer, or wait."}, false, "publishOffer");
+    co_return;
+  }
   MediaWorker* worker = directory_.worker_of(member.session);
   auto task = [member, offer = std::move(offer)](MediaWorker& there, Time now) -> Result<sfu::PublishAnswer> {
     auto* media = there.find(member.session);

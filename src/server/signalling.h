@@ -6,16 +6,19 @@
 #include <functional>
 
 #include "server/connection_watch.h"
+#include "server/request_limits.h"
 #include "server/session_directory.h"
 
 namespace amphi::server {
 
 class Signalling {
  public:
+  static constexpr double kOffersPerSecond = 10, kOfferBurst = 250;  // of a participant: more than one that shares and ends things all day
+
   using Verify = std::function<Result<AccessToken>(std::string_view token)>;
   /// All outlive the object. `verify`: everything but the expiry, which is the directory's to judge.
-  Signalling(SessionDirectory& directory, Verify verify, Counters<Drop>& drops)
-      : directory_(directory), verify_(std::move(verify)), drops_(drops) {}
+  Signalling(SessionDirectory& directory, Verify verify, Counters<Drop>& drops, RequestLimits offers = RequestLimits(kOffersPerSecond, kOfferBurst))
+      : directory_(directory), verify_(std::move(verify)), drops_(drops), offers_(std::move(offers)) {}
 
   /// Until the connection ends.
   boost::asio::awaitable<void> run(std::shared_ptr<WebSocketConnection> connection, SessionId session);
@@ -33,6 +36,7 @@ class Signalling {
   SessionDirectory& directory_;
   Verify verify_;
   Counters<Drop>& drops_;
+  RequestLimits offers_;  // by participant
 };
 
 }  // namespace amphi::server

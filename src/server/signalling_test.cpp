@@ -9,6 +9,7 @@
 #include <boost/beast/core/buffers_to_string.hpp>
 #include <boost/beast/websocket/stream.hpp>
 #include <future>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <thread>
@@ -103,7 +104,7 @@ struct Rig {
   runtime::SystemRandom random;
   std::vector<std::unique_ptr<MediaWorker>> workers;
   SessionDirectory directory;
-  Signalling signalling{directory, read, drops};
+  Signalling signalling{directory, read, drops, RequestLimits(5, 40)};
   HttpRoutes routes{[this] {
     HttpRoutes::Parts parts;
     parts.drops = &drops;
@@ -149,6 +150,36 @@ TEST(Signalling, who_says_more_than_is_allowed_is_told_and_cut_off) {
   while (answer["type"] == "participantJoined") answer = quiet.hear();
   EXPECT_EQ(answer["code"], "malformed") << "nobody else suffers: " << answer;
   rig.on_control([&] { EXPECT_EQ(rig.drops[Drop::ws_rate_limited], 1u); });
+}
+
+TEST(Signalling, who_offers_faster_than_anybody_has_to_is_refused_and_nobody_else) {
+  Rig rig;
+  rig.run();
+  Talker quiet(rig.port(), "s");
+  auto loud = std::make_unique<Talker>(rig.port(), "s");
+  ASSERT_EQ(quiet.join("s quiet")["type"], "joined");
+  const Json joined = loud->join("s loud");
+  const Json offer{{"type", "publishOffer"}, {"sdp", "x"}, {"feeds", Json::array()}};
+  const auto answer = [&](Talker& talker) {
+    talker.say(offer);
+    Json heard = talker.hear();
+    while (heard["type"] != "error") heard = talker.hear();
+    return heard;
+  };
+  std::map<std::string, int> answers;
+  for (int i = 0; i < 90; ++i) {
+    const Json heard = answer(*loud);
+    EXPECT_EQ(heard["fatal"], false) << heard;
+    ++answers[heard["code"]];
+  }
+  EXPECT_GE(answers["malformed"], 40) << "so many at once are taken";
+  EXPECT_GE(answers["limit_exceeded"], 25);
+  loud = std::make_unique<Talker>(rig.port(), "s");
+  ASSERT_EQ(loud->join("s loud", joined["resumeToken"])["resumed"], true);
+  answer(*loud), answer(*loud), answer(*loud);
+  EXPECT_EQ(answer(*loud)["code"], "limit_exceeded") << "another connection changes nothing";
+  EXPECT_EQ(answer(quiet)["code"], "malformed") << "nobody else is disturbed";
+  rig.on_control([&] { EXPECT_GE(rig.drops[Drop::ws_offer_rate_limited], 25u); });
 }
 
 TEST(Signalling, a_token_that_has_expired_lets_nobody_in_and_brings_back_who_is_in) {

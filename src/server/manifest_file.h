@@ -1,0 +1,20 @@
+// The manifest in a recording's folder, as the server's lists and totals read it. One that cannot be read or understood is said in the log,
+// once for each folder: what is left out of a list must not be left out without a word. Any thread.
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+#include "recording/manifest.h"
+
+namespace amphi::server {
+
+struct ManifestFile {
+  std::string text;
+  recording::Manifest manifest;
+};
+
+/// Errors: not_found (there is none, and that is nothing to tell of), storage, malformed, unsupported.
+Result<ManifestFile> read_manifest(const std::string& folder);
+
+}  // namespace amphi::server
