@@ -159,6 +159,9 @@ class JournalReader {
 /// As much as holds together from the beginning. Errors: malformed (not even the first line holds).
 Result<JournalContent> parse_journal(std::string_view text);
 
+/// When the newest whole line was written, by the end of a journal. nullopt: there is none in it.
+std::optional<std::int64_t> newest_ms(std::string_view end_of_journal);
+
 std::string words_of_lost(const JournalTrack& track, std::uint64_t size);
 /// Leaves only the pieces that end within `size` bytes.
 void cut_track(JournalTrack& track, std::uint64_t size);

@@ -270,6 +270,16 @@ class Reader {
 
 std::int64_t ticks_per_second(rtp::CodecName codec) { return codec == rtp::CodecName::h264 ? 90'000 : 1'000; }
 
+std::optional<std::int64_t> newest_ms(std::string_view text) {
+  const auto end = text.find_last_of('\n');
+  if (end == std::string_view::npos || end == 0) return std::nullopt;
+  const auto before = text.find_last_of('\n', end - 1);
+  const std::size_t from = before == std::string_view::npos ? 0 : before + 1;
+  const Json line = Json::parse(text.substr(from, end - from), nullptr, false);
+  if (!line.is_object() || !line.contains("ms") || !line["ms"].is_number_integer()) return std::nullopt;
+  return line["ms"].get<std::int64_t>();
+}
+
 std::string words_of_lost(const JournalTrack& track, std::uint64_t size) {
   return " " + track.record.summary.path + ": " + std::to_string(track.record.bytes - std::min(size, track.record.bytes)) + " bytes that had been synced are gone.";
 }

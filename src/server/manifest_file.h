@@ -1,5 +1,6 @@
 // The manifest in a recording's folder, as the server's lists and totals read it. One that cannot be read or understood is said in the log,
-// once for each folder: what is left out of a list must not be left out without a word. Any thread.
+// once for each folder: what is left out of a list must not be left out without a word. `duration_ms` of one that is not finished is as
+// far as its journal goes. Any thread.
 #pragma once
 
 #include <string>

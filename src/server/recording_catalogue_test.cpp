@@ -77,6 +77,17 @@ TEST_F(RecordingCatalogueTest, totals_count_every_recording_also_one_that_a_cras
   EXPECT_EQ(list["recordings"][2]["id"], "rec_1");
 }
 
+TEST_F(RecordingCatalogueTest, one_that_was_cut_off_and_could_not_be_repaired_lasts_as_long_as_its_journal_goes) {
+  put_manifest("rec_1", "2026-01-01T10:00:00.000Z", 250, "recording");
+  put("demo/rec_1/journal.jsonl", "{\"event\":\"begin\",\"ms\":0}\n{\"event\":\"alive\",\"ms\":1200000}\n{\"event\":\"alive\",\"ms\":12010");
+  ASSERT_TRUE(store_session(root_ + "/demo", {70, RecordingId("rec_1"), "ana"}));
+  const RecordingCatalogue catalogue(root_);
+  EXPECT_EQ(catalogue.restore(demo_).total_ms, 1'200'000);
+  EXPECT_EQ(catalogue.interrupted().at(demo_).cut_at_ms, 1'767'261'600'000 + 1'200'000);
+  put("demo/rec_1/journal.jsonl", "torn");
+  EXPECT_EQ(catalogue.restore(demo_).total_ms, 250);
+}
+
 TEST_F(RecordingCatalogueTest, one_that_is_being_deleted_is_neither_listed_nor_counted) {
   put_manifest("rec_1", "2026-01-01T10:00:00.000Z", 1500, "complete");
   put_manifest(".deleted-rec_2", "2026-01-02T10:00:00.000Z", 1000, "complete");
