@@ -74,7 +74,9 @@ struct FoundFile {
 Result<FoundFile> find_file(RecordingParts parts, const std::vector<std::string>& names) {
   const auto path = parts.catalogue.file_path(SessionId(names[0]), names[1], names[2]);
   if (!path) return tl::unexpected(path.error());
-  auto sealed = parts.sealed_files.open(fs::path(*path).parent_path().string(), names[2]);
+  const std::string folder = fs::path(*path).parent_path().string();
+  if (auto placed = parts.sealed_files.check_place(folder, SessionId(names[0]), RecordingId(names[1])); !placed) return tl::unexpected(placed.error());
+  auto sealed = parts.sealed_files.open(folder, names[2]);
   if (!sealed) return fail(ErrorCode::forbidden, sealed.error().message);
   return FoundFile{*path, std::move(*sealed)};
 }
