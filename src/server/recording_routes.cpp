@@ -99,6 +99,8 @@ Answer file_of(RecordingParts parts, const RestCall& call) {
 Answer remove(RecordingParts parts, const RestCall& call) {
   const std::string session = call.names[0], id = call.names[1];
   if (parts.services.recordings().is_running(RecordingId(id))) co_return error_answer({ErrorCode::invalid_state, "The recording runs: stop it first."});
+  if (parts.services.recordings().is_mending(RecordingId(id)))
+    co_return error_answer({ErrorCode::invalid_state, "The recording waits for its disk, to be completed: it can be deleted then, or after the server's next start."});
   auto removing = parts.index.remove(session, id, call.token.identity);
   const auto removed = co_await std::move(removing);
   if (removed) co_return json_answer("", 204);
