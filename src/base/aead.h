@@ -12,8 +12,9 @@ using AeadKey = std::array<std::byte, 32>;
 using AeadNonce = std::array<std::byte, 12>;  // never twice under one key
 using AeadTag = std::array<std::byte, 16>;
 
-AeadTag aead_seal(const AeadKey& key, const AeadNonce& nonce, MutableBytes data);
+/// `bound_to`: what is not stored, and must be the same when it is opened.
+AeadTag aead_seal(const AeadKey& key, const AeadNonce& nonce, MutableBytes data, ByteView bound_to = {});
 /// False: not what was sealed; `data` is then of no use.
-[[nodiscard]] bool aead_open(const AeadKey& key, const AeadNonce& nonce, const AeadTag& tag, MutableBytes data);
+[[nodiscard]] bool aead_open(const AeadKey& key, const AeadNonce& nonce, const AeadTag& tag, MutableBytes data, ByteView bound_to = {});
 
 }  // namespace amphi

@@ -85,6 +85,7 @@ void Journal::begin(const RecordingInfo& info, const Safekeeping& safekeeping) {
   if (safekeeping.sealer) {
     const WrappedKey& key = safekeeping.sealer->wrapped();
     Json& json = line.json["encryption"];
+    json["version"] = key.version;
     json["algorithm"] = "AES-256-GCM";
     json["keyId"] = key.key_id;
     json["wrappedKey"] = to_hex(key.key);

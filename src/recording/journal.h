@@ -135,7 +135,8 @@ struct JournalContent {
     Drops drops;
   };
   std::optional<End> end;
-  std::int64_t last_ms = 0;  // of the newest line: it was alive then
+  std::optional<End> end_before_repair;  // there was one, and a repair did not leave it at that
+  std::int64_t last_ms = 0;              // of the newest line: it was alive then
 
   std::uint64_t lines = 0;
   Sha256Digest head{};

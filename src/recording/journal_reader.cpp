@@ -110,6 +110,7 @@ class Reader {
     if (json == nullptr) return;
     Fields inner(*json);
     WrappedKey key;
+    key.version = inner.has("version") ? inner.count("version") : 1;
     if (inner.text("algorithm") != "AES-256-GCM") inner.refuse();
     key.key_id = inner.text("keyId");
     inner.hex("wrappedKey", key.key);
@@ -244,6 +245,7 @@ class Reader {
     if (!out_.repaired_at) fields.refuse();
     read_signer(fields);
     ++out_.repairs;
+    if (out_.end) out_.end_before_repair = std::exchange(out_.end, std::nullopt);
   }
 
   void end(Fields& fields) {

@@ -10,6 +10,8 @@
 namespace amphi::recording {
 namespace {
 
+constexpr std::string_view kSignatureAlgorithm = "Ed25519";
+
 Json track_json(const TrackRecord& track) {
   Json json;
   json["path"] = track.summary.path;
@@ -38,10 +40,9 @@ Json track_json(const TrackRecord& track) {
 
 Json evidence_json(const RecordingId& id, const Evidence& evidence) {
   Json json{{"journal", kJournalName}, {"lines", evidence.lines}, {"head", to_hex(evidence.head)}};
-  if (evidence.signing)
-    json["signature"] = {{"algorithm", "Ed25519"},
-                         {"publicKey", to_hex(evidence.signing->public_key())},
-                         {"value", to_hex(evidence.signing->sign(signed_text(id, evidence.head)))}};
+  std::optional<SignedHead> signature = evidence.signature;
+  if (evidence.signing) signature = {evidence.signing->public_key(), evidence.signing->sign(signed_text(id, evidence.head))};
+  if (signature) json["signature"] = {{"algorithm", kSignatureAlgorithm}, {"publicKey", to_hex(signature->key)}, {"value", to_hex(signature->value)}};
   return json;
 }
 
@@ -136,6 +137,27 @@ void ManifestContent::list_if_without_media(const FeedInfo& feed) {
 
 Bytes signed_text(const RecordingId& id, const Sha256Digest& head) {
   return to_bytes(as_bytes("amphi recording, version 1\n" + id.value + "\n" + to_hex(head) + "\n"));
+}
+
+std::optional<Evidence> read_evidence(std::string_view manifest) {
+  const Json json = Json::parse(manifest, nullptr, false);
+  Fields whole(json);
+  const Json* found = whole.find("evidence", Json::value_t::object);
+  if (found == nullptr) return std::nullopt;
+  Fields fields(*found);
+  Evidence evidence;
+  evidence.lines = fields.count("lines");
+  fields.hex("head", evidence.head);
+  if (fields.text("journal") != kJournalName) fields.refuse();
+  if (fields.has("signature")) {
+    const Json* signature = fields.find("signature", Json::value_t::object);
+    if (signature == nullptr) return std::nullopt;
+    Fields inner(*signature);
+    inner.hex("publicKey", evidence.signature.emplace().key);
+    inner.hex("value", evidence.signature->value);
+    if (inner.text("algorithm") != kSignatureAlgorithm || !inner.ok()) fields.refuse();
+  }
+  return fields.ok() ? std::optional(evidence) : std::nullopt;
 }
 
 Bytes write_manifest(const ManifestContent& content) {

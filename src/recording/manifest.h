@@ -50,11 +50,18 @@ struct TrackRecord {
   bool counted = true;  // false: cut off; how many packets there were besides those of the gaps, nobody can tell any more
 };
 
+/// As a manifest carries it, over signed_text.
+struct SignedHead {
+  PublicKey key{};
+  Signature value{};
+};
+
 /// What a finished recording is checked against.
 struct Evidence {
   std::uint64_t lines = 0;  // of the journal
   Sha256Digest head{};      // of its chain
-  std::shared_ptr<const SigningKey> signing;
+  std::shared_ptr<const SigningKey> signing{};  // signs it now
+  std::optional<SignedHead> signature{};        // or: was signed before
 };
 
 struct Repaired {
@@ -87,6 +94,9 @@ Bytes write_manifest(const ManifestContent& content);
 
 /// What a signature is over: the chain's head, bound to the recording.
 Bytes signed_text(const RecordingId& id, const Sha256Digest& head);
+
+/// What a manifest has as `evidence`; nullopt: it has none, or one that is malformed.
+std::optional<Evidence> read_evidence(std::string_view manifest);
 
 /// "2026-11-22T08:30:00.250Z", in UTC.
 std::string iso8601(WallTime time);

@@ -35,14 +35,19 @@ Result<std::optional<RepairCase>> repair_case(std::optional<std::string_view> ma
   auto content = journal ? parse_journal(*journal) : Result<JournalContent>(fail(ErrorCode::not_found, "the journal is missing"));
   if (!content && !manifest) return std::nullopt;
   if (!content) return tl::unexpected(content.error());
-  return RepairCase{std::move(*content), failure_in(manifest.value_or(""))};
+  const std::string_view told = manifest.value_or("");
+  return RepairCase{std::move(*content), failure_in(told), read_evidence(told), lack_of(told)};
 }
 
-Repair::Repair(JournalContent journal, const FolderReader& folder, std::optional<Error> failed, WallTime now,
-               Safekeeping safekeeping, Hashes hashes)
-    : content_(std::move(journal)), safekeeping_(std::move(safekeeping)), failed_(std::move(failed)) {
+Repair::Repair(RepairCase found, const FolderReader& folder, WallTime now, Safekeeping safekeeping, Hashes hashes)
+    : content_(std::move(found.journal)), safekeeping_(std::move(safekeeping)), failed_(std::move(found.failed)), evidence_(std::move(found.evidence)) {
   if (content_.key && !safekeeping_.sealer) {
     handle_storage_error({ErrorCode::unauthorized, "the recording is encrypted, and its key is not here"}, {});
+    return;
+  }
+  const bool fits = evidence_fits();
+  if (found.lack == Lack::hashes && !(fits && files_fit(folder))) {
+    handle_storage_error({ErrorCode::malformed, "manifest, journal and files do not fit each other (amphi-server verify tells more): nothing of it is touched"}, {});
     return;
   }
   journal_.resume(content_.valid_bytes, content_.lines, content_.head);
@@ -52,9 +57,31 @@ Repair::Repair(JournalContent journal, const FolderReader& folder, std::optional
     out_.emplace_back(FileOp(ReopenFile{track.file, path, track.record.bytes}));
     out_.emplace_back(FileOp(CloseFile{track.file}));
   }
-  content_.end ? keep_journal() : complete_journal(folder, now);
+  if (found.lack == Lack::hashes) {
+    // The journal is durable, and what it ends with is signed or was never to be.
+  } else if (content_.end && (fits || (!content_.signed_by && !safekeeping_.signing))) {
+    if (!fits) evidence_ = Evidence{content_.lines, content_.head};
+    keep_journal();
+  } else {
+    complete_journal(folder, now);
+  }
   ask_for_hashes(folder, hashes);
   if (hashes_awaited_ == 0) close();
+}
+
+/// What the manifest had is over this very journal, and signed by whom the journal names.
+bool Repair::evidence_fits() const {
+  if (!content_.end || !evidence_ || evidence_->head != content_.head || evidence_->lines != content_.lines) return false;
+  const auto& signature = evidence_->signature;
+  if (!signature || !content_.signed_by) return !signature && !content_.signed_by;
+  return signature->key == *content_.signed_by && is_signed_by(signature->key, signed_text(content_.info.id, content_.head), signature->value);
+}
+
+/// To hash them is not to cut off what somebody added.
+bool Repair::files_fit(const FolderReader& folder) const {
+  return std::all_of(content_.tracks.begin(), content_.tracks.end(), [&](const JournalTrack& track) {
+    return !track.end || folder.size(track.record.summary.path) == track.record.bytes;
+  });
 }
 
 void Repair::ask_for_hashes(const FolderReader& folder, Hashes hashes) {
@@ -117,10 +144,12 @@ void Repair::complete_journal(const FolderReader& folder, WallTime now) {
   out_.emplace_back(FileOp(ReopenFile{kJournalFile, std::string(kJournalName), content_.valid_bytes}));
   journal_.set_time(milliseconds(content_.last_ms));
   journal_.repair(now, content_.invalid_bytes, safekeeping_);
-  std::int64_t duration_ms = content_.last_ms;
+  if (content_.end) content_.end_before_repair = std::exchange(content_.end, std::nullopt);
+  const auto& before = content_.end_before_repair;
+  std::int64_t duration_ms = before ? before->duration_ms : content_.last_ms;
   for (JournalTrack& track : content_.tracks) {
     if (!track.end) drop_lost_pieces(track, folder);
-    duration_ms = std::max(duration_ms, end_ms(track));
+    if (!before) duration_ms = std::max(duration_ms, end_ms(track));
   }
   for (JournalTrack& track : content_.tracks) {
     const std::string& path = track.record.summary.path;
@@ -132,9 +161,13 @@ void Repair::complete_journal(const FolderReader& folder, WallTime now) {
   }
   content_.repaired_at = now;
   ++content_.repairs;
-  content_.end = JournalContent::End{duration_ms, {content_.info.started_at.unix_ms + duration_ms}, "repaired", failed_, {}};
-  journal_.end(duration_ms, content_.end->stopped_at, "repaired", failed_, {});
+  content_.end = before.value_or(JournalContent::End{0, {content_.info.started_at.unix_ms + duration_ms}, {}, {}, {}});
+  content_.end->duration_ms = duration_ms;
+  content_.end->state = "repaired";
+  if (!content_.end->error) content_.end->error = failed_;
+  journal_.end(duration_ms, content_.end->stopped_at, content_.end->state, content_.end->error, content_.end->drops);
   out_.emplace_back(FileOp(CloseFile{kJournalFile}));
+  evidence_ = Evidence{journal_.lines(), journal_.head(), safekeeping_.signing};
 }
 
 std::optional<Output> Repair::poll_output() {
@@ -153,7 +186,7 @@ void Repair::handle_hash(FileNumber file, const Sha256Digest& digest, Time) {
 void Repair::close() {
   const JournalManifest manifest(content_);
   ManifestContent content = manifest.content;
-  content.evidence = Evidence{journal_.lines(), journal_.head(), safekeeping_.signing};
+  content.evidence = evidence_;
   out_.emplace_back(FileOp(ReplaceFile{"manifest.json", write_manifest(content)}));
   replacing_ = true;
 }
@@ -190,9 +223,11 @@ JournalManifest::JournalManifest(const JournalContent& journal) {
   for (const FeedInfo& feed : journal.feeds) content.list_if_without_media(feed);
   content.markers = journal.markers;
   content.encrypted = journal.key.has_value();
-  content.evidence = Evidence{journal.lines, journal.head, nullptr};
-  if (journal.repaired_at)
-    content.repaired = Repaired{*journal.repaired_at, journal.repairs, "Cut off, and completed from its journal up to the last piece that was durable." + journal.lost};
+  content.evidence = Evidence{journal.lines, journal.head};
+  if (!journal.repaired_at) return;
+  std::string note = journal.end_before_repair ? "Its journal had ended, and no signature of that end was found: it is signed, if at all, as the repair found it."
+                                               : "Cut off, and completed from its journal up to the last piece that was durable.";
+  content.repaired = Repaired{*journal.repaired_at, journal.repairs, std::move(note) + journal.lost};
 }
 
 }  // namespace amphi::recording

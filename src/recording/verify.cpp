@@ -37,20 +37,25 @@ class Verifier {
     }
     report_.chain_head = to_hex(journal->head);
     report_.journal_lines = journal->lines;
-    if (journal->invalid_bytes > 0)
+    report_.finished = is_finished(json);
+    // What is being written, or was being when it was cut off, ends in the middle of a line.
+    const std::string_view rest = as_text(*text).substr(journal->valid_bytes);
+    const bool torn = rest.find('\n') == std::string_view::npos;
+    if (journal->invalid_bytes > 0 && (report_.finished || !torn))
       find(std::string(kJournalName), journal->valid_bytes, text->size(), journal->invalid_why);
-    if (journal->key && options_.unwrap) sealer_ = options_.unwrap(*journal->key);
-    if (journal->key && options_.unwrap && !sealer_) find(std::string(kJournalName), "the key that was given is not the one it is encrypted with");
-    if (!journal->end) {
-      find("manifest.json", "the recording is not complete: it is running, or was cut off and is not repaired yet");
-    } else {
+    if (journal->key && options_.unwrap) unwrap(*journal);
+    if (report_.finished && !journal->end) {
+      find(std::string(kJournalName), "it has no end, and the manifest says that the recording is finished: one of the two was changed");
+    } else if (report_.finished) {
       check_manifest(*journal, json);
       check_evidence(*journal, json);
     }
     check_files(*journal);
-    for (const JournalTrack& track : journal->tracks) all_ += track.end ? track.record.bytes : 0;
-    for (const JournalTrack& track : journal->tracks)
+    for (const JournalTrack& track : journal->tracks) all_ += track.end || !report_.finished ? track.record.bytes : 0;
+    for (const JournalTrack& track : journal->tracks) {
       if (track.end) check_track(*journal, track, json);
+      else if (!report_.finished) check_growing(*journal, track);
+    }
     return std::move(report_);
   }
 
@@ -58,6 +63,21 @@ class Verifier {
   void find(std::string file, std::string what) { report_.findings.push_back({std::move(file), std::nullopt, std::move(what)}); }
   void find(std::string file, std::uint64_t from, std::uint64_t to, std::string what) {
     report_.findings.push_back({std::move(file), std::pair(from, to), std::move(what)});
+  }
+
+  /// A manifest that has evidence was written at the end, whatever it says.
+  static bool is_finished(const Json& manifest) {
+    Fields fields(manifest);
+    const std::string state = fields.text("state");
+    return fields.has("evidence") || (state != "recording" && state != "failed");
+  }
+
+  void unwrap(const JournalContent& journal) {
+    sealer_ = options_.unwrap(*journal.key, journal.info);
+    if (sealer_) return;
+    find(std::string(kJournalName), journal.key->version == WrappedKey::kVersion
+                                        ? "the key that was given is not the one it is encrypted with, or that one was wrapped for another recording"
+                                        : "its key is wrapped in version " + std::to_string(journal.key->version) + ", which cannot be opened any more");
   }
 
   std::optional<Bytes> whole(const std::string& name) {
@@ -82,7 +102,7 @@ class Verifier {
     const JournalManifest told(journal);
     const Json expected = Json::parse(as_text(write_manifest(told.content)));
     compare(actual, expected, {"tracks", "evidence", "repaired"}, "");
-    if (expected.contains("repaired") && actual.is_object() && actual.contains("repaired")) compare(actual["repaired"], expected["repaired"], {"note"}, "repaired: ");
+    if (expected.contains("repaired") && actual.is_object() && actual.contains("repaired")) compare(actual["repaired"], expected["repaired"], {}, "repaired: ");
     const Json& tracks = expected["tracks"];
     const bool same_count = actual.is_object() && actual.contains("tracks") && actual["tracks"].is_array() && actual["tracks"].size() == tracks.size();
     if (!same_count) return find("manifest.json", "`tracks` are not those of the journal");
@@ -153,8 +173,8 @@ class Verifier {
   void check_track(const JournalContent& journal, const JournalTrack& track, const Json& manifest) {
     const TrackRecord& record = track.record;
     const std::string& path = record.summary.path;
-    VerifiedTrack facts{path, 0, 0, record.bytes, !journal.key || sealer_.has_value(), is_hashed(path, manifest)};
-    if (journal.end && !facts.hashed && all_ <= Recorder::kHashedAtOnce) find("manifest.json", "track " + path + ": `sha256` is missing");
+    VerifiedTrack facts{path, 0, 0, record.bytes, true, !journal.key || sealer_.has_value(), is_hashed(path, manifest)};
+    if (report_.finished && !facts.hashed && all_ <= Recorder::kHashedAtOnce) find("manifest.json", "track " + path + ": `sha256` is missing");
     const auto size = folder_.size(path);
     if (!size) return find(path, "it is missing");
     if (*size != record.bytes)
@@ -166,25 +186,44 @@ class Verifier {
       facts.duration_ms = duration.value_or(-1);
       if (duration != record.summary.duration_ms) find(path, "the duration in the file is not the manifest's");
     }
+    check_pieces(track, facts, all, told);
+    extent(path, track.end->tail, all, told);
+    if (!told && facts.looked_inside && facts.frames != record.summary.frames)
+      find(path, "it holds " + std::to_string(facts.frames) + " frames, not the " + std::to_string(record.summary.frames) + " of the manifest");
+    if (!told) check_hash(path, to_hex(all.finish()), manifest);
+    report_.tracks.push_back(std::move(facts));
+  }
+
+  /// A file without its end. Its head is not looked at: it is written anew at any moment, and a repair makes it from the journal.
+  void check_growing(const JournalContent& journal, const JournalTrack& track) {
+    const TrackRecord& record = track.record;
+    VerifiedTrack facts{record.summary.path, 0, record.summary.duration_ms, record.bytes, false, !journal.key || sealer_.has_value(), false};
+    const auto size = folder_.size(facts.path);
+    if (!size) return find(facts.path, "it is missing");
+    if (*size < record.bytes) find(facts.path, *size, record.bytes, "these bytes are missing");
+    Sha256 all;
+    bool told = *size < record.bytes;
+    check_pieces(track, facts, all, told);
+    report_.tracks.push_back(std::move(facts));
+  }
+
+  void check_pieces(const JournalTrack& track, VerifiedTrack& facts, Sha256& all, bool& told) {
+    const std::string& path = facts.path;
+    const rtp::CodecName codec = track.record.feed.codec.name;
     std::int64_t last = -1;
     std::size_t gap = 0;
     for (const Piece& piece : track.pieces) {
       const auto data = extent(path, piece.extent, all, told);
       if (!data) continue;
-      const auto inside = inspect_piece(record.feed.codec.name, *data);
+      const auto inside = inspect_piece(codec, *data);
       const bool fits = inside && inside->frames == piece.frames && inside->first == piece.from && inside->keyframe == piece.keyframe &&
                         inside->times_grow && inside->first > last;
       if (!fits) find(path, piece.extent.at, piece.extent.at + piece.extent.size, "what they hold is not what the journal tells of them");
       if (!inside) continue;
       facts.frames += inside->frames;
       last = inside->last;
-      check_gaps(track, *frames_of_piece(record.feed.codec.name, *data), gap);
+      check_gaps(track, *frames_of_piece(codec, *data), gap);
     }
-    extent(path, track.end->tail, all, told);
-    if (!told && facts.looked_inside && facts.frames != record.summary.frames)
-      find(path, "it holds " + std::to_string(facts.frames) + " frames, not the " + std::to_string(record.summary.frames) + " of the manifest");
-    if (!told) check_hash(path, to_hex(all.finish()), manifest);
-    report_.tracks.push_back(std::move(facts));
   }
 
   /// Inside a gap that the manifest lists there is no frame. `next`: the first gap that is not over, as both go on in time.

@@ -140,7 +140,6 @@ TEST_F(CatalogueIndexTest, a_deletion_is_explicit_and_remembered_with_its_author
   write("a", "r2", 2000, "recording");
   {
     CatalogueIndex index = open();
-    EXPECT_EQ(index.remove("a", "r2", "Ana", {9}).error().code, ErrorCode::invalid_state);
     EXPECT_EQ(index.remove("a", "none", "Ana", {9}).error().code, ErrorCode::not_found);
     EXPECT_EQ(index.remove("..", "a", "Ana", {9}).error().code, ErrorCode::not_found);
     EXPECT_TRUE(index.remove("a", "r1", "Ana \"x\"\n", {9}));
@@ -151,6 +150,14 @@ TEST_F(CatalogueIndexTest, a_deletion_is_explicit_and_remembered_with_its_author
   }
   fs::remove(root_ / "catalogue.sqlite");
   EXPECT_EQ(open().deletion_of("a", "r1"), (Deletion{"a", "r1", "Ana \"x\"\n", 9})) << "the index is not what remembers";
+}
+
+TEST_F(CatalogueIndexTest, what_was_cut_off_and_cannot_be_repaired_can_be_deleted) {
+  write("a", "r1", 1000, "recording");
+  CatalogueIndex index = open();
+  EXPECT_TRUE(index.remove("a", "r1", "Ana", {9}));
+  EXPECT_EQ(ids(index), "");
+  EXPECT_EQ(index.deletion_of("a", "r1"), (Deletion{"a", "r1", "Ana", 9}));
 }
 
 TEST_F(CatalogueIndexTest, a_deletion_that_a_crash_interrupted_is_completed_if_it_was_said_and_else_never_was) {

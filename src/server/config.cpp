@@ -221,6 +221,7 @@ Command parse_command(std::vector<std::string> arguments) {
   bool composite = false;
   form->add_flag("--composite", composite, "one MP4: everybody in a grid with their names, all sound mixed, markers as chapters");
   make_files->add_flag("--session", exporting.session, "all finished recordings of the session, one after the other");
+  make_files->add_option("--of-session", exporting.of_session, "refuse what another session recorded; none: with --session the folder's name");
   make_files->add_option("--from", exporting.from_seconds, "seconds into the recording; --tracks begin at the keyframe before")->check(CLI::Range(0.0, 1e9));
   make_files->add_option("--to", exporting.to_seconds, "seconds into the recording; none: to its end")->check(CLI::Range(0.0, 1e9));
   make_files->add_option("-o,--output", exporting.output, "the file to make; none: in `exports`, beside what was recorded");

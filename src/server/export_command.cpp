@@ -64,6 +64,8 @@ int export_recording(const ExportConfig& config) {
     if (!all) return complain(all.error(), 2);
     order.folders = std::move(*all);
   }
+  order.of_session = config.of_session;
+  if (config.session && order.of_session.empty()) order.of_session = std::filesystem::absolute(folder).filename().string();
   order.tracks = config.tracks;
   order.range.from_ms = std::llround(config.from_seconds * 1000);
   if (config.to_seconds) order.range.to_ms = std::llround(*config.to_seconds * 1000);

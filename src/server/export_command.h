@@ -12,6 +12,7 @@ struct ExportConfig {
   std::string folder;         // <recordings>/<session>/<recording>, or <recordings>/<session> for `session`
   bool session = false;       // all of the session's finished recordings, one after the other
   bool tracks = false;        // else the composite
+  std::string of_session;     // see ExportOrder; empty: with `session` the folder's name
   double from_seconds = 0;
   std::optional<double> to_seconds;
   std::string output;         // empty: in the recording's folder `exports`

@@ -11,6 +11,7 @@
 #include "server/export_workshop.h"
 #include "server/manifest_file.h"
 #include "server/recorded_file.h"
+#include "server/recording_place.h"
 
 namespace amphi::server {
 namespace {
@@ -36,6 +37,17 @@ Result<Input> open_recording(const std::string& folder) {
   if (manifest->state != "complete" && manifest->state != "repaired")
     return fail(ErrorCode::invalid_argument, folder + ": the recording is not finished (" + manifest->state + "). Stop it, or start the server once so that it repairs it.");
   return Input{{std::move(*manifest), folder}, *text};
+}
+
+/// Nobody gets to see another session's by a folder that was copied.
+Result<void> check_whose(const ExportOrder& order, const Input& input) {
+  const std::string& folder = input.source.folder;
+  recording::RecordingInfo info{input.source.manifest.id, input.source.manifest.session, {}, {}};
+  if (auto journaled = recorded_as(folder)) info = std::move(*journaled);
+  Result<void> placed;
+  if (!order.of_session.empty()) placed = check_place(info, SessionId(order.of_session), RecordingId(fs::path(folder).filename().string()));
+  else if (is_misplaced(folder, info)) placed = fail(ErrorCode::forbidden, "By its journal it is the recording " + info.id.value + " of the session " + info.session.value + ", and lies in another's place.");
+  return placed ? placed : fail(placed.error().code, folder + ": " + placed.error().message);
 }
 
 /// The tracks' files as a player could read them, in the workshop.
@@ -166,6 +178,7 @@ Result<ExportResult> run_export(const ExportOrder& order, const Safe& safe, cons
   for (const std::string& folder : order.folders) {
     auto input = open_recording(folder);
     if (!input) return tl::unexpected(input.error());
+    if (auto whose = check_whose(order, *input); !whose) return tl::unexpected(whose.error());
     inputs.push_back(std::move(*input));
   }
   const std::string fingerprint = fingerprint_of(order, inputs);

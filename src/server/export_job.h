@@ -16,6 +16,7 @@ struct ExportOrder {
   std::vector<std::string> folders;  // of recordings, in the order of their beginnings
   bool tracks = false;
   recording::ExportRange range;
+  std::string of_session;            // what is of another, or lies in a folder of another name than its id, is refused; empty: anyone's
   std::string output;                // a file; empty: made up, in `exports` beside the first recording's files
 };
 
@@ -27,7 +28,7 @@ struct ExportResult {
 };
 
 /// `progress`: 0 to 1, as it goes. Errors: invalid_argument (nothing in that range; a recording that still runs or is broken),
-/// invalid_state (the same export runs already), unauthorized (encrypted, and another key), storage, not_found (no ffmpeg), internal.
+/// invalid_state (the same export runs already), forbidden (of another session), unauthorized (encrypted, and another key), storage, not_found (no ffmpeg), internal.
 Result<ExportResult> run_export(const ExportOrder& order, const Safe& safe, const Cancelled& cancelled, const std::function<void(double)>& progress);
 
 /// The finished recordings of a session's folder, oldest first. Errors: not_found (none).

@@ -61,6 +61,7 @@ Result<ExportStatus> ExportJobs::add(const ExportRequest& request) {
   job->status.tracks = request.tracks;
   job->status.state = "waiting";
   job->arguments = {program_, "export", request.folder, request.tracks ? "--tracks" : "--composite", "--progress-json", "--from", seconds(request.from_ms)};
+  job->arguments.push_back("--of-session=" + request.session);
   if (request.recording.empty()) job->arguments.push_back("--session");
   if (request.to_ms) job->arguments.insert(job->arguments.end(), {"--to", seconds(*request.to_ms)});
   if (!recording_key_.empty()) job->arguments.insert(job->arguments.end(), {"--recording-key", recording_key_});

@@ -96,7 +96,7 @@ Result<RecordedTracks> RecordedTracks::open(const std::vector<recording::ExportS
     if (!journal) return fail(ErrorCode::invalid_argument, source.folder + " has no " + name + " that holds: " + journal.error().message);
     std::optional<recording::Sealer> sealer;
     if (journal->key) {
-      auto keeping = safe.for_existing(journal->key);
+      auto keeping = safe.for_existing(journal->key, journal->info);
       if (!keeping)
         return fail(keeping.error().code, source.folder + " is encrypted: give the key that it was recorded under with --recording-key. " + keeping.error().message);
       sealer = keeping->sealer;

@@ -31,15 +31,19 @@ class SealedFiles {
 
   /// nullptr: the file is as it lies on the disk (not encrypted, or no track's). Errors: unauthorized (another key).
   Result<std::shared_ptr<const SealedFile>> open(const std::string& folder, const std::string& name);
+  /// Errors: forbidden (what lies there is another recording, or another session's; see recording_place.h).
+  Result<void> check_place(const std::string& folder, const SessionId& session, const RecordingId& id);
 
  private:
   static constexpr std::size_t kKept = 4;
   struct Known {
     std::string folder;
     std::uint64_t journal_size = 0;
+    recording::RecordingInfo info;
     std::shared_ptr<const recording::JournalContent> journal;  // nullptr: not encrypted
   };
-  std::shared_ptr<const recording::JournalContent> journal_of(const std::string& folder);
+  /// nullptr: there is no journal yet.
+  const Known* look_at(const std::string& folder);
 
   const Safe& safe_;
   std::list<Known> known_;  // the newest first

@@ -37,7 +37,7 @@ void RecordingJob::begin(std::shared_ptr<RecordingSink> sink, Duration pre_roll)
     return events_.finished(Duration::zero(), ready.error());
   }
   files_.emplace(folder());
-  intake_.emplace(std::move(sink), plan_.info, plan_.start, plan_.safe->for_new());
+  intake_.emplace(std::move(sink), plan_.info, plan_.start, plan_.safe->for_new(plan_.info));
   run_outputs(plan_.start);
 }
 

@@ -39,17 +39,17 @@ Result<RepairResult> repair_recording(const std::string& folder, const Safe& saf
   auto found = recording::repair_case(text(manifest), text(journal));
   if (!found) return tl::unexpected(found.error());
   if (!*found) return RepairResult{};
-  auto keeping = safe.for_existing((*found)->journal.key);
+  auto keeping = safe.for_existing((*found)->journal.key, (*found)->journal.info);
   if (!keeping) return tl::unexpected(keeping.error());
-  auto failed = (*found)->failed ? std::move((*found)->failed) : options.failed;
+  if (!(*found)->failed) (*found)->failed = options.failed;
   // Lines whose sync failed may be what the system remembers, and not what the disk holds (fsync(2)).
-  if (failed && journal)
+  if ((*found)->failed && journal)
     if (auto again = runtime::write_again(folder + "/" + std::string(recording::kJournalName), *journal); !again) return tl::unexpected(again.error());
 
   const runtime::Folder reader(folder);
   runtime::FileWriter files(folder);
   RepairResult result{lack == recording::Lack::end, false};
-  recording::Repair machine(std::move((*found)->journal), reader, std::move(failed), runtime::wall_now(), std::move(*keeping), options.hashes);
+  recording::Repair machine(std::move(**found), reader, runtime::wall_now(), std::move(*keeping), options.hashes);
   while (auto output = machine.poll_output()) {
     if (const auto* op = std::get_if<recording::FileOp>(&*output)) carry_out(*op, files, machine, runtime::now(), options.stopped);
     else if (const auto* finished = std::get_if<recording::Finished>(&*output)) result.hashes_missing = !finished->is_hashed();

@@ -74,7 +74,9 @@ struct FoundFile {
 Result<FoundFile> find_file(RecordingParts parts, const std::vector<std::string>& names) {
   const auto path = parts.catalogue.file_path(SessionId(names[0]), names[1], names[2]);
   if (!path) return tl::unexpected(path.error());
-  auto sealed = parts.sealed_files.open(fs::path(*path).parent_path().string(), names[2]);
+  const std::string folder = fs::path(*path).parent_path().string();
+  if (auto placed = parts.sealed_files.check_place(folder, SessionId(names[0]), RecordingId(names[1])); !placed) return tl::unexpected(placed.error());
+  auto sealed = parts.sealed_files.open(folder, names[2]);
   if (!sealed) return fail(ErrorCode::forbidden, sealed.error().message);
   return FoundFile{*path, std::move(*sealed)};
 }
@@ -97,6 +99,8 @@ Answer file_of(RecordingParts parts, const RestCall& call) {
 Answer remove(RecordingParts parts, const RestCall& call) {
   const std::string session = call.names[0], id = call.names[1];
   if (parts.services.recordings().is_running(RecordingId(id))) co_return error_answer({ErrorCode::invalid_state, "The recording runs: stop it first."});
+  if (parts.services.recordings().is_mending(RecordingId(id)))
+    co_return error_answer({ErrorCode::invalid_state, "The recording waits for its disk, to be completed: it can be deleted then, or after the server's next start."});
   auto removing = parts.index.remove(session, id, call.token.identity);
   const auto removed = co_await std::move(removing);
   if (removed) co_return json_answer("", 204);

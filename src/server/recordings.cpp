@@ -89,6 +89,11 @@ bool Recordings::is_running(const SessionId& session) const {
   return false;
 }
 
+bool Recordings::is_mending(const RecordingId& id) const {
+  const auto found = mending_.find(id);
+  return found != mending_.end() && !found->second.expired();
+}
+
 void Recordings::on_started(const RecordingId& id, Time at) {
   const auto found = running_.find(id);
   if (found == running_.end()) return;
@@ -121,6 +126,8 @@ void Recordings::on_finished(const RecordingId& id, Duration duration, std::opti
   running_.erase(found);
   running.worker->post([session = running.session, began = running.started](MediaWorker& there, Time now) { there.end_recording(session, now, began); });
   ++(error ? failed_ : finished_);
+  std::erase_if(mending_, [](const auto& entry) { return entry.second.expired(); });
+  if (error) mending_[id] = running.job;
   if (running.started) events_.finished(running.session, id, duration, std::move(error));
   else events_.refused(running.session, id, error.value_or(Error{ErrorCode::internal, "The recording ended before it began."}));
 }

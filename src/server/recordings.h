@@ -42,6 +42,8 @@ class Recordings {
   std::size_t running() const { return running_.size(); }
   bool is_running(const SessionId& session) const;
   bool is_running(const RecordingId& id) const { return running_.contains(id); }
+  /// It has failed, and is completed as soon as the disk lets it.
+  bool is_mending(const RecordingId& id) const;
   std::uint64_t finished() const { return finished_; }
   std::uint64_t failed() const { return failed_; }
   /// Ends the writer threads.
@@ -73,6 +75,7 @@ class Recordings {
   std::size_t next_writer_ = 0;
   boost::asio::steady_timer watch_;
   std::map<RecordingId, Running> running_;
+  std::map<RecordingId, std::weak_ptr<RecordingJob>> mending_;  // a job lives as long as it tries
   std::uint64_t finished_ = 0, failed_ = 0;
 };
 

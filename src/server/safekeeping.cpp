@@ -24,18 +24,21 @@ Result<Safe> Safe::open(const std::string& signing_key_file, const std::string& 
   return safe;
 }
 
-recording::Safekeeping Safe::for_new() const {
+recording::Safekeeping Safe::for_new(const recording::RecordingInfo& info) const {
   recording::Safekeeping keeping{signing_, std::nullopt};
-  if (encryption_) keeping.sealer = recording::Sealer::make(*encryption_, *random_);
+  if (encryption_) keeping.sealer = recording::Sealer::make(*encryption_, info.session, info.id, *random_);
   return keeping;
 }
 
-Result<recording::Safekeeping> Safe::for_existing(const std::optional<recording::WrappedKey>& wrapped) const {
+Result<recording::Safekeeping> Safe::for_existing(const std::optional<recording::WrappedKey>& wrapped, const recording::RecordingInfo& info) const {
   recording::Safekeeping keeping{signing_, std::nullopt};
   if (!wrapped) return keeping;
-  if (encryption_) keeping.sealer = recording::Sealer::unwrap(*encryption_, *wrapped, *random_);
+  if (wrapped->version != recording::WrappedKey::kVersion)
+    return fail(ErrorCode::unsupported, "the recording's key is wrapped in version " + std::to_string(wrapped->version) + ", and this server opens version " +
+                                            std::to_string(recording::WrappedKey::kVersion) + " only");
+  if (encryption_) keeping.sealer = recording::Sealer::unwrap(*encryption_, *wrapped, info.session, info.id, *random_);
   if (!keeping.sealer)
-    return fail(ErrorCode::unauthorized, "the recording is encrypted with the key " + wrapped->key_id + ", which is not the one configured (--recording-key)");
+    return fail(ErrorCode::unauthorized, "the recording is encrypted with the key " + wrapped->key_id + ", which is not the one configured (--recording-key), or was wrapped for another recording");
   return keeping;
 }
 

@@ -18,9 +18,10 @@ class Safe {
   Safe() = default;
 
   /// For a new recording.
-  recording::Safekeeping for_new() const;
-  /// For one that is there; `wrapped` as its journal has it. Errors: unauthorized (another key).
-  Result<recording::Safekeeping> for_existing(const std::optional<recording::WrappedKey>& wrapped) const;
+  recording::Safekeeping for_new(const recording::RecordingInfo& info) const;
+  /// For one that is there; both as its journal has them. Errors: unauthorized (another key, or another recording's), unsupported (a key
+  /// that was wrapped in another version).
+  Result<recording::Safekeeping> for_existing(const std::optional<recording::WrappedKey>& wrapped, const recording::RecordingInfo& info) const;
 
  private:
   std::shared_ptr<const SigningKey> signing_;

@@ -6,9 +6,11 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "recording/journal.h"
 #include "recording/verify.h"
 #include "runtime/file_writer.h"
 #include "runtime/folder.h"
+#include "server/recording_place.h"
 #include "server/safekeeping.h"
 
 namespace amphi::server {
@@ -38,13 +40,14 @@ std::string_view name(SignatureState state) {
 
 Json as_json(const recording::VerifyReport& report) {
   Json json{{"recordingId", report.recording_id}, {"sessionId", report.session_id}, {"state", report.state},
-            {"durationMs", report.duration_ms},   {"sound", report.sound()},        {"journalLines", report.journal_lines},
+            {"durationMs", report.duration_ms},   {"finished", report.finished},    {"sound", report.sound()},        {"journalLines", report.journal_lines},
             {"chainHead", report.chain_head},     {"signature", name(report.signature)}};
   if (!report.signed_by.empty()) json["signedBy"] = report.signed_by;
   json["tracks"] = Json::array();
   for (const auto& track : report.tracks) {
     Json entry{{"path", track.path}, {"bytes", track.bytes}};
-    if (!track.hashed) entry["hashed"] = false;
+    if (!track.finished) entry["finished"] = false;
+    else if (!track.hashed) entry["hashed"] = false;
     if (track.looked_inside) entry.update(Json{{"frames", track.frames}, {"durationMs", track.duration_ms}});
     json["tracks"].push_back(std::move(entry));
   }
@@ -58,6 +61,13 @@ Json as_json(const recording::VerifyReport& report) {
   return json;
 }
 
+const char* verdict(const recording::VerifyReport& report) {
+  if (!report.findings.empty()) return "The recording is NOT as it was written.";
+  if (!report.finished) return "It is not finished: it is being recorded, or was cut off and is not repaired yet. What is there so far is as it was written.";
+  if (report.state == "repaired") return "Everything is as the repair left it. A signature is the repair's: it says how the recording was found.";
+  return "Everything is as it was written.";
+}
+
 void show(const recording::VerifyReport& report) {
   std::printf("Recording %s of session %s: %s, %.3f s\n", report.recording_id.c_str(), report.session_id.c_str(), report.state.c_str(),
               static_cast<double>(report.duration_ms) / 1000);
@@ -67,7 +77,8 @@ void show(const recording::VerifyReport& report) {
       std::printf("  %8llu frames %10.3f s\n", static_cast<unsigned long long>(track.frames), static_cast<double>(track.duration_ms) / 1000);
     else
       std::printf("  encrypted: give --recording-key to look inside\n");
-    if (!track.hashed) std::printf("    the manifest has no SHA-256 of this file (of a long recording: not yet); the journal has one of each piece\n");
+    if (!track.finished) std::printf("    it has no end yet: its pieces are checked\n");
+    else if (!track.hashed) std::printf("    the manifest has no SHA-256 of this file (of a long recording: not yet); the journal has one of each piece\n");
   }
   std::printf("  journal: %llu lines, chain head %s\n", static_cast<unsigned long long>(report.journal_lines), report.chain_head.c_str());
   std::printf("  signature: %s\n", std::string(words(report.signature)).c_str());
@@ -77,7 +88,7 @@ void show(const recording::VerifyReport& report) {
       std::printf(", bytes %llu to %llu", static_cast<unsigned long long>(finding.bytes->first), static_cast<unsigned long long>(finding.bytes->second - 1));
     std::printf(": %s\n", finding.what.c_str());
   }
-  std::puts(report.sound() ? "  Everything is as it was written." : "  The recording is NOT as it was written.");
+  std::printf("  %s\n", verdict(report));
 }
 
 }  // namespace
@@ -101,8 +112,8 @@ int verify_recording(const VerifyConfig& config) {
   const auto safe = Safe::open("", config.recording_key);
   if (!safe) return complain(safe.error().message);
   if (!config.recording_key.empty())
-    options.unwrap = [&safe](const recording::WrappedKey& wrapped) {
-      auto keeping = safe->for_existing(wrapped);
+    options.unwrap = [&safe](const recording::WrappedKey& wrapped, const recording::RecordingInfo& info) {
+      auto keeping = safe->for_existing(wrapped, info);
       return keeping ? std::move(keeping->sealer) : std::nullopt;
     };
   const bool bar = ::isatty(STDERR_FILENO) == 1;
@@ -111,11 +122,15 @@ int verify_recording(const VerifyConfig& config) {
       const int percent = all == 0 ? 100 : static_cast<int>(done * 100 / all);
       if (percent != shown) std::fprintf(stderr, "\r  checking %3d %%", shown = percent);
     };
-  const recording::VerifyReport report = recording::verify(folder, options);
+  recording::VerifyReport report = recording::verify(folder, options);
+  if (const auto info = recorded_as(config.folder); info && is_misplaced(config.folder, *info))
+    report.findings.push_back({std::string(recording::kJournalName), std::nullopt,
+                               "by it this is the recording " + info->id.value + " of the session " + info->session.value + ": the folder was copied or moved to another's place"});
   if (bar) std::fputs("\r                 \r", stderr);
   if (config.json) std::cout << as_json(report).dump(2, ' ', false, Json::error_handler_t::replace) << std::endl;
   else show(report);
-  return report.sound() ? 0 : 1;
+  if (!report.findings.empty()) return 1;
+  return report.finished ? 0 : 2;
 }
 
 }  // namespace amphi::server

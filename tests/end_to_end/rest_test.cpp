@@ -111,6 +111,41 @@ TEST_F(RestTest, a_running_recording_is_not_deleted) {
   EXPECT_TRUE(fs::exists(server_.recordings() / "theatre" / id / "manifest.json"));
 }
 
+TEST_F(RestTest, what_was_cut_off_and_lost_its_journal_is_deleted) {
+  join();
+  const std::string id = record_over_rest();
+  const fs::path folder = server_.recordings() / "theatre" / id;
+  server_.stop();
+  Json manifest = read_manifest(folder);
+  manifest["state"] = "recording";
+  manifest.erase("evidence");
+  std::ofstream(folder / "manifest.json") << manifest;
+  fs::remove(folder / "journal.jsonl");
+  server_.start_again();
+  EXPECT_EQ(ask("GET", "/v1/recordings?state=recording", admin_).json().at("recordings").size(), 1u) << "nobody can repair it";
+  EXPECT_EQ(ask("DELETE", "/v1/sessions/theatre/recordings/" + id, admin_).status, 204);
+  EXPECT_FALSE(fs::exists(folder));
+}
+
+TEST_F(RestTest, a_recording_that_was_copied_into_another_sessions_folder_is_shown_to_nobody_there) {
+  join();
+  const std::string id = record_over_rest();
+  fs::create_directories(server_.recordings() / "corridor");
+  fs::copy(server_.recordings() / "theatre" / id, server_.recordings() / "corridor" / id, fs::copy_options::recursive);
+  const std::string stranger = server_.token("corridor", "stranger", "subscribe,record");
+  const std::string path = read_manifest(server_.recordings() / "theatre" / id).at("tracks").at(0).at("path");
+  for (const std::string& file : {path, std::string("manifest.json"), std::string("journal.jsonl")}) {
+    EXPECT_EQ(ask("GET", "/v1/sessions/theatre/recordings/" + id + "/" + file, member_).status, 200) << file;
+    EXPECT_EQ(ask("GET", "/v1/sessions/corridor/recordings/" + id + "/" + file, stranger).status, 403) << file;
+  }
+  for (const std::string& what : {"/recordings/" + id + "/exports", std::string("/exports")}) {
+    const Reply asked = ask("POST", "/v1/sessions/corridor" + what, stranger, {{"form", "tracks"}});
+    const std::string job = "/v1/sessions/corridor/exports/" + asked.json().value("exportId", "");
+    EXPECT_TRUE(surgeon_.wait([&] { return ask("GET", job, stranger).json().value("state", "") == "failed"; })) << ask("GET", job, stranger).body;
+    EXPECT_NE(ask("GET", job, stranger).body.find("of the session theatre"), std::string::npos) << ask("GET", job, stranger).body;
+  }
+}
+
 TEST_F(RestTest, an_export_is_made_with_progress_fetched_and_cancelled) {
   join();
   const std::string id = record_over_rest();

@@ -173,7 +173,7 @@ void EmulatedWriter::close(EmulatedJob& job) {
   job.disk->kill();  // closes the files
   if (!job.failed) return;
   auto found = repair_case(*job.disk);
-  if (found && *found) job.repair.emplace(std::move((*found)->journal), *job.disk, std::move((*found)->failed), machine_.wall(), recording::Safekeeping{});
+  if (found && *found) job.repair.emplace(std::move(**found), *job.disk, machine_.wall(), recording::Safekeeping{});
 }
 
 }  // namespace amphi::testing

@@ -46,7 +46,7 @@ struct Cut {
 void repair(EmulatedDisk& disk, std::size_t most = static_cast<std::size_t>(-1), Safekeeping safekeeping = {}) {
   auto found = testing::repair_case(disk);
   if (!found || !*found) return;
-  Repair machine(std::move((*found)->journal), disk, std::move((*found)->failed), WallTime{1'700'000'100'000}, std::move(safekeeping));
+  Repair machine(std::move(**found), disk, WallTime{1'700'000'100'000}, std::move(safekeeping));
   const std::size_t before = disk.operations();
   testing::serve(machine, disk, Time(2000s), [](const Output& output) {
     const auto* end = std::get_if<Finished>(&output);

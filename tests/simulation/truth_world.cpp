@@ -191,7 +191,7 @@ void TruthWorld::repair_all() {
     if (found && *found) {
       disk.kill();
       give_room(*folder);
-      rec::Repair machine(std::move((*found)->journal), disk, std::move((*found)->failed), wall(), rec::Safekeeping{});
+      rec::Repair machine(std::move(**found), disk, wall(), rec::Safekeeping{});
       testing::serve(machine, disk, now_, [](const rec::Output&) {});
       require(!machine.failure(), "a repair that fails on a disk that is well");
       ++truth_.repaired;
