@@ -36,25 +36,38 @@ std::string in_graph(const std::string& path) {
   return twice;
 }
 
-/// Of a scene, and in seconds from its beginning on: what was shown before is nobody's picture any more; nullopt: all of it is.
+/// Within the last absence before a scene, in seconds from its beginning on: what lies before is nobody's picture any more; nullopt: all of it is.
 std::optional<double> back_since(const ExportPiece& piece, const ExportScene& scene) {
   std::optional<double> since;
   for (const auto& [gone, back] : piece.absent_ms) {
-    const double at = static_cast<double>(back) / 1000 - static_cast<double>(scene.first_frame) / kFrames;
+    const double at = static_cast<double>(gone + back) / 2000 - static_cast<double>(scene.first_frame) / kFrames;
     if (frame_at(back) <= scene.first_frame) since = std::max(since.value_or(at), at);
   }
   return since;
 }
 
+/// A font that has the letters of `name`, for fontconfig to find: FFmpeg draws all of them in one. (`fontfile` is a pattern where no file is of that name.)
+std::string font_for(const std::string& name) {
+  std::string pattern = "DejaVu Sans:charset=";
+  for (std::size_t at = 0; at < name.size();) {
+    const auto lead = static_cast<unsigned char>(name[at++]);
+    std::uint32_t letter = lead < 0x80 ? lead : lead < 0xe0 ? lead & 0x1fu : lead < 0xf0 ? lead & 0xfu : lead & 7u;
+    for (; at < name.size() && (static_cast<unsigned char>(name[at]) & 0xc0u) == 0x80u; ++at) letter = letter << 6 | (static_cast<unsigned char>(name[at]) & 0x3fu);
+    char text[16];
+    std::snprintf(text, sizeof text, "%x ", letter);
+    if (letter > ' ' && letter <= 0x10ffff) pattern += text;
+  }
+  return pattern.substr(0, pattern.back() == ' ' ? pattern.size() - 1 : pattern.find(":charset="));
+}
+
 /// From input `n` to [p`n`]: a cell's pictures, on the scene's clock.
-std::string cell_graph(const ExportPiece& piece, const ExportScene& scene, const ExportCell& cell, double later, const std::string& n, const std::string& font,
-                       const std::string& name_file) {
+std::string cell_graph(const ExportPiece& piece, const ExportScene& scene, const ExportCell& cell, double later, const std::string& n, const std::string& name_file) {
   const std::string w = std::to_string(cell.width), h = std::to_string(cell.height);
   const int letters = std::clamp(cell.height / 24, 12, 24);
   std::string graph = ";[" + n + ":v:0]setpts=PTS+" + text_of_seconds(later - kEarly) + "/TB";
   if (const auto since = back_since(piece, scene)) graph += ",trim=start=" + text_of_seconds(*since - kEarly - 0.002);
   return graph + ",scale=" + w + ":" + h + ":force_original_aspect_ratio=decrease:force_divisible_by=2:eval=frame,setsar=1,pad=" + w + ":" + h +
-         ":(ow-iw)/2:(oh-ih)/2:eval=frame:color=" + kBackground + ",drawtext=fontfile=" + in_graph(font) + ":textfile=" + in_graph(name_file) +
+         ":(ow-iw)/2:(oh-ih)/2:eval=frame:color=" + kBackground + ",drawtext=fontfile=" + in_graph(font_for(piece.name)) + ":textfile=" + in_graph(name_file) +
          ":expansion=none:fontsize=" + std::to_string(letters) + ":fontcolor=white:box=1:boxcolor=black@0.55:boxborderw=6:x=12:y=h-th-12[p" + n + "]";
 }
 
@@ -78,8 +91,8 @@ void add_sounds(FfmpegRun& run, const ExportPlan& plan, std::size_t first, std::
 
 }  // namespace
 
-FfmpegRun scene_run(const ExportPlan& plan, const ExportScene& scene, const std::vector<std::string>& name_files, const std::string& font,
-                    const std::string& graph_file, const std::string& output) {
+FfmpegRun scene_run(const ExportPlan& plan, const ExportScene& scene, const std::vector<std::string>& name_files, const std::string& graph_file,
+                    const std::string& output) {
   FfmpegRun run;
   const std::string size = std::to_string(kExportWidth) + "x" + std::to_string(kExportHeight);
   run.graph = std::string("color=c=") + kBackground + ":s=" + size + ":r=" + std::to_string(kExportFramesPerSecond) + ":d=" + seconds_of_frames(scene.frames) + "[base]";
@@ -93,7 +106,7 @@ FfmpegRun scene_run(const ExportPlan& plan, const ExportScene& scene, const std:
     // must not set up the graph anew: that would render the scene from its beginning once more.
     add(run.arguments, {"-reinit_filter", "0", "-noaccurate_seek", "-seek_timestamp", "1", "-ss", text_of_seconds(std::max(from, 0.0)), "-i", "file:" + piece.file});
     const std::string n = std::to_string(i), above = "s" + n;
-    run.graph += cell_graph(piece, scene, cell, std::max(-from, 0.0), n, font, name_files[cell.piece]);
+    run.graph += cell_graph(piece, scene, cell, std::max(-from, 0.0), n, name_files[cell.piece]);
     // A picture stands until the next one, also over a gap, and to the scene's end.
     run.graph += ";\n[" + below + "][p" + n + "]overlay=" + std::to_string(cell.x) + ":" + std::to_string(cell.y) + ":eof_action=repeat[" + above + "]";
     below = above;

@@ -18,8 +18,8 @@ struct FfmpegRun {
 constexpr std::size_t kSoundsAtOnce = 64;
 
 /// Renders one scene to `output`. `name_files[i]`: a file with the name of plan.pictures[i].
-FfmpegRun scene_run(const ExportPlan& plan, const ExportScene& scene, const std::vector<std::string>& name_files, const std::string& font,
-                    const std::string& graph_file, const std::string& output);
+FfmpegRun scene_run(const ExportPlan& plan, const ExportScene& scene, const std::vector<std::string>& name_files, const std::string& graph_file,
+                    const std::string& output);
 /// plan.sounds from number `first` on, at most kSoundsAtOnce, mixed as they are into a file for `sound_run`.
 FfmpegRun sound_group_run(const ExportPlan& plan, std::size_t first, const std::string& graph_file, const std::string& output);
 /// The export's sound. `groups`: what sound_group_run made of all sounds; empty: of the sounds themselves, at most kSoundsAtOnce and not none.

@@ -15,7 +15,7 @@ using namespace test;
 TEST(ExportFfmpeg, a_scene_takes_its_part_of_each_file_to_the_frame) {
   auto plan = plan_export({source({video("Ana", 0, 10'000), video("Ben", 2010, 4000)}, 10'000)}, {});
   ASSERT_TRUE(plan);
-  const auto arguments = scene_run(*plan, plan->scenes[1], {"/n0", "/n1"}, "/font.ttf", "/graph", "/out.mp4").arguments;
+  const auto arguments = scene_run(*plan, plan->scenes[1], {"/n0", "/n1"}, "/graph", "/out.mp4").arguments;
   EXPECT_TRUE(has(arguments, "-frames:v", std::to_string(plan->scenes[1].frames)));
   std::vector<std::string> starts;
   for (std::size_t i = 0; i + 1 < arguments.size(); ++i)
@@ -54,12 +54,12 @@ TEST(ExportFfmpeg, a_strangers_words_stay_words) {
   EXPECT_EQ(chapters_text(*plan), ";FFMETADATA1\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=1000\ntitle=\\=\\;\\#\\\\\\\n[CHAPTER]\\\ntitle\\=x':[]\n");
   // A name reaches FFmpeg by a file only.
   plan->pictures[0].name = hostile;
-  const auto named = scene_run(*plan, plan->scenes[0], {"/n"}, "/f", "/g", "/o");
+  const auto named = scene_run(*plan, plan->scenes[0], {"/n"}, "/g", "/o");
   EXPECT_EQ(named.graph.find("CHAPTER"), std::string::npos);
   for (const auto& argument : named.arguments) EXPECT_EQ(argument.find("CHAPTER"), std::string::npos);
   // A path may hold anything but is an input of its own, with its protocol named.
   plan->pictures[0].file = "http://x/'[a]:b";
-  const auto arguments = scene_run(*plan, plan->scenes[0], {"/n"}, "/f", "/g", "/o").arguments;
+  const auto arguments = scene_run(*plan, plan->scenes[0], {"/n"}, "/g", "/o").arguments;
   EXPECT_TRUE(has(arguments, "-i", "file:http://x/'[a]:b"));
 }
 
@@ -76,7 +76,7 @@ TEST(ExportFfmpeg, hundreds_of_people_fit_into_its_arguments) {
   const auto expect_fits = [&](const FfmpegRun& run) {
     for (const auto& argument : run.arguments) EXPECT_LT(argument.size(), kLongest);
   };
-  expect_fits(scene_run(*plan, plan->scenes[0], std::vector<std::string>(600, name), kFont, "/g", "/o"));
+  expect_fits(scene_run(*plan, plan->scenes[0], std::vector<std::string>(600, name), "/g", "/o"));
   std::vector<std::string> groups;
   for (std::size_t first = 0; first < plan->sounds.size(); first += kSoundsAtOnce) {
     const auto group = sound_group_run(*plan, first, "/g", "/o");

@@ -63,7 +63,7 @@ TEST(ExportPictures, a_picture_stands_over_a_gap_whatever_begins_or_ends_in_it) 
 TEST(ExportPictures, who_comes_back_is_not_shown_as_before) {
   const TemporaryFolder folder;
   // At 0 and 0.5 s, and from 2.016 s on: half a frame behind the scene that this begins.
-  run_ffmpeg({"-f", "lavfi", "-i", std::string("color=black:s=160x90:r=2:d=2,") + kLevels + ",setpts=if(lt(N\\,2)\\,N/2\\,2.016+(N-2)/2)/TB", "-vsync", "passthrough",
+  run_ffmpeg({"-f", "lavfi", "-i", std::string("color=black:s=160x90:r=2:d=2,") + kLevels + ",settb=1/1000,setpts=if(lt(N\\,2)\\,N/2\\,2.016+(N-2)/2)/TB", "-vsync", "passthrough",
               "-enc_time_base", "1:1000", "-c:v", "libvpx", "-g", "99", folder.file("ana.webm")});
   run_ffmpeg({"-f", "lavfi", "-i", "color=white:s=160x90:r=30:d=1", "-c:v", "libvpx", folder.file("ben.webm")});
   Manifest::Track ana = video("Ana", 0, 3000);
@@ -72,6 +72,22 @@ TEST(ExportPictures, who_comes_back_is_not_shown_as_before) {
   ASSERT_TRUE(plan);
   use_files(*plan, folder, "ana.webm");
   EXPECT_EQ(levels_of(folder, *plan, "Ana"), "0x15 1x6 -1x39 2x15 3x15 ");
+}
+
+TEST(ExportPictures, a_name_is_written_in_a_font_that_has_its_letters) {
+  const TemporaryFolder folder;
+  run_ffmpeg({"-f", "lavfi", "-i", "color=black:s=160x90:r=30:d=0.1", "-c:v", "libvpx", folder.file("p.webm")});
+  // DejaVu Sans has neither; drawn as boxes they would be the same.
+  std::vector<std::string> hashes;
+  for (const std::string name : {"\xf0\x9d\x90\x80", "\xf0\x9d\x90\x81", "Ana: [x],;'\\ \xc3\xa9", ""}) {
+    auto plan = plan_export({source({video(name, 0, 100)}, 100)}, {});
+    ASSERT_TRUE(plan);
+    plan->pictures[0].file = folder.file("p.webm");
+    render_scene(folder, *plan, plan->scenes[0], "name.mp4");
+    hashes.push_back(run("ffmpeg -v error -i " + folder.file("name.mp4") + " -frames:v 1 -f framemd5 - | tail -n 1").text);
+  }
+  std::sort(hashes.begin(), hashes.end());
+  EXPECT_EQ(std::adjacent_find(hashes.begin(), hashes.end()), hashes.end()) << hashes[0];
 }
 
 TEST(ExportPictures, a_change_of_resolution_renders_nothing_twice_and_touches_nobody_else) {

@@ -14,8 +14,6 @@
 
 namespace amphi::recording::test {
 
-constexpr const char* kFont = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf";
-
 inline Manifest::Track track(const std::string& who, rtp::CodecName codec, std::int64_t offset_ms, std::int64_t duration_ms) {
   Manifest::Track t;
   t.path = who + ".bin";
@@ -59,8 +57,8 @@ inline void run_ffmpeg(const TemporaryFolder& folder, FfmpegRun work, const std:
 }
 inline void render_scene(const TemporaryFolder& folder, const ExportPlan& plan, const ExportScene& scene, const std::string& output, const std::vector<std::string>& more = {}) {
   std::vector<std::string> names;
-  for (const ExportPiece& piece : plan.pictures) names.push_back(folder.write("name-" + piece.name, as_bytes(piece.name)));
-  run_ffmpeg(folder, scene_run(plan, scene, names, kFont, folder.file("graph"), folder.file(output)), more);
+  for (const ExportPiece& piece : plan.pictures) names.push_back(folder.write("name-" + std::to_string(names.size()), as_bytes(piece.name)));
+  run_ffmpeg(folder, scene_run(plan, scene, names, folder.file("graph"), folder.file(output)), more);
 }
 
 /// "lavfi.…=VALUE" lines.

@@ -23,7 +23,6 @@ using recording::ExportSource;
 
 constexpr std::size_t kMaxManifest = 64 * 1024 * 1024;
 constexpr double kSoundShare = 0.05;  // of the work, for a second of sound: a second of picture being one
-constexpr const char* kFont = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf";
 
 struct Input {
   ExportSource source;
@@ -145,7 +144,7 @@ Result<void> make_composite(const ExportPlan& plan, const Workshop& shop, const 
   }
   for (const auto& scene : plan.scenes) {
     scenes.push_back("scene-" + std::to_string(scenes.size()) + ".mp4");
-    const auto run = recording::scene_run(plan, scene, names, kFont, ffmpegs.graph_file(), shop.file(scenes.back()));
+    const auto run = recording::scene_run(plan, scene, names, ffmpegs.graph_file(), shop.file(scenes.back()));
     if (auto done = ffmpegs.run(run, static_cast<double>(scene.frames) / recording::kExportFramesPerSecond, 1); !done) return done;
   }
   const std::string list = shop.file("scenes.txt"), chapters = shop.file("chapters.txt");

@@ -47,7 +47,7 @@ TEST(ExportEnd, what_recordings_need_stays_free) {
   Theatre theatre;
   const fs::path folder = record(theatre.server, theatre.surgeon), file = disk.path() / "x.mp4";
   for (const std::string form : {"--composite", "--tracks"}) {
-    const auto refused = export_with({folder, form, "--recording-reserve-mb", "60", "-o", file});
+    const auto refused = export_with({folder, form, "--recording-reserve-mb", "65", "-o", file});
     EXPECT_EQ(refused.status, 1);
     EXPECT_NE(refused.out.find("--recording-reserve-mb"), std::string::npos) << refused.out;
     EXPECT_TRUE(left_in(disk.path()).empty());
