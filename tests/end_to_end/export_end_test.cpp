@@ -60,6 +60,22 @@ TEST(ExportEnd, what_recordings_need_stays_free) {
   EXPECT_EQ(export_with({folder, "--composite", "--recording-reserve-mb", "5", "-o", file}).status, 0);
 }
 
+TEST(ExportEnd, over_rest_one_without_room_is_refused_and_a_recording_goes_on) {
+  if (!SmallDisk::can_be(SmallDisk::Kind::tmpfs)) GTEST_SKIP() << "run as root: only that may mount a disk";
+  SmallDisk disk(SmallDisk::Kind::tmpfs, 60);
+  Theatre theatre({"--recording-reserve-mb", "16"}, disk.path() / "recordings");
+  const fs::path folder = record(theatre.server, theatre.surgeon);
+  ASSERT_TRUE(theatre.surgeon->requestSessionRecording(true));
+  ASSERT_TRUE(theatre.surgeon.wait_recording(true));
+  disk.fill(14'000'000);  // half the reserve would end it
+  const auto refused = http(theatre.server.port(), "POST", "/v1/sessions/theatre/recordings/" + folder.filename().string() + "/exports",
+                            theatre.server.token("theatre", "control room", "record"), R"({"form": "tracks"})");
+  EXPECT_EQ(refused.status, 507);
+  EXPECT_EQ(nlohmann::json::parse(refused.body).at("code"), "storage") << refused.body;
+  EXPECT_TRUE(left_in(folder / "exports").empty());
+  EXPECT_TRUE(theatre.surgeon->sessionRecordingState().on);
+}
+
 TEST(ExportEnd, cancelled_it_leaves_nothing_and_begins_anew) {
   Theatre theatre;
   const fs::path folder = record(theatre.server, theatre.surgeon);

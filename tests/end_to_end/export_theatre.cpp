@@ -63,7 +63,8 @@ fs::path record(ServerProcess& server, SessionProbe& surgeon) {
   return server.recordings() / "theatre" / surgeon->sessionRecordingState().recordingId;
 }
 
-Theatre::Theatre(const std::vector<std::string>& extra) : server(extra), surgeon(server.session_url("theatre"), server.token("theatre", "surgeon")) {
+Theatre::Theatre(const std::vector<std::string>& extra, const fs::path& recordings)
+    : server(extra, recordings), surgeon(server.session_url("theatre"), server.token("theatre", "surgeon")) {
   EXPECT_TRUE(surgeon.connect()) << server.log();
   video = surgeon->addOutgoingVideoFeed("scope", numbered(VideoCodec::h264));
   audio = surgeon->setOutgoingAudioFeed("voice", AudioInputComponentTone{});

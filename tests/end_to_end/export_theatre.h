@@ -18,7 +18,7 @@ nlohmann::json probe(const std::filesystem::path& file);
 std::vector<std::string> left_in(const std::filesystem::path& folder);
 
 struct Theatre {
-  explicit Theatre(const std::vector<std::string>& extra = {});
+  explicit Theatre(const std::vector<std::string>& extra = {}, const std::filesystem::path& recordings = {});
   ServerProcess server;
   SessionProbe surgeon;
   std::shared_ptr<OutgoingVideoFeed> video;
