@@ -7,19 +7,9 @@
 namespace amphi::recording {
 namespace {
 
-constexpr std::int64_t kFrames = kExportFramesPerSecond;
-
-std::int64_t frame_at(std::int64_t ms) { return (ms * kFrames + 500) / 1000; }
-
 std::string seconds_of_ms(std::int64_t ms) {
   char text[32];
   std::snprintf(text, sizeof text, "%lld.%03d", static_cast<long long>(ms / 1000), static_cast<int>(ms % 1000));
-  return text;
-}
-
-std::string seconds_of_frames(std::int64_t frames) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.6f", static_cast<double>(frames) / static_cast<double>(kFrames));
   return text;
 }
 
@@ -84,26 +74,9 @@ void add_chapters(ExportPlan& plan, std::vector<ExportChapter> marks) {
   plan.chapters = std::move(marks);
 }
 
-/// From a time of the file's own: left to itself, FFmpeg counts from the file's first frame, wherever that lies.
-void input(std::vector<std::string>& arguments, const std::string& from, const std::string& length, const std::string& file) {
-  arguments.insert(arguments.end(), {"-seek_timestamp", "1", "-ss", from, "-t", length, "-i", "file:" + file});
-}
-
-/// A path inside a filter graph: there, backslash, quote and a few others have a meaning, twice.
-std::string in_graph(const std::string& path) {
-  std::string once, twice;
-  for (const char c : path) {
-    if (c == '\\' || c == '\'' || c == ':') once += '\\';
-    once += c;
-  }
-  for (const char c : once) {
-    if (c == '\\' || c == '\'' || c == '[' || c == ']' || c == ',' || c == ';') twice += '\\';
-    twice += c;
-  }
-  return twice;
-}
-
 }  // namespace
+
+std::int64_t frame_at(std::int64_t ms) { return (ms * kExportFramesPerSecond + 500) / 1000; }
 
 std::vector<ExportCell> grid(std::size_t n) {
   std::vector<ExportCell> cells(n);
@@ -125,6 +98,8 @@ Result<ExportPlan> plan_export(const std::vector<ExportSource>& sources, const E
   std::int64_t all = 0;
   for (const ExportSource& source : sources) all += source.manifest.duration_ms;
   const std::int64_t from = std::max<std::int64_t>(range.from_ms, 0), to = std::min(range.to_ms.value_or(all), all);
+  if (range.to_ms && *range.to_ms <= from)
+    return fail(ErrorCode::invalid_argument, "It would end, at " + seconds_of_ms(*range.to_ms) + " s, before it begins, at " + seconds_of_ms(from) + " s.");
   if (frame_at(to - from) < 1 || to <= from)
     return fail(ErrorCode::invalid_argument, "There is nothing from " + seconds_of_ms(from) + " s on: the recording lasts " + seconds_of_ms(all) + " s.");
   ExportPlan plan;
@@ -154,94 +129,6 @@ Result<ExportPlan> plan_export(const std::vector<ExportSource>& sources, const E
   add_scenes(plan);
   add_chapters(plan, std::move(marks));
   return plan;
-}
-
-std::vector<std::string> scene_arguments(const ExportPlan& plan, const ExportScene& scene, const std::vector<std::string>& name_files,
-                                         const std::string& font, const std::string& output) {
-  const std::string length = seconds_of_frames(scene.frames);
-  const std::string rate = std::to_string(kExportFramesPerSecond);
-  const std::string size = std::to_string(kExportWidth) + "x" + std::to_string(kExportHeight);
-  std::vector<std::string> arguments;
-  std::string graph = "color=c=0x101418:s=" + size + ":r=" + rate + ":d=" + length + "[base]";
-  std::string below = "base";
-  for (std::size_t i = 0; i < scene.cells.size(); ++i) {
-    const ExportCell& cell = scene.cells[i];
-    const ExportPiece& piece = plan.pictures[cell.piece];
-    // To the frame: a scene begins at its frame's time, not at the millisecond that caused it.
-    const double from = static_cast<double>(scene.first_frame) / static_cast<double>(kFrames) - static_cast<double>(piece.at_ms - piece.file_from_ms) / 1000;
-    char start[32];
-    std::snprintf(start, sizeof start, "%.6f", std::max(from, 0.0));
-    input(arguments, start, length, piece.file);
-    const std::string n = std::to_string(i), w = std::to_string(cell.width), h = std::to_string(cell.height);
-    const int letters = std::clamp(cell.height / 24, 12, 24);
-    // A picture stands until the next one, also over a gap, and to the scene's end.
-    graph += ";[" + n + ":v:0]fps=" + rate + ":start_time=0,tpad=stop=-1:stop_mode=clone,trim=duration=" + length + ",scale=" + w + ":" + h +
-             ":force_original_aspect_ratio=decrease:force_divisible_by=2,setsar=1,drawtext=fontfile=" + in_graph(font) + ":textfile=" + in_graph(name_files[cell.piece]) + ":expansion=none:fontsize=" + std::to_string(letters) +
-             ":fontcolor=white:box=1:boxcolor=black@0.55:boxborderw=6:x=12:y=h-th-12,pad=" + w + ":" + h + ":(ow-iw)/2:(oh-ih)/2:color=0x101418[p" + n + "]";
-    const std::string above = "s" + n;
-    graph += ";[" + below + "][p" + n + "]overlay=" + std::to_string(cell.x) + ":" + std::to_string(cell.y) + ":eof_action=repeat[" + above + "]";
-    below = above;
-  }
-  graph += ";[" + below + "]format=yuv420p[out]";
-  arguments.insert(arguments.end(), {"-filter_complex", graph, "-map", "[out]", "-frames:v", std::to_string(scene.frames), "-an", "-c:v", "libx264", "-preset",
-                                     "veryfast", "-crf", "23", "-bf", "0", "-g", std::to_string(2 * kExportFramesPerSecond), "-f", "mp4", output});
-  return arguments;
-}
-
-std::vector<std::string> sound_arguments(const ExportPlan& plan, const std::string& output) {
-  std::vector<std::string> arguments;
-  std::string graph, mixed;
-  for (std::size_t i = 0; i < plan.sounds.size(); ++i) {
-    const ExportPiece& piece = plan.sounds[i];
-    input(arguments, seconds_of_ms(piece.file_from_ms), seconds_of_ms(piece.duration_ms), piece.file);
-    const std::string n = std::to_string(i);
-    // Gaps become silence of their length.
-    graph += "[" + n + ":a:0]aresample=48000:async=1:min_hard_comp=0.005:first_pts=0,aformat=sample_fmts=fltp:channel_layouts=stereo[h" + n + "];";
-    // Silence before it, made as it is needed: adelay would hold it all in memory.
-    if (piece.at_ms > 0)
-      graph += "anullsrc=r=48000:cl=stereo:d=" + seconds_of_ms(piece.at_ms) + ",aformat=sample_fmts=fltp[n" + n + "];[n" + n + "][h" + n + "]concat=n=2:v=0:a=1[a" + n + "];";
-    mixed += piece.at_ms > 0 ? "[a" + n + "]" : "[h" + n + "]";
-  }
-  const std::string length = seconds_of_ms(plan.duration_ms);
-  if (plan.sounds.size() > 1)
-    graph += mixed + "amix=inputs=" + std::to_string(plan.sounds.size()) + ":normalize=0:dropout_transition=0,alimiter=limit=0.95:level=0:latency=1";
-  else
-    graph += mixed + "anull";
-  graph += ",apad,atrim=end=" + length + "[out]";
-  arguments.insert(arguments.end(), {"-filter_complex", graph, "-map", "[out]", "-vn", "-c:a", "aac", "-b:a", "160k", "-f", "mp4", output});
-  return arguments;
-}
-
-std::string scene_list(const ExportPlan& plan, const std::vector<std::string>& files) {
-  std::string list = "ffconcat version 1.0\n";
-  for (std::size_t i = 0; i < files.size(); ++i)
-    list += "file '" + files[i] + "'\nduration " + seconds_of_frames(plan.scenes[i].frames) + "\n";
-  return list;
-}
-
-std::string chapters_text(const ExportPlan& plan) {
-  std::string text = ";FFMETADATA1\n";
-  for (const ExportChapter& chapter : plan.chapters) {
-    text += "[CHAPTER]\nTIMEBASE=1/1000\nSTART=" + std::to_string(chapter.from_ms) + "\nEND=" + std::to_string(chapter.to_ms) + "\ntitle=";
-    for (const char c : chapter.title) {
-      if (c == '=' || c == ';' || c == '#' || c == '\\' || c == '\n') text += '\\';
-      text += c;
-    }
-    text += '\n';
-  }
-  return text;
-}
-
-std::vector<std::string> join_arguments(const std::string& list, const std::string& sound, const std::string& chapters, const std::string& comment,
-                                        const std::string& output) {
-  std::vector<std::string> arguments{"-f", "concat", "-i", list};
-  if (!sound.empty()) arguments.insert(arguments.end(), {"-i", sound});
-  arguments.insert(arguments.end(), {"-f", "ffmetadata", "-i", chapters, "-map", "0:v"});
-  if (!sound.empty()) arguments.insert(arguments.end(), {"-map", "1:a"});
-  const std::string last = sound.empty() ? "1" : "2";
-  arguments.insert(arguments.end(), {"-map_metadata", last, "-map_chapters", last, "-c", "copy", "-metadata", "comment=" + comment, "-movflags", "+faststart", "-f",
-                                     "mp4", output});
-  return arguments;
 }
 
 }  // namespace amphi::recording

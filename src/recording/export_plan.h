@@ -1,5 +1,5 @@
 // What is to be shown when: recordings laid end to end on the export's time line, the grid of pictures in each of its scenes, the sound
-// that is mixed, and the chapters. Says what FFmpeg is to do with which file; runs nothing. Pure; any thread.
+// that is mixed, and the chapters. Pure; any thread. What FFmpeg is to do for it: recording/export_ffmpeg.h.
 //
 // Times are milliseconds on the export's time line, 0 being its first frame, unless said otherwise.
 #pragma once
@@ -73,22 +73,10 @@ struct ExportPlan {
 /// Errors: invalid_argument (nothing to export in that range).
 Result<ExportPlan> plan_export(const std::vector<ExportSource>& sources, const ExportRange& range);
 
+/// The number of the export's frame that stands for a time.
+std::int64_t frame_at(std::int64_t ms);
+
 /// n cells of equal size in reading order, as near to a square as it goes.
 std::vector<ExportCell> grid(std::size_t n);
-
-// --- in FFmpeg's words ------------------------------------------------------------------------------------------------------------
-
-/// Arguments behind `ffmpeg` that render one scene to `output`. `name_files[i]`: a file with the name of plan.pictures[i].
-std::vector<std::string> scene_arguments(const ExportPlan& plan, const ExportScene& scene, const std::vector<std::string>& name_files,
-                                         const std::string& font, const std::string& output);
-/// All sounds mixed; plan.sounds is not empty.
-std::vector<std::string> sound_arguments(const ExportPlan& plan, const std::string& output);
-/// The list for FFmpeg's concat demuxer: one file per scene, by plain names, beside the list.
-std::string scene_list(const ExportPlan& plan, const std::vector<std::string>& files);
-/// FFmpeg's metadata file: the chapters.
-std::string chapters_text(const ExportPlan& plan);
-/// Puts them together, playable from the first byte on. `sound`: empty: there is none.
-std::vector<std::string> join_arguments(const std::string& list, const std::string& sound, const std::string& chapters, const std::string& comment,
-                                        const std::string& output);
 
 }  // namespace amphi::recording

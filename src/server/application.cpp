@@ -158,7 +158,7 @@ Result<void> Application::start() {
   if (!index) return tl::unexpected(index.error());
   index_ = std::make_unique<CatalogueService>(control_, std::move(*index), config_.recording_retention_days);
   services_->on_recording_changed([this](const SessionId& session, const RecordingId& id) { index_->refresh(session, id); });
-  exports_ = std::make_unique<ExportJobs>(control_, random_, std::filesystem::read_symlink("/proc/self/exe").string(), config_.recording_key);
+  exports_ = std::make_unique<ExportJobs>(control_, random_, std::filesystem::read_symlink("/proc/self/exe").string(), config_.recording_key, config_.recording_reserve_mb);
   const RecordingParts parts{catalogue_, *index_, sealed_files_, reader_, *services_, *exports_};
   add_recording_routes(rest_, parts);
   add_live_routes(rest_, parts);

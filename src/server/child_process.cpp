@@ -50,6 +50,7 @@ struct Pipe {
   setpgid(0, 0);
   signal(SIGINT, SIG_DFL);
   signal(SIGTERM, SIG_DFL);
+  signal(SIGPIPE, SIG_DFL);
   execvp(argv[0], argv);
   const int error = errno;
   [[maybe_unused]] const auto told = ::write(failed, &error, sizeof error);

@@ -226,6 +226,8 @@ Command parse_command(std::vector<std::string> arguments) {
   make_files->add_option("--to", exporting.to_seconds, "seconds into the recording; none: to its end")->check(CLI::Range(0.0, 1e9));
   make_files->add_option("-o,--output", exporting.output, "the file to make; none: in `exports`, beside what was recorded");
   make_files->add_option("--recording-key", exporting.recording_key, "the key that it is encrypted under, as the server has it");
+  make_files->add_option("--recording-reserve-mb", exporting.reserve_mb, "so many MB stay free on the disk that it is written to; 0: it may fill up")
+      ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1'000'000'000}));
   make_files->add_flag("--json", exporting.json, "print the result as JSON");
   make_files->add_flag("--progress-json", exporting.progress_json, "print the progress, and the result, as lines of JSON");
 

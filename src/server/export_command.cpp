@@ -41,18 +41,28 @@ std::function<void(double)> shows(const ExportConfig& config) {
   };
 }
 
+/// Whoever closes the terminal, or asks, leaves nothing half done behind: not what was decrypted, either.
+void end_when_told() {
+  struct sigaction action {};
+  action.sa_handler = [](int) { cancelled.store(true); };
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) {
+    struct sigaction before {};
+    sigaction(signal, nullptr, &before);
+    if (signal != SIGHUP || before.sa_handler != SIG_IGN) sigaction(signal, &action, nullptr);  // nohup
+  }
+  ::signal(SIGPIPE, SIG_IGN);  // who reads the progress may go
+}
+
 }  // namespace
 
 int export_recording(const ExportConfig& config) {
-  const auto complain = [](const Error& why, int status) {
+  const auto complain = [&config](const Error& why, int status) {
+    if (config.progress_json) std::cout << nlohmann::json{{"error", wire_name(why.code)}}.dump() << std::endl;
     std::cerr << "amphi-server export: " << why.message << std::endl;
     return status;
   };
   spdlog::set_default_logger(spdlog::stderr_logger_mt("export"));  // what is printed is the answer
-  struct sigaction action {};
-  action.sa_handler = [](int) { cancelled.store(true); };
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
+  end_when_told();
   setpriority(PRIO_PROCESS, 0, 19);  // a server that records comes first
 
   ExportOrder order;
@@ -70,6 +80,7 @@ int export_recording(const ExportConfig& config) {
   order.range.from_ms = std::llround(config.from_seconds * 1000);
   if (config.to_seconds) order.range.to_ms = std::llround(*config.to_seconds * 1000);
   order.output = config.output;
+  order.reserve = config.reserve_mb * 1'000'000;
   const auto safe = Safe::open("", config.recording_key);
   if (!safe) return complain(safe.error(), 2);
   const auto result = run_export(order, *safe, cancelled, shows(config));

@@ -17,8 +17,9 @@ struct ExportConfig {
   std::optional<double> to_seconds;
   std::string output;         // empty: in the recording's folder `exports`
   std::string recording_key;  // the key file that it is encrypted under
+  std::uint64_t reserve_mb = 512;  // that stay free on the disk it is written to
   bool json = false;          // {"output", ...} on standard output
-  bool progress_json = false; // {"progress": 0..1} lines on standard output instead of a bar
+  bool progress_json = false; // {"progress": 0..1} lines on standard output instead of a bar, and {"error": CODE} where it fails
 };
 
 /// The exit status: 0 done (or there already), 1 it failed, 2 it could not begin, 130 cancelled. Nothing is left of one that failed or was cancelled.

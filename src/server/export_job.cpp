@@ -4,9 +4,12 @@
 #include <charconv>
 #include <filesystem>
 #include <fstream>
+#include <nlohmann/json.hpp>
 
 #include "base/digest.h"
+#include "recording/export_ffmpeg.h"
 #include "runtime/file_writer.h"
+#include "server/export_room.h"
 #include "server/export_tracks.h"
 #include "server/export_workshop.h"
 #include "server/manifest_file.h"
@@ -21,7 +24,6 @@ using recording::ExportPlan;
 using recording::ExportSource;
 
 constexpr double kSoundShare = 0.05;  // of the work, for a second of sound: a second of picture being one
-constexpr const char* kFont = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf";
 
 struct Input {
   ExportSource source;
@@ -107,29 +109,61 @@ Result<void> write_text(const std::string& path, const std::string& text) {
   return out ? Result<void>{} : fail(ErrorCode::storage, path + ": cannot be written (is the disk full?)");
 }
 
+/// FFmpeg's runs, one after the other, in the workshop.
+class FfmpegRunner {
+ public:
+  FfmpegRunner(const Workshop& shop, const Cancelled& cancelled, Progress& progress) : shop_(shop), cancelled_(cancelled), progress_(progress) {}
+  std::string graph_file() const { return shop_.file("graph.txt"); }
+  /// `seconds` of it, of which each is `share` of one of picture.
+  Result<void> run(const recording::FfmpegRun& what, double seconds, double share) {
+    if (auto written = write_text(graph_file(), what.graph); !written) return written;
+    auto done = run_child(ffmpeg(what.arguments), cancelled_, progress_.of_step(share));
+    if (done) progress_.step_done(seconds * share);
+    return done;
+  }
+
+ private:
+  const Workshop& shop_;
+  const Cancelled& cancelled_;
+  Progress& progress_;
+};
+
+Result<void> mix_sounds(const ExportPlan& plan, const Workshop& shop, FfmpegRunner& ffmpegs, double seconds, const std::string& output) {
+  std::vector<std::string> groups;
+  const std::size_t n = plan.sounds.size() <= recording::kSoundsAtOnce ? 0 : (plan.sounds.size() + recording::kSoundsAtOnce - 1) / recording::kSoundsAtOnce;
+  const double share = kSoundShare / static_cast<double>(n + 1);
+  while (groups.size() < n) {
+    groups.push_back(shop.file("sounds-" + std::to_string(groups.size()) + ".wv"));
+    const auto run = recording::sound_group_run(plan, (groups.size() - 1) * recording::kSoundsAtOnce, ffmpegs.graph_file(), groups.back());
+    if (auto done = ffmpegs.run(run, seconds, share); !done) return done;
+  }
+  return ffmpegs.run(recording::sound_run(plan, groups, ffmpegs.graph_file(), output), seconds, share);
+}
+
 Result<void> make_composite(const ExportPlan& plan, const Workshop& shop, const std::string& comment, const std::string& output, const Cancelled& cancelled,
                             const std::function<void(double)>& tell) {
   const double seconds = static_cast<double>(plan.duration_ms) / 1000;
   Progress progress(seconds * (1 + kSoundShare), tell);
+  FfmpegRunner ffmpegs(shop, cancelled, progress);
   std::vector<std::string> names, scenes;  // scenes by plain names
   for (std::size_t i = 0; i < plan.pictures.size(); ++i) {
     names.push_back(shop.file("name-" + std::to_string(i) + ".txt"));
     if (auto written = write_text(names.back(), plan.pictures[i].name); !written) return written;
   }
-  for (const auto& scene : plan.scenes) {
-    scenes.push_back("scene-" + std::to_string(scenes.size()) + ".mp4");
-    auto done = run_child(ffmpeg(recording::scene_arguments(plan, scene, names, kFont, shop.file(scenes.back()))), cancelled, progress.of_step(1));
-    if (!done) return done;
-    progress.step_done(static_cast<double>(scene.frames) / recording::kExportFramesPerSecond);
-  }
+  // First: it takes a moment, and what fails fails early.
   const std::string sound = plan.sounds.empty() ? "" : shop.file("sound.mp4");
   if (!sound.empty()) {
-    if (auto done = run_child(ffmpeg(recording::sound_arguments(plan, sound)), cancelled, progress.of_step(kSoundShare)); !done) return done;
+    if (auto done = mix_sounds(plan, shop, ffmpegs, seconds, sound); !done) return done;
+  }
+  for (const auto& scene : plan.scenes) {
+    scenes.push_back("scene-" + std::to_string(scenes.size()) + ".mp4");
+    const auto run = recording::scene_run(plan, scene, names, ffmpegs.graph_file(), shop.file(scenes.back()));
+    if (auto done = ffmpegs.run(run, static_cast<double>(scene.frames) / recording::kExportFramesPerSecond, 1); !done) return done;
   }
   const std::string list = shop.file("scenes.txt"), chapters = shop.file("chapters.txt");
   if (auto written = write_text(list, scene_list(plan, scenes)); !written) return written;
   if (auto written = write_text(chapters, chapters_text(plan)); !written) return written;
-  return run_child(ffmpeg(recording::join_arguments(list, sound, chapters, comment, output)), cancelled, [](std::string_view) {});
+  return run_child(ffmpeg(recording::join_arguments(list, sound, chapters, comment, output)), cancelled, progress.of_step(0));
 }
 
 /// Whether what lies there was made of the same recordings in the same way.
@@ -143,12 +177,20 @@ bool is_there(const std::string& output, const std::string& comment) {
   return found == comment;
 }
 
+/// What a manifest tells that does not change any more: hashes of large files come later.
+std::string identity_of(const Input& input) {
+  const auto manifest = nlohmann::json::parse(input.manifest_text, nullptr, false);
+  const auto evidence = manifest.is_object() ? manifest.find("evidence") : manifest.end();
+  if (evidence == manifest.end() || !evidence->is_object() || !evidence->contains("head") || !(*evidence)["head"].is_string()) return input.manifest_text;
+  return input.source.manifest.id.value + " " + input.source.manifest.state + " " + (*evidence)["head"].get<std::string>();
+}
+
 std::string fingerprint_of(const ExportOrder& order, const std::vector<Input>& inputs) {
   Sha256 hash;
-  hash.update(as_bytes("amphi export 1 " + std::string(order.tracks ? "tracks " : "composite ") + std::to_string(order.range.from_ms) + " " +
+  hash.update(as_bytes("amphi export 2 " + std::string(order.tracks ? "tracks " : "composite ") + std::to_string(order.range.from_ms) + " " +
                        (order.range.to_ms ? std::to_string(*order.range.to_ms) : "end")));
   for (const Input& input : inputs) {
-    const auto one = sha256(as_bytes(input.manifest_text));
+    const auto one = sha256(as_bytes(identity_of(input)));
     hash.update(one);
   }
   return "amphi-export-" + to_hex(hash.finish()).substr(0, 32);
@@ -173,7 +215,7 @@ Result<void> publish(const std::string& made, const std::string& output, const E
 
 }  // namespace
 
-Result<ExportResult> run_export(const ExportOrder& order, const Safe& safe, const Cancelled& cancelled, const std::function<void(double)>& progress) {
+Result<ExportResult> run_export(const ExportOrder& order, const Safe& safe, Cancelled& cancelled, const std::function<void(double)>& progress) {
   std::vector<Input> inputs;
   for (const std::string& folder : order.folders) {
     auto input = open_recording(folder);
@@ -208,12 +250,21 @@ Result<ExportResult> run_export(const ExportOrder& order, const Safe& safe, cons
   if (cancelled.load()) return fail(ErrorCode::internal, "cancelled");
   const std::string output = fs::absolute(result.output).string();
   if (auto made = runtime::create_folders(fs::path(output).parent_path()); !made) return tl::unexpected(made.error());
+  const ExportRoom room(fs::path(output).parent_path().string(), order.reserve);
+  if (auto found = room.check(export_bytes(*plan, sources, order.tracks)); !found) return tl::unexpected(found.error());
+  Result<void> lasts;
+  const auto tell = [&](double done) {
+    progress(done);
+    if (!lasts) return;
+    lasts = room.check(0);
+    if (!lasts) cancelled.store(true);
+  };
   auto shop = Workshop::open(output);
   if (!shop) return tl::unexpected(shop.error());
   const std::string made = shop->file("made");
   Result<void> done;
   if (tracks) {
-    done = tracks->copy(*plan, fingerprint, made, cancelled, progress);
+    done = tracks->copy(*plan, fingerprint, made, cancelled, tell);
   } else {
     SealedFiles sealed(safe);
     for (ExportSource& source : sources) {
@@ -221,11 +272,25 @@ Result<ExportResult> run_export(const ExportOrder& order, const Safe& safe, cons
       if (auto plain = decrypt(source, sealed, *shop, cancelled); !plain) return tl::unexpected(plain.error());
     }
     plan = recording::plan_export(sources, order.range);
-    done = make_composite(*plan, *shop, fingerprint, made, cancelled, progress);
+    done = make_composite(*plan, *shop, fingerprint, made, cancelled, tell);
   }
+  if (!lasts) return tl::unexpected(lasts.error());
   if (!done) return tl::unexpected(done.error());
   if (auto published = publish(made, output, order); !published) return tl::unexpected(published.error());
   return result;
+}
+
+Result<void> check_export(const ExportOrder& order) {
+  if (order.folders.empty()) return fail(ErrorCode::not_found, "There is no finished recording.");
+  std::vector<ExportSource> sources;
+  for (const std::string& folder : order.folders) {
+    const auto input = open_recording(folder);
+    if (!input) return fail(ErrorCode::invalid_state, "The recording is not finished, or is broken.");
+    sources.push_back(input->source);
+  }
+  const auto plan = recording::plan_export(sources, order.range);
+  if (!plan) return tl::unexpected(plan.error());
+  return ExportRoom(order.folders.front(), order.reserve).check(export_bytes(*plan, sources, order.tracks));
 }
 
 Result<std::vector<std::string>> finished_recordings(const std::string& session_folder) {

@@ -18,6 +18,7 @@ struct ExportOrder {
   recording::ExportRange range;
   std::string of_session;            // what is of another, or lies in a folder of another name than its id, is refused; empty: anyone's
   std::string output;                // a file; empty: made up, in `exports` beside the first recording's files
+  std::uint64_t reserve = 0;         // bytes that stay free on its disk; 0: it may fill up
 };
 
 struct ExportResult {
@@ -27,9 +28,13 @@ struct ExportResult {
   bool was_there = false;  // made before, of the same recordings: nothing was done
 };
 
-/// `progress`: 0 to 1, as it goes. Errors: invalid_argument (nothing in that range; a recording that still runs or is broken),
+/// `progress`: 0 to 1, as it goes. `cancelled` is set too when the room on its disk becomes short. Errors: invalid_argument (nothing in that range; a recording that still runs or is broken),
 /// invalid_state (the same export runs already), forbidden (of another session), unauthorized (encrypted, and another key), storage, not_found (no ffmpeg), internal.
-Result<ExportResult> run_export(const ExportOrder& order, const Safe& safe, const Cancelled& cancelled, const std::function<void(double)>& progress);
+Result<ExportResult> run_export(const ExportOrder& order, const Safe& safe, Cancelled& cancelled, const std::function<void(double)>& progress);
+
+/// What run_export would refuse before it does anything, for people who are to see no paths. Errors: not_found, invalid_state (a recording that
+/// still runs or is broken), invalid_argument (nothing in that range), storage (no room).
+Result<void> check_export(const ExportOrder& order);
 
 /// The finished recordings of a session's folder, oldest first. Errors: not_found (none).
 Result<std::vector<std::string>> finished_recordings(const std::string& session_folder);

@@ -31,6 +31,18 @@ std::optional<Made> made_of(const nlohmann::json& last) {
   return Made{last.value("output", ""), last.value("wasThere", false), last.value("fromMs", std::int64_t{0}), last.value("durationMs", std::int64_t{0})};
 }
 
+/// Without what only the server's owner should see.
+Error told_of(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::storage: return {code, "The recordings' disk has no room for it, or fails."};
+    case ErrorCode::invalid_argument: return {code, "There is nothing to show in that time, or a recording is not finished."};
+    case ErrorCode::invalid_state: return {code, "The same is being exported already."};
+    case ErrorCode::unauthorized: return {code, "The recording is encrypted under a key that the server does not have."};
+    case ErrorCode::not_found: return {code, "The server has no FFmpeg, or the recording is gone."};
+    default: return {ErrorCode::internal, "It failed. The server's log says why."};
+  }
+}
+
 }  // namespace
 
 struct ExportJobs::Job {
@@ -43,24 +55,28 @@ struct ExportJobs::Job {
   bool turn(Phase from, Phase to) { return phase.compare_exchange_strong(from, to); }
 };
 
-ExportJobs::ExportJobs(boost::asio::io_context& control, Random& random, std::string program, std::string recording_key)
-    : control_(control), random_(random), program_(std::move(program)), recording_key_(std::move(recording_key)) {}
+ExportJobs::ExportJobs(boost::asio::io_context& control, Random& random, std::string program, std::string recording_key, std::uint64_t reserve_mb)
+    : control_(control), random_(random), program_(std::move(program)), recording_key_(std::move(recording_key)), reserve_mb_(reserve_mb) {}
 
 ExportJobs::~ExportJobs() {
   for (const auto& [id, job] : jobs_) job->cancelled.store(true);
   thread_.join();
 }
 
-Result<ExportStatus> ExportJobs::add(const ExportRequest& request) {
+Result<ExportStatus> ExportJobs::add(const ExportRequest& request, std::size_t made) {
   const auto waiting = std::count_if(jobs_.begin(), jobs_.end(), [](const auto& entry) { return !is_over(entry.second->status); });
   if (static_cast<std::size_t>(waiting) >= kMaxWaiting) return fail(ErrorCode::limit_exceeded, "100 exports wait already.");
+  const auto coming = std::count_if(jobs_.begin(), jobs_.end(), [&](const auto& entry) { return entry.second->status.session == request.session && !is_over(entry.second->status); });
+  if (made + static_cast<std::size_t>(coming) >= kMostOfSession)
+    return fail(ErrorCode::limit_exceeded, "32 exports of this session are there or being made. Remove one: GET /v1/sessions/" + request.session + "/exports lists them, DELETE on one of them removes it.");
   auto job = std::make_shared<Job>();
   job->status.id = "exp_" + random_.token(16);
   job->status.session = request.session;
   job->status.recording = request.recording;
   job->status.tracks = request.tracks;
   job->status.state = "waiting";
-  job->arguments = {program_, "export", request.folder, request.tracks ? "--tracks" : "--composite", "--progress-json", "--from", seconds(request.from_ms)};
+  job->arguments = {program_, "export", request.folder, request.tracks ? "--tracks" : "--composite", "--progress-json", "--from", seconds(request.from_ms),
+                    "--recording-reserve-mb", std::to_string(reserve_mb_)};
   job->arguments.push_back("--of-session=" + request.session);
   if (request.recording.empty()) job->arguments.push_back("--session");
   if (request.to_ms) job->arguments.insert(job->arguments.end(), {"--to", seconds(*request.to_ms)});
@@ -100,6 +116,10 @@ bool ExportJobs::cancel(const std::string& id) {
   return found != jobs_.end() && !is_over(found->second->status) && end(*found->second);
 }
 
+void ExportJobs::forget_file(const std::string& output) {
+  std::erase_if(order_, [&](const std::string& id) { return jobs_.at(id)->status.output == output && jobs_.erase(id) > 0; });
+}
+
 void ExportJobs::forget(const std::string& session, const std::string& recording) {
   std::erase_if(order_, [&](const std::string& id) {
     const auto found = jobs_.find(id);
@@ -133,11 +153,14 @@ void ExportJobs::run(const std::shared_ptr<Job>& job) {
     if (made && !made->was_there) std::filesystem::remove(made->output, ignored);
     return tell([](ExportStatus& status) { status.state = "cancelled"; });
   }
-  if (!done || !made)
-    return tell([error = done ? std::string("it told nothing") : done.error().message](ExportStatus& status) {
+  if (!done || !made) {
+    spdlog::warn("export {} failed: {}", job->status.id, done ? "it told nothing" : done.error().message);
+    const auto code = last.is_object() && last.contains("error") ? error_code_from_wire(last.value("error", "")) : ErrorCode::internal;
+    return tell([error = told_of(code)](ExportStatus& status) {
       status.state = "failed";
       status.error = error;
     });
+  }
   tell([made = *made](ExportStatus& status) {
     status.state = "done";
     status.progress = 1;

@@ -30,23 +30,29 @@ struct ExportStatus {
   std::string id, session, recording, state;  // "waiting", "running", "done", "failed", "cancelling", "cancelled"
   bool tracks = false;
   double progress = 0;  // 0 to 1
-  std::string error;
+  std::optional<Error> error;  // for whoever may look: the log has the rest
   std::string output;   // path, once it is done
   std::int64_t from_ms = 0, duration_ms = 0;  // what it holds
 };
 
 class ExportJobs {
  public:
-  /// `program`: amphi-server itself. `recording_key`: the file, or empty.
-  ExportJobs(boost::asio::io_context& control, Random& random, std::string program, std::string recording_key);
+  static constexpr std::size_t kMostOfSession = 32;  // made and being made
+
+  /// `program`: amphi-server itself. `recording_key`: the file, or empty. `reserve_mb`: what every export leaves free.
+  ExportJobs(boost::asio::io_context& control, Random& random, std::string program, std::string recording_key, std::uint64_t reserve_mb);
   ~ExportJobs();  // cancels what runs, and waits for its end
 
-  /// Errors: limit_exceeded (too many wait).
-  Result<ExportStatus> add(const ExportRequest& request);
+  std::uint64_t reserve() const { return reserve_mb_ * 1'000'000; }
+
+  /// `made`: so many files lie with the session already. Errors: limit_exceeded (too many wait, or are there).
+  Result<ExportStatus> add(const ExportRequest& request, std::size_t made);
   /// nullptr: unknown.
   const ExportStatus* find(const std::string& id) const;
   /// One that waits is "cancelled"; one that runs is "cancelling" until its process has ended. False: unknown, or over.
   bool cancel(const std::string& id);
+  /// The file was removed: whoever made it has none.
+  void forget_file(const std::string& output);
   /// The recording is deleted: what shows it is not known any more, and what is being made of it ends.
   void forget(const std::string& session, const std::string& recording);
 
@@ -59,6 +65,7 @@ class ExportJobs {
   boost::asio::io_context& control_;
   Random& random_;
   const std::string program_, recording_key_;
+  const std::uint64_t reserve_mb_;
   std::map<std::string, std::shared_ptr<Job>> jobs_;
   std::vector<std::string> order_;  // the oldest first
   boost::asio::thread_pool thread_{1};

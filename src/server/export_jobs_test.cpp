@@ -23,7 +23,7 @@ class ExportJobsTest : public ::testing::Test {
   ExportJobs& with_program(const std::string& text) {
     std::ofstream(folder_ / "program") << "#!/bin/sh\nD=" << folder_.string() << "\n" << text << "\n";
     fs::permissions(folder_ / "program", fs::perms::owner_all);
-    return jobs_.emplace(control_, random_, (folder_ / "program").string(), "");
+    return jobs_.emplace(control_, random_, (folder_ / "program").string(), "", 512);
   }
   static ExportRequest request() { return {"theatre", "rec_1", "/nowhere", false, 0, {}, "Ana"}; }
   bool wait(const std::function<bool()>& done) {
@@ -43,7 +43,7 @@ constexpr const char* kUntilTold = "trap 'told=1' TERM; : > $D/begun; while [ -z
 
 TEST_F(ExportJobsTest, a_cancelled_one_is_cancelling_until_its_process_has_ended) {
   ExportJobs& jobs = with_program(std::string(kUntilTold) + ": > $D/heard; while [ ! -e $D/may_end ]; do sleep 0.01; done; : > $D/ended; exit 130");
-  const std::string id = jobs.add(request())->id, next = jobs.add(request())->id;
+  const std::string id = jobs.add(request(), 0)->id, next = jobs.add(request(), 0)->id;
   ASSERT_TRUE(wait([&] { return has("begun") && jobs.find(id)->state == "running"; }));
   EXPECT_TRUE(jobs.cancel(id));
   EXPECT_TRUE(jobs.cancel(next));
@@ -59,7 +59,7 @@ TEST_F(ExportJobsTest, a_cancelled_one_is_cancelling_until_its_process_has_ended
 
 TEST_F(ExportJobsTest, one_that_is_deaf_ends_all_the_same) {
   ExportJobs& jobs = with_program("trap '' TERM; : > $D/begun; while :; do sleep 0.01; done");
-  const std::string id = jobs.add(request())->id;
+  const std::string id = jobs.add(request(), 0)->id;
   ASSERT_TRUE(wait([&] { return has("begun"); }));
   EXPECT_TRUE(jobs.cancel(id));
   EXPECT_TRUE(wait([&] { return jobs.find(id)->state == "cancelled"; }));
@@ -67,7 +67,7 @@ TEST_F(ExportJobsTest, one_that_is_deaf_ends_all_the_same) {
 
 TEST_F(ExportJobsTest, nothing_is_left_of_a_cancelled_one_that_was_made_all_the_same) {
   ExportJobs& jobs = with_program(std::string(kUntilTold) + ": > $D/made; echo \"{\\\"output\\\": \\\"$D/made\\\", \\\"wasThere\\\": false}\"");
-  const std::string id = jobs.add(request())->id;
+  const std::string id = jobs.add(request(), 0)->id;
   ASSERT_TRUE(wait([&] { return has("begun"); }));
   EXPECT_TRUE(jobs.cancel(id));
   ASSERT_TRUE(wait([&] { return jobs.find(id)->state == "cancelled"; }));
@@ -77,7 +77,7 @@ TEST_F(ExportJobsTest, nothing_is_left_of_a_cancelled_one_that_was_made_all_the_
 TEST_F(ExportJobsTest, what_another_one_had_made_stays_when_the_same_is_cancelled) {
   ExportJobs& jobs = with_program(std::string(kUntilTold) + "echo \"{\\\"output\\\": \\\"$D/made\\\", \\\"wasThere\\\": true}\"");
   std::ofstream(folder_ / "made") << "before";
-  const std::string id = jobs.add(request())->id;
+  const std::string id = jobs.add(request(), 0)->id;
   ASSERT_TRUE(wait([&] { return has("begun"); }));
   EXPECT_TRUE(jobs.cancel(id));
   ASSERT_TRUE(wait([&] { return jobs.find(id)->state == "cancelled"; }));
@@ -86,7 +86,7 @@ TEST_F(ExportJobsTest, what_another_one_had_made_stays_when_the_same_is_cancelle
 
 TEST_F(ExportJobsTest, one_that_is_made_cannot_be_cancelled_and_says_where_it_lies) {
   ExportJobs& jobs = with_program("echo '{\"progress\": 0.5}'; echo '{\"output\": \"/there\", \"fromMs\": 5, \"durationMs\": 7}'");
-  const std::string id = jobs.add(request())->id;
+  const std::string id = jobs.add(request(), 0)->id;
   ASSERT_TRUE(wait([&] { return jobs.find(id)->state == "done"; }));
   EXPECT_FALSE(jobs.cancel(id));
   EXPECT_EQ(jobs.find(id)->output, "/there");
@@ -95,6 +95,37 @@ TEST_F(ExportJobsTest, one_that_is_made_cannot_be_cancelled_and_says_where_it_li
   EXPECT_NE(jobs.find(id), nullptr);
   jobs.forget("theatre", "rec_1");
   EXPECT_EQ(jobs.find(id), nullptr);
+}
+
+TEST_F(ExportJobsTest, one_that_fails_says_why_and_shows_nothing_of_the_server) {
+  ExportJobs& jobs = with_program("echo '{\"error\": \"storage\"}'; echo \"$D/secret: no space. Run with --help\" >&2; exit 1");
+  const std::string id = jobs.add(request(), 0)->id;
+  ASSERT_TRUE(wait([&] { return jobs.find(id)->state == "failed"; }));
+  EXPECT_EQ(jobs.find(id)->error, (Error{ErrorCode::storage, "The recordings' disk has no room for it, or fails."}));
+  with_program("echo \"$D/secret\" >&2; exit 1");
+  const std::string other = jobs_->add(request(), 0)->id;
+  ASSERT_TRUE(wait([&] { return jobs_->find(other)->state == "failed"; }));
+  EXPECT_EQ(jobs_->find(other)->error, (Error{ErrorCode::internal, "It failed. The server's log says why."}));
+}
+
+TEST_F(ExportJobsTest, a_session_has_so_many_and_no_more_and_each_leaves_the_reserve) {
+  ExportJobs& jobs = with_program("echo \"$@\" > $D/told; while [ ! -e $D/may_end ]; do sleep 0.01; done; echo '{\"output\": \"/there\"}'");
+  EXPECT_EQ(jobs.add(request(), 32).error().code, ErrorCode::limit_exceeded);
+  const std::string id = jobs.add(request(), 30)->id, next = jobs.add(request(), 30)->id;
+  const auto refused = jobs.add(request(), 30);
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find("DELETE"), std::string::npos) << "what to do: " << refused.error().message;
+  ExportRequest elsewhere = request();
+  elsewhere.session = "ward";
+  EXPECT_TRUE(jobs.add(elsewhere, 30));
+  std::ofstream(folder_ / "may_end") << "";
+  ASSERT_TRUE(wait([&] { return jobs.find(next)->state == "done"; }));
+  std::string told;
+  std::getline(std::ifstream(folder_ / "told"), told);
+  EXPECT_NE(told.find("--recording-reserve-mb 512"), std::string::npos) << told;
+  jobs.forget_file("/there");
+  EXPECT_EQ(jobs.find(id), nullptr);
+  EXPECT_EQ(jobs.find(next), nullptr) << "it was the same file";
 }
 
 }  // namespace

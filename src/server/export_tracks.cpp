@@ -116,6 +116,8 @@ Result<const JournalTrack*> RecordedTracks::track(const ExportPiece& piece) cons
 recording::ExportRange RecordedTracks::from_keyframes(const ExportPlan& plan, recording::ExportRange range) const {
   std::int64_t early = 0;
   for (const ExportPiece& piece : plan.pictures) {
+    const auto is_away = [](const auto& gap) { return gap.first <= 0 && gap.second > 0; };
+    if (std::any_of(piece.absent_ms.begin(), piece.absent_ms.end(), is_away)) continue;  // it has no picture at that time
     const auto recorded = track(piece);
     const auto keyframe = recorded ? recording::keyframe_before(**recorded, piece.file_from_ms) : std::nullopt;
     if (keyframe) early = std::max(early, piece.file_from_ms - *keyframe);

@@ -20,7 +20,7 @@ class RecordedTracks {
   /// Errors: unauthorized (encrypted, and another key), invalid_argument (no journal).
   static Result<RecordedTracks> open(const std::vector<recording::ExportSource>& sources, const Safe& safe);
 
-  /// A picture can be copied from a keyframe on only: `range`, begun where every picture in `plan` has one by `range.from_ms`.
+  /// A picture can be copied from a keyframe on only: `range`, begun where every picture in `plan` that is there at that time has one by `range.from_ms`.
   recording::ExportRange from_keyframes(const recording::ExportPlan& plan, recording::ExportRange range) const;
 
   /// Errors: storage, internal (cancelled).

@@ -59,14 +59,6 @@ Answer list(RecordingParts parts, const RestCall& call) {
   co_return json_answer(text_of(json));
 }
 
-/// 410 with who and when, where somebody deleted it; else `otherwise`.
-Answer gone_or(RecordingParts parts, std::string session, std::string id, Error otherwise) {
-  auto task = [session = std::move(session), id = std::move(id)](CatalogueIndex& index) { return index.deletion_of(session, id); };
-  const auto deletion = co_await parts.index.call(std::move(task));
-  if (!deletion) co_return error_answer(otherwise);
-  co_return error_answer({ErrorCode::not_found, "Deleted by " + deletion->by + " at " + recording::iso8601({deletion->at_ms}) + "."}, 410);
-}
-
 struct FoundFile {
   std::string path;
   std::shared_ptr<const SealedFile> sealed;
@@ -134,60 +126,14 @@ Answer mark(RecordingParts parts, const RestCall& call) {
   co_return json_answer(services::encode(services::MarkerMessage{*marker}), 201);
 }
 
-// --- exports
-
-Json status_json(const ExportStatus& status) {
-  Json json{{"exportId", status.id}, {"state", status.state}, {"form", status.tracks ? "tracks" : "composite"}, {"progress", status.progress}};
-  if (!status.error.empty()) json["error"] = status.error;
-  if (status.state != "done") return json;
-  json["fromMs"] = status.from_ms;
-  json["durationMs"] = status.duration_ms;
-  json["file"] = "/v1/sessions/" + status.session + "/exports/" + status.id + "/file";
-  return json;
-}
-
-asio::awaitable<Result<std::string>> manifest_of(RecordingParts parts, std::string session, std::string id) {
-  auto task = [&catalogue = parts.catalogue, session = SessionId(std::move(session)), id = std::move(id)] { return catalogue.file_path(session, id, "manifest.json"); };
-  co_return co_await parts.reader.call(std::move(task));
-}
-
-Answer add_export(RecordingParts parts, const RestCall& call) {
-  const Json body = Json::parse(call.request.body(), nullptr, false);
-  const auto wrong = [&](const char* name) { return body.contains(name) && (!body[name].is_number_unsigned() || body[name].get<std::uint64_t>() > 1'000'000'000'000); };
-  if (!body.is_object() || wrong("fromMs") || wrong("toMs") || (body.value("form", Json()) != "composite" && body.value("form", Json()) != "tracks"))
-    co_return error_answer({ErrorCode::malformed, R"(The body is {"form": "composite" or "tracks", "fromMs"?, "toMs"?}.)"});
-  ExportRequest request;
-  request.session = call.names[0];
-  if (call.names.size() > 1) {
-    auto looked = manifest_of(parts, request.session, call.names[1]);
-    const auto manifest = co_await std::move(looked);
-    if (!manifest) {
-      auto gone = gone_or(parts, request.session, call.names[1], manifest.error());
-      co_return co_await std::move(gone);
-    }
-    request.recording = call.names[1];
-    request.folder = fs::path(*manifest).parent_path().string();
-  } else {
-    request.folder = parts.catalogue.session_folder(SessionId(request.session));
-  }
-  request.tracks = body["form"] == "tracks";
-  request.from_ms = body.value("fromMs", std::int64_t{0});
-  if (body.contains("toMs")) request.to_ms = body["toMs"].get<std::int64_t>();
-  request.by = call.token.identity;
-  const auto added = parts.exports.add(request);
-  if (!added) co_return error_answer(added.error());
-  co_return json_answer(text_of(status_json(*added)), 202);
-}
-
-/// nullptr: none of this session's.
-const ExportStatus* export_of(RecordingParts parts, const RestCall& call) {
-  const ExportStatus* status = parts.exports.find(call.names[1]);
-  return status != nullptr && status->session == call.names[0] ? status : nullptr;
-}
-
-HttpAnswer no_such_export() { return error_answer({ErrorCode::not_found, "There is no such export; what was asked for before the server's last start is not remembered."}); }
-
 }  // namespace
+
+asio::awaitable<HttpAnswer> gone_or(RecordingParts parts, std::string session, std::string id, Error otherwise) {
+  auto task = [session = std::move(session), id = std::move(id)](CatalogueIndex& index) { return index.deletion_of(session, id); };
+  const auto deletion = co_await parts.index.call(std::move(task));
+  if (!deletion) co_return error_answer(otherwise);
+  co_return error_answer({ErrorCode::not_found, "Deleted by " + deletion->by + " at " + recording::iso8601({deletion->at_ms}) + "."}, 410);
+}
 
 void add_recording_routes(RestRoutes& routes, RecordingParts parts) {
   routes.add(verb::get, "/v1/recordings", Access::member, [parts](const RestCall& call) { return list(parts, call); });
@@ -203,30 +149,6 @@ void add_live_routes(RestRoutes& routes, RecordingParts parts) {
   routes.add(verb::get, "/v1/sessions/*/recording", Access::member, [parts](const RestCall& call) { return state_of(parts, call, 200); });
   routes.add(verb::post, "/v1/sessions/*/recording", Access::record, [parts](const RestCall& call) { return ask(parts, call); });
   routes.add(verb::post, "/v1/sessions/*/recording/markers", Access::record, [parts](const RestCall& call) { return mark(parts, call); });
-}
-
-void add_export_routes(RestRoutes& routes, RecordingParts parts) {
-  parts.index.on_removed([&exports = parts.exports](const std::string& session, const std::string& id) { exports.forget(session, id); });
-  routes.add(verb::post, "/v1/sessions/*/recordings/*/exports", Access::record, [parts](const RestCall& call) { return add_export(parts, call); });
-  routes.add(verb::post, "/v1/sessions/*/exports", Access::record, [parts](const RestCall& call) { return add_export(parts, call); });
-  routes.add(verb::get, "/v1/sessions/*/exports/*", Access::member, [parts](const RestCall& call) -> Answer {
-    const ExportStatus* status = export_of(parts, call);
-    co_return status != nullptr ? json_answer(text_of(status_json(*status))) : no_such_export();
-  });
-  routes.add(verb::get, "/v1/sessions/*/exports/*/file", Access::member, [parts](const RestCall& call) -> Answer {
-    const ExportStatus* status = export_of(parts, call);
-    if (status == nullptr) co_return no_such_export();
-    if (status->state != "done") co_return error_answer({ErrorCode::invalid_state, "The export has no file: it is " + status->state + "."});
-    HttpAnswer answer;
-    answer.content_type = content_type(status->output);
-    answer.file = status->output;
-    co_return answer;
-  });
-  routes.add(verb::delete_, "/v1/sessions/*/exports/*", Access::record, [parts](const RestCall& call) -> Answer {
-    if (export_of(parts, call) == nullptr) co_return no_such_export();
-    if (!parts.exports.cancel(call.names[1])) co_return error_answer({ErrorCode::invalid_state, "The export is over."});
-    co_return json_answer("", 204);
-  });
 }
 
 }  // namespace amphi::server

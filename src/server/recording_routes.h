@@ -26,4 +26,7 @@ void add_recording_routes(RestRoutes& routes, RecordingParts parts);
 void add_live_routes(RestRoutes& routes, RecordingParts parts);
 void add_export_routes(RestRoutes& routes, RecordingParts parts);
 
+/// 410 with who and when, where somebody deleted the recording; else `otherwise`.
+boost::asio::awaitable<HttpAnswer> gone_or(RecordingParts parts, std::string session, std::string id, Error otherwise);
+
 }  // namespace amphi::server

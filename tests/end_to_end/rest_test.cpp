@@ -164,7 +164,15 @@ TEST_F(RestTest, an_export_is_made_with_progress_fetched_and_cancelled) {
   EXPECT_EQ(file.status, 200);
   EXPECT_EQ(file.body.substr(4, 4), "ftyp");
   EXPECT_EQ(ask("GET", job, server_.token("other", "x", "subscribe")).status, 403);
-  EXPECT_EQ(ask("DELETE", job, recorder_).status, 409) << "it is over";
+  ASSERT_EQ(ask("POST", exports, recorder_, {{"form", "composite"}, {"fromMs", 100}}).status, 202) << "the same again";
+  const Json listed = ask("GET", "/v1/sessions/theatre/exports", member_).json().at("exports");
+  ASSERT_EQ(listed.size(), 1u) << listed;
+  EXPECT_EQ(listed[0].at("recordingId"), id);
+  EXPECT_EQ(listed[0].at("bytes"), file.body.size());
+  EXPECT_EQ(ask("DELETE", job, member_).status, 403);
+  EXPECT_EQ(ask("DELETE", job, recorder_).status, 204);
+  EXPECT_EQ(ask("GET", job, member_).status, 404);
+  EXPECT_TRUE(ask("GET", "/v1/sessions/theatre/exports", member_).json().at("exports").empty());
 
   const Reply copied = ask("POST", exports, recorder_, {{"form", "tracks"}});
   const std::string copying = "/v1/sessions/theatre/exports/" + copied.json().at("exportId").get<std::string>();
@@ -175,9 +183,9 @@ TEST_F(RestTest, an_export_is_made_with_progress_fetched_and_cancelled) {
   EXPECT_EQ(ask("GET", copying, member_).json().at("fromMs"), 0);
 
   const Reply wrong = ask("POST", exports, recorder_, {{"form", "composite"}, {"fromMs", 10'000'000}});
-  const std::string failing = "/v1/sessions/theatre/exports/" + wrong.json().at("exportId").get<std::string>();
-  ASSERT_TRUE(wait_for(failing, [](const Json& status) { return status.at("state") == "failed"; })) << ask("GET", failing, member_).body;
-  EXPECT_NE(ask("GET", failing, member_).body.find("nothing from"), std::string::npos);
+  EXPECT_EQ(wrong.status, 400);
+  EXPECT_NE(wrong.body.find("nothing from"), std::string::npos) << wrong.body;
+  EXPECT_EQ(ask("POST", "/v1/sessions/NOSUCH/exports", server_.token("NOSUCH", "control room", "record"), {{"form", "tracks"}}).status, 404);
 
   const Reply whole = ask("POST", "/v1/sessions/theatre/exports", recorder_, {{"form", "composite"}});
   const std::string going = "/v1/sessions/theatre/exports/" + whole.json().at("exportId").get<std::string>();
@@ -186,6 +194,24 @@ TEST_F(RestTest, an_export_is_made_with_progress_fetched_and_cancelled) {
   EXPECT_TRUE(wait_for(going, [](const Json& status) { return status.at("state") == "cancelled"; })) << ask("GET", going, member_).body;
   const auto nothing_left = [&] { return !fs::exists(server_.recordings() / "theatre" / "exports") || fs::is_empty(server_.recordings() / "theatre" / "exports"); };
   EXPECT_TRUE(surgeon_.wait(nothing_left));
+}
+
+TEST_F(RestTest, an_export_of_before_a_restart_is_listed_and_removed_by_its_name_and_there_is_a_bound) {
+  join();
+  const std::string id = record_over_rest(), exports = "/v1/sessions/theatre/recordings/" + id + "/exports";
+  const fs::path folder = server_.recordings() / "theatre" / id / "exports";
+  fs::create_directories(folder);
+  for (int i = 0; i < 32; ++i) std::ofstream(folder / ("amphi-export-" + std::to_string(i) + ".mp4")) << "before";
+  const Reply refused = ask("POST", exports, recorder_, {{"form", "tracks"}});
+  EXPECT_EQ(refused.status, 429);
+  EXPECT_EQ(refused.json().at("code"), "limit_exceeded");
+  EXPECT_NE(refused.body.find("DELETE"), std::string::npos) << "what to do: " << refused.body;
+  ASSERT_EQ(ask("GET", "/v1/sessions/theatre/exports", member_).json().at("exports").size(), 32u);
+  EXPECT_EQ(ask("DELETE", "/v1/sessions/theatre/exports/amphi-export-7.mp4", recorder_).status, 204);
+  EXPECT_EQ(ask("DELETE", "/v1/sessions/theatre/exports/amphi-export-7.mp4", recorder_).status, 404);
+  EXPECT_EQ(ask("DELETE", "/v1/sessions/theatre/exports/manifest.json", recorder_).status, 404);
+  EXPECT_FALSE(fs::exists(folder / "amphi-export-7.mp4"));
+  EXPECT_EQ(ask("POST", exports, recorder_, {{"form", "tracks"}}).status, 202);
 }
 
 TEST_F(RestTest, a_deleted_recording_takes_every_export_that_holds_it) {
