@@ -63,7 +63,7 @@ nlohmann::json repaired(const Studio& studio) {
   for (auto& [number, file] : files.files) file.data.resize(file.synced.empty() ? 0 : file.synced.back()), file.open = false;
   auto journal = parse_journal(as_text(files.at(kJournalFile).data));
   EXPECT_TRUE(journal);
-  Repair repair(std::move(*journal), Files(files), std::nullopt, WallTime{1'700'000'100'000}, {}, Hashes::few);
+  Repair repair({std::move(*journal)}, Files(files), WallTime{1'700'000'100'000}, {}, Hashes::few);
   while (auto output = repair.poll_output()) {
     const auto* op = std::get_if<FileOp>(&*output);
     if (op == nullptr) continue;

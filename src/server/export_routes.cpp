@@ -56,7 +56,7 @@ struct Looked {
 /// Whether it can be made, as the disk is now.
 Result<Looked> look_at_disk(const RecordingCatalogue& catalogue, const ExportRequest& request, std::uint64_t reserve) {
   const std::string session_folder = catalogue.session_folder(SessionId(request.session));
-  ExportOrder order{{}, request.tracks, {request.from_ms, request.to_ms}, "", reserve};
+  ExportOrder order{{}, request.tracks, {request.from_ms, request.to_ms}, request.session, "", reserve};
   Looked looked{session_folder, 0};
   if (request.recording.empty()) {
     auto all = finished_recordings(session_folder);

@@ -68,7 +68,7 @@ TEST(RecordingIntake, says_once_that_there_were_more_feeds_than_are_recorded) {
     const FeedId id("fd_" + std::to_string(i));
     r.sink->feed_added({id, ParticipantId("par_1"), "surgeon", "voice", rtp::Codec{rtp::CodecName::opus, 48'000, 2, ""}}, Time(2s));
     r.sink->feed_removed(id, Time(2s));
-    while (r.intake.drain()) r.carry_out();
+    while (r.intake.work()) r.carry_out();
   }
   EXPECT_EQ(r.intake.take().recorder().drops()[recording::Drop::refused_feed], 6u);
   EXPECT_EQ(log.count("records no further ones"), 1u);
@@ -123,9 +123,8 @@ TEST(RecordingIntake, believes_a_report_that_was_kept_for_a_minute_and_no_longer
       sink->packet(cam.id, packet, now);
     }
     const Time end = start + 2s;
-    ASSERT_TRUE(intake.take().end_at(end));
-    while (intake.drain()) carry_out(intake, files);
-    intake.complete(end, WallTime{1'700'000'002'000}, std::nullopt);
+    ASSERT_TRUE(intake.stop(end, WallTime{1'700'000'002'000}, std::nullopt));
+    while (intake.work()) carry_out(intake, files);
     carry_out(intake, files);
     for (const auto& [number, file] : files.files) {
       if (!file.name.ends_with(".webm")) continue;

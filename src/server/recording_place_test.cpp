@@ -53,7 +53,7 @@ class RecordingPlaceTest : public ::testing::Test {
     std::ofstream(copy_ + "/journal.jsonl", std::ios::binary) << written;
   }
   Result<ExportResult> exported(const std::string& folder, const std::string& of_session) const {
-    const Cancelled cancelled{false};
+    Cancelled cancelled{false};
     ExportOrder order{{folder}, true, {}, of_session, root_ + "/made.mkv"};
     return run_export(order, safe_, cancelled, [](double) {});
   }

@@ -49,7 +49,7 @@ class RestartEvidenceTest : public ::testing::Test {
     std::ofstream(file) << pem;
     const Safe safe = std::move(*Safe::open(pem.empty() ? "" : file, ""));
     bool hashed = true;
-    for (const std::string& folder : repair_recordings(root_, safe).unhashed)
+    for (const std::string& folder : repair_recordings(root_, safe).incomplete)
       hashed = repair_recording(folder, safe, {recording::Hashes::all, {}, {}}).has_value() && hashed;
     return hashed;
   }

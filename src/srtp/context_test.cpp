@@ -222,8 +222,13 @@ TEST_P(Srtp, sequence_numbers_wrap_with_loss_and_reordering) {
 }
 
 TEST_P(Srtp, past_the_limit_of_sources_the_longest_silent_is_forgotten_and_the_others_go_on) {
+  Packet of_the_second;
   for (std::uint16_t seq = 1; seq <= 3; ++seq) {
-    for (std::uint32_t ssrc = 1; ssrc <= 64; ++ssrc) ASSERT_EQ(open(sealed(rtp(seq, ssrc))), Verdict::ok);
+    for (std::uint32_t ssrc = 1; ssrc <= 64; ++ssrc) {
+      const Packet packet = sealed(rtp(seq, ssrc));
+      ASSERT_EQ(open(packet), Verdict::ok);
+      if (ssrc == 2) of_the_second = packet;
+    }
   }
   for (std::uint32_t ssrc = 65; ssrc <= kMaxSources; ++ssrc) ASSERT_EQ(open(sealed(rtp(1, ssrc, 1))), Verdict::ok);
   const Packet early = sealed(rtp(4, 1));
@@ -231,6 +236,7 @@ TEST_P(Srtp, past_the_limit_of_sources_the_longest_silent_is_forgotten_and_the_o
   for (std::uint32_t more = 1; more <= 500; ++more) ASSERT_EQ(open(sealed(rtp(1, kMaxSources + more, 1))), Verdict::ok) << more;
   EXPECT_EQ(open(early), Verdict::replayed) << "it is known still";
   EXPECT_EQ(open(sealed(rtp(5, 1))), Verdict::ok);
+  EXPECT_EQ(open(of_the_second), Verdict::ok) << "nothing is known of it any more";
 }
 
 TEST_P(Srtp, of_a_retired_source_nothing_is_kept) {

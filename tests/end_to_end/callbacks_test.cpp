@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <mutex>
 
 #include "server_process.h"
 #include "session_probe.h"
@@ -92,6 +93,78 @@ TEST_P(LastReference, may_be_let_go_inside_a_callback_while_media_flows) {
   EXPECT_TRUE(other.wait([&] { return other->participants().empty(); })) << "and it has left";
   const std::uint64_t frames = video->statistics().frames;
   EXPECT_TRUE(other.wait([&] { return video->statistics().frames > frames + 5; })) << "everybody else goes on";
+}
+
+TEST(Participants, who_comes_and_who_leaves_is_told_once_and_by_name) {
+  ServerProcess server;
+  std::mutex mutex;
+  std::vector<std::string> told;
+  SessionProbe watcher(server.session_url("theatre"), server.token("theatre", "watcher"));
+  const auto note = [&](const char* what) {
+    return [&mutex, &told, what](const Session&, const MediaServerSession::Participant& who) {
+      const std::lock_guard lock(mutex);
+      told.push_back(what + who.identity);
+    };
+  };
+  watcher->onParticipantJoined(note("+"));
+  watcher->onParticipantLeft(note("-"));
+  ASSERT_TRUE(watcher.connect()) << server.log();
+  const auto so_far = [&] {
+    const std::lock_guard lock(mutex);
+    return told;
+  };
+  for (const char* who : {"surgeon", "student"}) {
+    SessionProbe guest(server.session_url("theatre"), server.token("theatre", who));
+    ASSERT_TRUE(guest.connect()) << server.log();
+    ASSERT_TRUE(watcher.wait([&] { return watcher->participants().size() == 1; }));
+    guest->disconnect();
+    ASSERT_TRUE(watcher.wait([&] { return watcher->participants().empty(); }));
+  }
+  EXPECT_TRUE(watcher.wait([&] { return so_far().size() >= 4; }));
+  watcher.wait([] { return false; }, 200ms);
+  EXPECT_EQ(so_far(), (std::vector<std::string>{"+surgeon", "-surgeon", "+student", "-student"}));
+}
+
+TEST(LastReference, let_go_outside_of_all_callbacks_is_followed_by_none) {
+  ServerProcess server;
+  SessionProbe other(server.session_url("theatre"), server.token("theatre", "other"));
+  ASSERT_TRUE(other.connect()) << server.log();
+  const auto video = other->addOutgoingVideoFeed("camera", {VideoInputComponentTestPattern{}, {VideoCodec::vp8, 200'000, 320, 180, 20}});
+  const auto audio = other->setOutgoingAudioFeed("voice", AudioInputComponentTone{});
+  for (int round = 0; round < 5; ++round) {
+    SCOPED_TRACE("round " + std::to_string(round));
+    struct Counts {
+      std::atomic<int> frames = 0, states = 0, running = 0, connected = 0, feeds = 0, all = 0, without_session = 0;
+      std::weak_ptr<MediaServerSession> session;
+      void come(std::atomic<int>& which) {
+        ++which;
+        ++all;
+        if (session.expired()) ++without_session;  // who is called holds it
+      }
+    };
+    const auto counts = std::make_shared<Counts>();
+    SessionProbe probe(server.session_url("theatre"), server.token("theatre", "leaving"));
+    const auto incoming = std::make_shared<std::shared_ptr<IncomingVideoFeed>>();
+    counts->session = probe.session;
+    probe->onConnected([counts](const auto&) { counts->come(counts->connected); });
+    probe->onFeedAdded([counts, incoming](const Session& session, const FeedInfo& feed) {
+      counts->come(counts->feeds);
+      if (feed.kind != FeedKind::video || !session) return;
+      *incoming = session->subscribeVideoFeed(feed.id, VideoOutputComponentApplication{[counts](const VideoFrame&) { counts->come(counts->frames); }});
+      (*incoming)->onStateChanged([counts](FeedState state, std::error_code) { counts->come(state == FeedState::running ? counts->running : counts->states); });
+    });
+    const auto mix = probe->setIncomingAudioFeed(AudioOutputComponentApplication{[counts](const AudioFrame&) { counts->come(counts->frames); }});
+    ASSERT_TRUE(probe->connect());
+    ASSERT_TRUE(other.wait([&] { return counts->frames > 60 && counts->running > 0; }, 15s)) << server.log();
+    probe.session.reset();
+    const int then = counts->all;
+    other.wait([] { return false; }, 300ms);
+    EXPECT_EQ(counts->all, then) << "none comes after the destruction";
+    EXPECT_EQ(counts->without_session, 0);
+    EXPECT_EQ(counts->connected, 1);
+    EXPECT_EQ(counts->feeds, 2);
+    EXPECT_EQ(counts->running, 1);
+  }
 }
 
 }  // namespace

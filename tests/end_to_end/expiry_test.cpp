@@ -1,7 +1,11 @@
 // A token's expiry ends the right to come in, not the stay (decision 0012): both connections are cut after it.
 #include <gtest/gtest.h>
 
+#include <map>
+#include <thread>
+
 #include "faults.h"
+#include "raw_client.h"
 #include "server_process.h"
 #include "session_probe.h"
 
@@ -35,9 +39,39 @@ TEST(Expiry, who_is_in_comes_back_on_both_connections_after_it_and_nobody_else_c
   EXPECT_TRUE(surgeon.wait_recording(true)) << "with the grants of the beginning";
   ASSERT_TRUE(surgeon->requestSessionRecording(false));
   EXPECT_TRUE(surgeon.wait_recording(false));
+  const auto feed = surgeon->addOutgoingVideoFeed("camera", {VideoInputComponentTestPattern{}, {VideoCodec::vp8, 60'000, 64, 48, 10}});
+  EXPECT_TRUE(surgeon.wait([&] { return feed->state() == FeedState::running; })) << "and publishes with them too: " << feed->error().message();
   EXPECT_EQ(surgeon.happened().disconnected, 0) << surgeon.happened().disconnect_error.message();
   EXPECT_TRUE(surgeon->isConnected());
   EXPECT_EQ(surgeon->participantId(), id);
+}
+
+TEST(Expiry, a_server_started_anew_believes_an_expired_token_for_30_s_and_no_longer) {
+  ServerProcess server;
+  const auto expired_at = Clock::now() + 4s;
+  std::map<std::string, nlohmann::json> joins;
+  for (const std::string who : {"early", "late"}) {
+    joins[who] = {{"type", "join"}, {"version", 1}, {"token", server.token("theatre", who, "publish,subscribe,record", 3)}};
+    RawClient client(server.port(), "/v1/sessions/theatre/signalling");
+    client.send(joins[who]);
+    const auto joined = client.receive_type("joined");
+    ASSERT_TRUE(joined) << server.log();
+    joins[who]["resumeToken"] = joined->at("resumeToken");
+  }
+  server.kill_now();
+  std::this_thread::sleep_until(expired_at);
+  server.start_again();
+  const auto started_at = Clock::now();
+  const auto answer = [&](const std::string& who) {
+    RawClient client(server.port(), "/v1/sessions/theatre/signalling");
+    client.send(joins[who]);
+    return client.receive().value_or(nlohmann::json{{"type", "nothing"}});
+  };
+  EXPECT_EQ(answer("early")["type"], "joined");
+  std::this_thread::sleep_until(started_at + 31s);
+  const auto refused = answer("late");
+  EXPECT_EQ(refused["type"], "error") << refused;
+  EXPECT_EQ(refused.value("code", ""), "unauthorized") << refused;
 }
 
 }  // namespace

@@ -39,6 +39,17 @@ TEST(FeedStatistics, of_the_mix_are_those_of_all_speakers_together) {
   EXPECT_GE(mix->statistics().packets, before + 100) << "what was heard stays heard";
 }
 
+TEST(FeedStatistics, of_a_mix_that_takes_the_place_of_another_begin_with_itself) {
+  Room room;
+  const auto listener = room.enter("listener"), surgeon = room.enter("surgeon");
+  const auto mix = (*listener)->setIncomingAudioFeed(AudioOutputComponentNull{});
+  const auto voice = (*surgeon)->setOutgoingAudioFeed("voice", AudioInputComponentTone{});
+  ASSERT_TRUE(listener->wait([&] { return mix->statistics().packets > 300; }, 30s)) << room.server.log();
+  const auto again = (*listener)->setIncomingAudioFeed(AudioOutputComponentNull{});
+  ASSERT_TRUE(listener->wait([&] { return again->statistics().packets > 20; }));
+  EXPECT_LT(again->statistics().packets, 200u) << "what the one before it heard is not counted again";
+}
+
 TEST(FeedStatistics, tell_at_both_ends_how_much_is_lost_and_how_long_the_way_is) {
   Room room;
   const UdpLoss loss(5);

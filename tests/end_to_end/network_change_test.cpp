@@ -41,14 +41,17 @@ TEST_F(NetworkChange, to_another_address_is_followed_and_media_flows_again_both_
 }
 
 TEST_F(NetworkChange, with_no_network_at_all_in_between_is_told_as_a_stall_and_made_good) {
+  const auto voice = student.probe->setOutgoingAudioFeed("voice", AudioInputComponentTone{});
+  const auto mix = surgeon->probe->setIncomingAudioFeed(AudioOutputComponentNull{});
+  ASSERT_TRUE(surgeon->probe.wait([&] { return mix->statistics().packets > 20; })) << server.log();
   other.leave_network();
-  const auto stalled = [&] { return surgeon->outgoing->statistics().stalled && surgeon->incoming[0]->statistics().stalled; };
+  const auto stalled = [&] { return mix->statistics().stalled && surgeon->outgoing->statistics().stalled && surgeon->incoming[0]->statistics().stalled; };
   ASSERT_TRUE(surgeon->probe.wait(stalled, 15s)) << "nothing gets through, and the feeds do not say so";
   EXPECT_EQ(surgeon->outgoing->state(), FeedState::running) << "it has not ended";
   EXPECT_FALSE(student.outgoing->statistics().stalled) << "whose path is sound";
   other.join_network("10.88.0.17/24");
   expect_media_again();
-  EXPECT_TRUE(surgeon->probe.wait([&] { return !surgeon->outgoing->statistics().stalled && !surgeon->incoming[0]->statistics().stalled; }));
+  EXPECT_TRUE(surgeon->probe.wait([&] { return !mix->statistics().stalled && !surgeon->outgoing->statistics().stalled && !surgeon->incoming[0]->statistics().stalled; }));
 }
 
 }  // namespace
