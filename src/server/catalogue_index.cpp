@@ -121,7 +121,7 @@ struct CatalogueIndex::Impl {
   void put(const std::string& session, const std::string& id) {
     const std::string path = folder(session, id) + "/manifest.json";
     const auto stamp = stamp_of(path);
-    const auto file = read_manifest(folder(session, id));
+    const auto file = read_manifest(root, SessionId(session), RecordingId(id));
     if (!stamp || !file) return drop(session, id);
     const recording::Manifest* manifest = &file->manifest;
     Statement(db.get(), std::string("INSERT OR REPLACE INTO recordings (") + kColumns + ", manifest_size, manifest_time) VALUES (?,?,?,?,?,?,?,?,?,?)")

@@ -46,4 +46,13 @@ Result<ManifestFile> read_manifest(const std::string& folder) {
   return tl::unexpected(manifest.error());
 }
 
+Result<ManifestFile> read_manifest(const std::string& root, const SessionId& session, const RecordingId& id) {
+  const std::string folder = root + "/" + session.value + "/" + id.value;
+  auto found = read_manifest(folder);
+  if (!found || (found->manifest.session == session && found->manifest.id == id)) return found;
+  Error another{ErrorCode::forbidden, "it is that of recording " + found->manifest.id.value + " of session " + found->manifest.session.value};
+  say_once(folder, another.message);
+  return tl::unexpected(std::move(another));
+}
+
 }  // namespace amphi::server

@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "base/ids.h"
 #include "base/result.h"
 #include "recording/manifest.h"
 
@@ -17,5 +18,7 @@ struct ManifestFile {
 
 /// Errors: not_found (there is none, and that is nothing to tell of), storage, malformed, unsupported.
 Result<ManifestFile> read_manifest(const std::string& folder);
+/// The same of `<root>/<session>/<id>`. Besides: forbidden, where somebody has put another recording there.
+Result<ManifestFile> read_manifest(const std::string& root, const SessionId& session, const RecordingId& id);
 
 }  // namespace amphi::server

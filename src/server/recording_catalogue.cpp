@@ -63,7 +63,7 @@ void RecordingCatalogue::visit(const SessionId& session, const std::function<voi
   std::error_code error;
   for (fs::directory_iterator at(session_folder(session), error), end; !error && at != end; at.increment(error)) {
     if (!recording::is_safe_path_name(at->path().filename().string())) continue;  // it is being deleted
-    if (auto found = read_manifest(at->path().string())) each(std::move(*found));
+    if (auto found = read_manifest(root_, session, RecordingId(at->path().filename().string()))) each(std::move(*found));
   }
 }
 

@@ -88,6 +88,19 @@ TEST_F(RecordingCatalogueTest, one_that_was_cut_off_and_could_not_be_repaired_la
   EXPECT_EQ(catalogue.restore(demo_).total_ms, 250);
 }
 
+TEST_F(RecordingCatalogueTest, one_that_somebody_copied_from_another_session_is_neither_listed_nor_counted) {
+  const test::LogWatch log;
+  put_manifest("rec_1", "2026-01-01T10:00:00.000Z", 1500, "complete");
+  fs::create_directories(root_ + "/other");
+  fs::copy(root_ + "/demo/rec_1", root_ + "/other/rec_1");
+  fs::copy(root_ + "/demo/rec_1", root_ + "/demo/rec_2");
+  const RecordingCatalogue catalogue(root_);
+  EXPECT_EQ(catalogue.restore(SessionId("other")).total_ms, 0);
+  EXPECT_TRUE(Json::parse(catalogue.list_json(SessionId("other")))["recordings"].empty());
+  EXPECT_EQ(catalogue.restore(demo_).total_ms, 1500) << "nor twice";
+  EXPECT_EQ(log.count("is left out"), 2u);
+}
+
 TEST_F(RecordingCatalogueTest, one_that_is_being_deleted_is_neither_listed_nor_counted) {
   put_manifest("rec_1", "2026-01-01T10:00:00.000Z", 1500, "complete");
   put_manifest(".deleted-rec_2", "2026-01-02T10:00:00.000Z", 1000, "complete");
