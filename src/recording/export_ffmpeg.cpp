@@ -46,6 +46,11 @@ std::optional<double> back_since(const ExportPiece& piece, const ExportScene& sc
   return since;
 }
 
+std::string input_of(const ExportPiece& piece) {
+  if (piece.head.empty()) return "file:" + piece.file;
+  return "concat:" + piece.head + "|subfile,,start," + std::to_string(piece.head_bytes) + ",end,0,,:" + piece.file;
+}
+
 /// A font that has the letters of `name`, for fontconfig to find: FFmpeg draws all of them in one. (`fontfile` is a pattern where no file is of that name.)
 std::string font_for(const std::string& name) {
   std::string pattern = "DejaVu Sans:charset=";
@@ -91,6 +96,27 @@ void add_sounds(FfmpegRun& run, const ExportPlan& plan, std::size_t first, std::
 
 }  // namespace
 
+Bytes head_without_index(ByteView file) {
+  Bytes head;
+  std::vector<std::size_t> indexes;
+  for (std::size_t at = 0; file.size() - at >= 8;) {
+    std::size_t size = 0;
+    for (std::size_t i = 0; i < 4; ++i) size = size << 8 | std::to_integer<std::size_t>(file[at + i]);
+    const std::string_view type = as_text(file.subspan(at + 4, 4));
+    if (type == "moof") {
+      if (indexes.empty()) return {};
+      head.assign(file.begin(), file.begin() + static_cast<std::ptrdiff_t>(at));
+      break;
+    }
+    if (size < 8 || size > file.size() - at) return {};
+    if (type == "sidx") indexes.push_back(at + 4);
+    at += size;
+  }
+  if (head.empty()) return {};  // no fragment
+  for (const std::size_t type : indexes) std::copy_n(as_bytes("free").begin(), 4, head.begin() + static_cast<std::ptrdiff_t>(type));
+  return head;
+}
+
 FfmpegRun scene_run(const ExportPlan& plan, const ExportScene& scene, const std::vector<std::string>& name_files, const std::string& graph_file,
                     const std::string& output) {
   FfmpegRun run;
@@ -104,7 +130,7 @@ FfmpegRun scene_run(const ExportPlan& plan, const ExportScene& scene, const std:
     const double from = static_cast<double>(scene.first_frame) / kFrames - static_cast<double>(piece.at_ms - piece.file_from_ms) / 1000;
     // From the keyframe before on, the picture that stands at the scene's beginning among them. And a picture of another size
     // must not set up the graph anew: that would render the scene from its beginning once more.
-    add(run.arguments, {"-reinit_filter", "0", "-noaccurate_seek", "-seek_timestamp", "1", "-ss", text_of_seconds(std::max(from, 0.0)), "-i", "file:" + piece.file});
+    add(run.arguments, {"-reinit_filter", "0", "-noaccurate_seek", "-seek_timestamp", "1", "-ss", text_of_seconds(std::max(from, 0.0)), "-i", input_of(piece)});
     const std::string n = std::to_string(i), above = "s" + n;
     run.graph += cell_graph(piece, scene, cell, std::max(-from, 0.0), n, name_files[cell.piece]);
     // A picture stands until the next one, also over a gap, and to the scene's end.

@@ -14,6 +14,11 @@ struct FfmpegRun {
   std::string graph;  // goes into the file that they name: with hundreds of people it is longer than an argument can be
 };
 
+/// The beginning of an MP4 file, up to its first fragment, without its index of segments (sidx): where one of these has several fragments,
+/// FFmpeg 5.1 gives some of their frames twice after it has sought, and decodes what follows wrongly. `file`: so much of it as holds all that
+/// lies in front of the fragments. Empty: there is no such index, or no fragment in `file`.
+Bytes head_without_index(ByteView file);
+
 /// So many sounds are mixed by one process; with more they are mixed in groups first.
 constexpr std::size_t kSoundsAtOnce = 64;
 

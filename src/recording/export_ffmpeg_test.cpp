@@ -63,6 +63,24 @@ TEST(ExportFfmpeg, a_strangers_words_stay_words) {
   EXPECT_TRUE(has(arguments, "-i", "file:http://x/'[a]:b"));
 }
 
+TEST(ExportFfmpeg, an_mp4_file_is_read_without_its_index_of_segments) {
+  using namespace std::string_literals;
+  const std::string ftyp = "\0\0\0\x0c""ftypisom"s, index = "\0\0\0\x0a""sidx12"s, fragment = "\0\0\x10\0moof12"s;
+  const auto head = [](const std::string& file) { return std::string(as_text(head_without_index(as_bytes(file)))); };
+  EXPECT_EQ(head(ftyp + index + fragment), ftyp + "\0\0\0\x0a""free12"s);
+  EXPECT_EQ(head(ftyp + fragment), "") << "there is none";
+  EXPECT_EQ(head(ftyp + index), "") << "no fragment";
+  EXPECT_EQ(head(ftyp + "\0\0\0\0sidx"s + fragment), "");
+  EXPECT_EQ(head(ftyp + "\xff\0\0\0sidx"s + fragment), "");
+  EXPECT_EQ(head(""), "");
+  auto plan = plan_export({source({video("Ana", 0, 1000)}, 1000)}, {});
+  ASSERT_TRUE(plan);
+  plan->pictures[0].file = "/file";
+  plan->pictures[0].head = "/head";
+  plan->pictures[0].head_bytes = 772;
+  EXPECT_TRUE(has(scene_run(*plan, plan->scenes[0], {"/n"}, "/g", "/o").arguments, "-i", "concat:/head|subfile,,start,772,end,0,,:/file"));
+}
+
 TEST(ExportFfmpeg, hundreds_of_people_fit_into_its_arguments) {
   std::vector<Manifest::Track> tracks;
   for (int i = 0; i < 600; ++i) {

@@ -33,6 +33,8 @@ struct ExportPiece {
   std::size_t source = 0;           // of the export's, by number
   std::string path;                 // in its folder
   std::string file;                 // both
+  std::string head{};               // a file that stands for its first `head_bytes`; empty: it is read as it is
+  std::uint64_t head_bytes = 0;
   std::int64_t at_ms = 0;           // where it begins
   std::int64_t duration_ms = 0;
   std::int64_t file_from_ms = 0;    // in the file

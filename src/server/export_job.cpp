@@ -140,10 +140,36 @@ Result<void> mix_sounds(const ExportPlan& plan, const Workshop& shop, FfmpegRunn
   return ffmpegs.run(recording::sound_run(plan, groups, ffmpegs.graph_file(), output), seconds, share);
 }
 
-Result<void> make_composite(const ExportPlan& plan, const Workshop& shop, const std::string& comment, const std::string& output, const Cancelled& cancelled,
+/// MP4 files as FFmpeg reads them right: with another beginning. The recording stays as it is; its path reaches FFmpeg by a plain name.
+Result<void> mend_heads(ExportPlan& plan, const Workshop& shop) {
+  constexpr std::size_t kMost = 1 << 20;  // in front of the fragments lies less
+  for (std::size_t i = 0; i < plan.pictures.size(); ++i) {
+    recording::ExportPiece& piece = plan.pictures[i];
+    if (piece.codec.name != rtp::CodecName::h264) continue;
+    std::ifstream in(piece.file, std::ios::binary);
+    Bytes begin(kMost);
+    in.read(reinterpret_cast<char*>(begin.data()), static_cast<std::streamsize>(begin.size()));
+    begin.resize(static_cast<std::size_t>(in.gcount()));
+    const Bytes head = recording::head_without_index(begin);
+    if (head.empty()) continue;
+    piece.head = shop.file("head-" + std::to_string(i) + ".mp4");
+    if (piece.head.find('|') != std::string::npos) return fail(ErrorCode::invalid_argument, "FFmpeg takes no place with a | in its name: choose another.");
+    piece.head_bytes = head.size();
+    if (auto written = write_text(piece.head, std::string(as_text(head))); !written) return written;
+    const std::string link = shop.file("file-" + std::to_string(i) + ".mp4");
+    std::error_code error;
+    fs::create_symlink(fs::absolute(piece.file), link, error);
+    if (error) return fail(ErrorCode::storage, link + ": " + error.message());
+    piece.file = link;
+  }
+  return {};
+}
+
+Result<void> make_composite(ExportPlan plan, const Workshop& shop, const std::string& comment, const std::string& output, const Cancelled& cancelled,
                             const std::function<void(double)>& tell) {
   const double seconds = static_cast<double>(plan.duration_ms) / 1000;
   Progress progress(seconds * (1 + kSoundShare), tell);
+  if (auto mended = mend_heads(plan, shop); !mended) return mended;
   FfmpegRunner ffmpegs(shop, cancelled, progress);
   std::vector<std::string> names, scenes;  // scenes by plain names
   for (std::size_t i = 0; i < plan.pictures.size(); ++i) {

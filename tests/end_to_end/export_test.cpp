@@ -10,6 +10,30 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// What stands at a time of a recording: as in the export, a picture is shown up to half a frame early.
+std::optional<std::uint32_t> number_at(const fs::path& folder, const std::string& label, std::int64_t at_ms) {
+  const auto manifest = read_manifest(folder);
+  for (const auto& track : manifest.at("tracks")) {
+    if (track.at("label") != label) continue;
+    const auto packets = expected_packets(folder, track, 0);
+    const auto numbers = decode_numbers(folder / track.at("path").get<std::string>()).numbers;
+    EXPECT_EQ(numbers.size(), packets.size());
+    std::size_t shown = 0;
+    while (shown + 1 < numbers.size() && packets[shown + 1].at_ms <= at_ms + 17) ++shown;
+    return numbers[shown];
+  }
+  return std::nullopt;
+}
+
+/// Of a composite that begins with one picture alone.
+std::optional<std::uint32_t> first_number(const fs::path& composite) {
+  const TemporaryFolder place;
+  const std::string size = std::to_string(kNumberedWidth) + ":" + std::to_string(kNumberedHeight);
+  (void)run_command({"ffmpeg", "-v", "error", "-i", composite, "-vf", "scale=" + size, "-frames:v", "1", "-qp", "0", place.path() / "one.mp4"});
+  const auto numbers = decode_numbers(place.path() / "one.mp4").numbers;
+  return numbers.empty() ? std::nullopt : numbers[0];
+}
+
 TEST(Export, a_recording_becomes_one_picture_of_everybody_and_stays_as_it_is) {
   Theatre theatre;
   const fs::path folder = record(theatre.server, theatre.surgeon);
@@ -32,7 +56,9 @@ TEST(Export, a_recording_becomes_one_picture_of_everybody_and_stays_as_it_is) {
   made = export_with({folder, "--composite", "--from", "1.25", "--to", "3"});
   ASSERT_EQ(made.status, 0) << made.out;
   ASSERT_EQ(left_in(folder / "exports").size(), 1u);
-  expect_composite(folder / "exports" / left_in(folder / "exports")[0], 1.75, chapters);
+  const fs::path part = folder / "exports" / left_in(folder / "exports")[0];
+  expect_composite(part, 1.75, chapters);
+  EXPECT_EQ(first_number(part), number_at(folder, "scope", 1250));
 
   EXPECT_EQ(export_with({folder, "--composite", "--from", "100"}).status, 2);
   const auto backwards = export_with({folder, "--composite", "--from", "3", "--to", "1"});
