@@ -1,6 +1,7 @@
 #include "server/child_process.h"
 
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -51,6 +52,7 @@ struct Pipe {
   signal(SIGINT, SIG_DFL);
   signal(SIGTERM, SIG_DFL);
   signal(SIGPIPE, SIG_DFL);
+  close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);  // our sockets and files are not its: it may outlive us by a moment
   execvp(argv[0], argv);
   const int error = errno;
   [[maybe_unused]] const auto told = ::write(failed, &error, sizeof error);

@@ -312,6 +312,7 @@ Result<void> check_export(const ExportOrder& order) {
   for (const std::string& folder : order.folders) {
     const auto input = open_recording(folder);
     if (!input) return fail(ErrorCode::invalid_state, "The recording is not finished, or is broken.");
+    if (const auto whose = check_whose(order, *input); !whose) return fail(whose.error().code, "What lies there is another session's, or another recording.");
     sources.push_back(input->source);
   }
   const auto plan = recording::plan_export(sources, order.range);

@@ -6,7 +6,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -20,6 +22,7 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kWorkshop = ".work";
 constexpr int kAttempts = 10;
+constexpr auto kDying = std::chrono::seconds(1);  // in all
 
 tl::unexpected<Error> storage(const std::string& what, const std::error_code& error) { return fail(ErrorCode::storage, what + ": " + error.message()); }
 
@@ -42,13 +45,20 @@ std::vector<fs::path> folders_in(const fs::path& path) {
   return found;
 }
 
-void sweep(const fs::path& exports) {
+/// Tries again until then: what was killed with the server before may still be dying, and its FFmpeg after it.
+template <class Try>
+void try_until(std::chrono::steady_clock::time_point until, Try done) {
+  while (!done() && std::chrono::steady_clock::now() < until) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+}
+
+void sweep(const fs::path& exports, std::chrono::steady_clock::time_point until) {
   for (const fs::path& folder : folders_in(exports)) {
     if (folder.extension() != kWorkshop) continue;
-    const int locked = lock(folder.string());
+    int locked = -1;
+    try_until(until, [&] { return (locked = lock(folder.string())) >= 0; });
     if (locked < 0) continue;
     std::error_code error;
-    fs::remove_all(folder, error);
+    try_until(until, [&] { return fs::remove_all(folder, error), !error; });
     ::close(locked);
     if (error) spdlog::error("export: {} was left by one that was killed, and cannot be removed: {}", folder.string(), error.message());
     else spdlog::info("export: {} was left by one that was killed: removed", folder.string());
@@ -100,8 +110,9 @@ Result<void> put_in_place(const std::string& made, const std::string& output) {
 }
 
 void sweep_workshops(const std::string& root) {
+  const auto until = std::chrono::steady_clock::now() + kDying;
   for (const fs::path& session : folders_in(root))
-    for (const fs::path& folder : folders_in(session)) sweep(folder.filename() == "exports" ? folder : folder / "exports");
+    for (const fs::path& folder : folders_in(session)) sweep(folder.filename() == "exports" ? folder : folder / "exports", until);
 }
 
 }  // namespace amphi::server

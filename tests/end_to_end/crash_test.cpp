@@ -89,10 +89,11 @@ void check_video(const std::filesystem::path& folder, const nlohmann::json& trac
       ASSERT_EQ(*decoded.numbers[i], *decoded.numbers[i - 1] + 1) << "frame " << i << " does not follow";
     }
   }
-  const std::uint64_t asked = life.asked.at(track.at("label")), first = *decoded.numbers.front();
+  const std::uint64_t first = *decoded.numbers.front();
   if (pre_roll) {
     EXPECT_LE(first, 1u) << "what was kept before the request begins with the feed";
-  } else {
+  } else if (life.asked.contains(track.at("label"))) {
+    const std::uint64_t asked = life.asked.at(track.at("label"));
     EXPECT_GE(first + kOnTheWay, asked) << "a frame of before the request";
     EXPECT_LE(first, asked + 2 * kLastSecond) << "a keyframe is asked for when it begins";
   }
@@ -142,11 +143,12 @@ TEST(Crash, every_recording_of_a_hundred_killed_servers_is_whole_but_for_its_las
   std::size_t files = 0, repaired = 0, frames = 0;
   std::int64_t worst_ms = 0;
   for (std::size_t i = 0; i < lives.size(); ++i) {
-    const Life& life = lives[i];
+    Life& life = lives[i];
     if (life.recording.empty()) continue;
     SCOPED_TRACE("life " + std::to_string(i) + ", recording " + life.recording);
     const auto folder = server.recordings() / "theatre" / life.recording;
     const auto manifest = read_manifest(folder);
+    if (!manifest.value("continues", std::string()).empty()) life.asked.clear();  // it began by itself, with whoever came back first
     const std::string state = manifest.at("state");
     EXPECT_TRUE(state == "repaired" || (state == "complete" && life.stopping)) << state;
     repaired += state == "repaired" ? 1 : 0;
