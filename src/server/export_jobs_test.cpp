@@ -109,7 +109,7 @@ TEST_F(ExportJobsTest, one_that_fails_says_why_and_shows_nothing_of_the_server) 
 }
 
 TEST_F(ExportJobsTest, a_session_has_so_many_and_no_more_and_each_leaves_the_reserve) {
-  ExportJobs& jobs = with_program("echo \"$@\" > $D/told; while [ ! -e $D/may_end ]; do sleep 0.01; done; echo '{\"output\": \"/there\"}'");
+  ExportJobs& jobs = with_program("echo \"$@\" >> $D/told; while [ ! -e $D/may_end ]; do sleep 0.01; done; echo '{\"output\": \"/there\"}'");
   EXPECT_EQ(jobs.add(request(), 32).error().code, ErrorCode::limit_exceeded);
   const std::string id = jobs.add(request(), 30)->id, next = jobs.add(request(), 30)->id;
   const auto refused = jobs.add(request(), 30);
