@@ -145,7 +145,7 @@ bool Peer::send_rtp(Line index, rtp::Seq seq, const rtp::RtpHeader& header, Byte
     p.drops.add(Drop::oversized);
     return false;
   }
-  std::memcpy(slot.data() + head, payload.data(), payload.size());
+  if (!payload.empty()) std::memcpy(slot.data() + head, payload.data(), payload.size());  // padding has none
   if (!p.protect_and_commit(slot, head + payload.size(), batch)) return false;
   if (values.transport_seq) p.estimator.on_sent(p.transport_seq++, head + payload.size(), now);
   line.send->on_sent(seq, payload.size());
@@ -172,7 +172,7 @@ bool Peer::retransmit(Line index, rtp::Seq seq, const rtp::RtpHeader& header, By
   }
   slot[head] = static_cast<std::byte>(seq >> 8);
   slot[head + 1] = static_cast<std::byte>(seq);
-  std::memcpy(slot.data() + head + 2, payload.data(), payload.size());
+  if (!payload.empty()) std::memcpy(slot.data() + head + 2, payload.data(), payload.size());
   if (!p.protect_and_commit(slot, head + 2 + payload.size(), batch)) return false;
   if (values.transport_seq) p.estimator.on_sent(p.transport_seq++, head + 2 + payload.size(), now);
   ++line.send->stats.retransmitted;
