@@ -118,7 +118,7 @@ TEST(OutgoingPipeline, a_file_that_is_not_there_is_a_failure_of_the_input) {
 
 TEST(OutgoingPipeline, a_file_of_one_picture_that_is_repeated_can_be_stopped) {
   const std::string file = ::testing::TempDir() + "amphi-one-picture-" + std::to_string(getpid()) + ".mp4";
-  ASSERT_EQ(std::system(("ffmpeg -nostdin -v error -y -f lavfi -i testsrc=size=320x180:rate=1/6 -frames:v 1 -c:v libx264 -pix_fmt yuv420p " + file).c_str()), 0);
+  ASSERT_EQ(std::system(("ffmpeg -nostdin -v error -y -f lavfi -i testsrc=size=320x180:rate=1/6 -frames:v 1 -c:v mjpeg -pix_fmt yuvj420p " + file).c_str()), 0);
   Collected out;
   auto thread = std::make_shared<TaskThread>("test");
   auto pipeline = OutgoingPipeline::video({VideoInputComponentFile{file, true}, small(VideoCodec::vp8)}, thread, out.events());

@@ -9,6 +9,7 @@ namespace {
 
 constexpr double kFrames = kExportFramesPerSecond;
 constexpr const char* kBackground = "0x101418";
+constexpr const char* kNoPicture = "0x2a3138";
 // A picture is shown by the frame that its time is nearest to; and all times in files and manifests are rounded to a millisecond.
 constexpr double kEarly = 0.5 / kFrames + 0.001;
 
@@ -65,15 +66,25 @@ std::string font_for(const std::string& name) {
   return pattern.substr(0, pattern.back() == ' ' ? pattern.size() - 1 : pattern.find(":charset="));
 }
 
+std::string name_graph(const ExportPiece& piece, const ExportCell& cell, const std::string& name_file) {
+  const int letters = std::clamp(cell.height / 24, 12, 24);
+  return "drawtext=fontfile=" + in_graph(font_for(piece.name)) + ":textfile=" + in_graph(name_file) + ":expansion=none:fontsize=" + std::to_string(letters) +
+         ":fontcolor=white:box=1:boxcolor=black@0.55:boxborderw=6:x=12:y=h-th-12";
+}
+
 /// From input `n` to [p`n`]: a cell's pictures, on the scene's clock.
 std::string cell_graph(const ExportPiece& piece, const ExportScene& scene, const ExportCell& cell, double later, const std::string& n, const std::string& name_file) {
   const std::string w = std::to_string(cell.width), h = std::to_string(cell.height);
-  const int letters = std::clamp(cell.height / 24, 12, 24);
   std::string graph = ";[" + n + ":v:0]setpts=PTS+" + text_of_seconds(later - kEarly) + "/TB";
   if (const auto since = back_since(piece, scene)) graph += ",trim=start=" + text_of_seconds(*since - kEarly - 0.002);
   return graph + ",scale=" + w + ":" + h + ":force_original_aspect_ratio=decrease:force_divisible_by=2:eval=frame,setsar=1,pad=" + w + ":" + h +
-         ":(ow-iw)/2:(oh-ih)/2:eval=frame:color=" + kBackground + ",drawtext=fontfile=" + in_graph(font_for(piece.name)) + ":textfile=" + in_graph(name_file) +
-         ":expansion=none:fontsize=" + std::to_string(letters) + ":fontcolor=white:box=1:boxcolor=black@0.55:boxborderw=6:x=12:y=h-th-12[p" + n + "]";
+         ":(ow-iw)/2:(oh-ih)/2:eval=frame:color=" + kBackground + "," + name_graph(piece, cell, name_file) + "[p" + n + "]";
+}
+
+/// To [`to`]: a place without a picture.
+std::string voice_graph(const ExportPiece& piece, const ExportScene& scene, const ExportCell& cell, const std::string& to, const std::string& name_file) {
+  return std::string(";color=c=") + kNoPicture + ":s=" + std::to_string(cell.width) + "x" + std::to_string(cell.height) + ":r=" + std::to_string(kExportFramesPerSecond) +
+         ":d=" + seconds_of_frames(scene.frames) + ",setsar=1," + name_graph(piece, cell, name_file) + "[" + to + "]";
 }
 
 /// Sounds by number, each to the export's clock: inputs, and the graph up to their sum, not named.
@@ -123,19 +134,30 @@ FfmpegRun scene_run(const ExportPlan& plan, const ExportScene& scene, const std:
   const std::string size = std::to_string(kExportWidth) + "x" + std::to_string(kExportHeight);
   run.graph = std::string("color=c=") + kBackground + ":s=" + size + ":r=" + std::to_string(kExportFramesPerSecond) + ":d=" + seconds_of_frames(scene.frames) + "[base]";
   std::string below = "base";
+  std::size_t inputs = 0;
   for (std::size_t i = 0; i < scene.cells.size(); ++i) {
     const ExportCell& cell = scene.cells[i];
+    const std::string above = "s" + std::to_string(i);
+    const auto lay = [&](const std::string& picture) {
+      run.graph += ";\n[" + below + "][" + picture + "]overlay=" + std::to_string(cell.x) + ":" + std::to_string(cell.y) + ":eof_action=repeat[" + above + "]";
+      below = above;
+    };
+    if (cell.voice) {
+      const std::string picture = "v" + std::to_string(i);
+      run.graph += voice_graph(plan.sounds[cell.piece], scene, cell, picture, name_files[plan.pictures.size() + cell.piece]);
+      lay(picture);
+      continue;
+    }
     const ExportPiece& piece = plan.pictures[cell.piece];
     // To the frame: a scene begins at its frame's time, not at the millisecond that caused it.
     const double from = static_cast<double>(scene.first_frame) / kFrames - static_cast<double>(piece.at_ms - piece.file_from_ms) / 1000;
     // From the keyframe before on, the picture that stands at the scene's beginning among them. And a picture of another size
     // must not set up the graph anew: that would render the scene from its beginning once more.
     add(run.arguments, {"-reinit_filter", "0", "-noaccurate_seek", "-seek_timestamp", "1", "-ss", text_of_seconds(std::max(from, 0.0)), "-i", input_of(piece)});
-    const std::string n = std::to_string(i), above = "s" + n;
+    const std::string n = std::to_string(inputs++);
     run.graph += cell_graph(piece, scene, cell, std::max(-from, 0.0), n, name_files[cell.piece]);
     // A picture stands until the next one, also over a gap, and to the scene's end.
-    run.graph += ";\n[" + below + "][p" + n + "]overlay=" + std::to_string(cell.x) + ":" + std::to_string(cell.y) + ":eof_action=repeat[" + above + "]";
-    below = above;
+    lay("p" + n);
   }
   run.graph += ";[" + below + "]format=yuv420p[out]";
   add(run.arguments, {"-filter_complex_script", graph_file, "-map", "[out]", "-frames:v", std::to_string(scene.frames), "-an", "-c:v", "libx264", "-preset", "veryfast",

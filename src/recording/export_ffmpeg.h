@@ -22,7 +22,7 @@ Bytes head_without_index(ByteView file);
 /// So many sounds are mixed by one process; with more they are mixed in groups first.
 constexpr std::size_t kSoundsAtOnce = 64;
 
-/// Renders one scene to `output`. `name_files[i]`: a file with the name of plan.pictures[i].
+/// Renders one scene to `output`. `name_files[i]`: a file with the name of plan.pictures[i], and behind those of plan.sounds.
 FfmpegRun scene_run(const ExportPlan& plan, const ExportScene& scene, const std::vector<std::string>& name_files, const std::string& graph_file,
                     const std::string& output);
 /// plan.sounds from number `first` on, at most kSoundsAtOnce, mixed as they are into a file for `sound_run`.

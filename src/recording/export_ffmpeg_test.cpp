@@ -47,6 +47,24 @@ TEST(ExportFfmpeg, a_track_whose_first_frame_comes_late_stays_where_it_was) {
   }
 }
 
+TEST(ExportFfmpeg, who_is_only_heard_stands_beside_the_others_for_as_long_as_they_are_there) {
+  const TemporaryFolder folder;
+  run_ffmpeg({"-f", "lavfi", "-i", "color=c=white:s=64x48:r=30:d=6", "-c:v", "libvpx", folder.file("p.webm")});
+  auto plan = plan_export({source({video("Ana", 0, 6000), audio("Ben", 0, 4000)}, 6000)}, {});
+  ASSERT_TRUE(plan);
+  plan->pictures[0].file = folder.file("p.webm");
+  ASSERT_EQ(plan->scenes.size(), 2u);
+  render_scene(folder, *plan, plan->scenes[0], "both.mp4");
+  ASSERT_EQ(plan->scenes[0].cells.size(), 2u);
+  const auto ana = brightness(folder.file("both.mp4"), plan->scenes[0].cells[0]), ben = brightness(folder.file("both.mp4"), plan->scenes[0].cells[1]);
+  ASSERT_EQ(ben.size(), 120u);
+  for (std::size_t i = 0; i < ben.size(); ++i) {
+    EXPECT_GT(ana[i], 100) << i;
+    EXPECT_GT(ben[i], 45) << "another colour than where nobody is";
+    EXPECT_LT(ben[i], 80) << "and a name: no picture";
+  }
+}
+
 TEST(ExportFfmpeg, a_strangers_words_stay_words) {
   const std::string hostile = "=;#\\\n[CHAPTER]\ntitle=x':[]";
   auto plan = plan_export({source({video("Ana", 0, 1000), audio("Ana", 0, 1000)}, 1000, {{0, hostile, ""}})}, {});

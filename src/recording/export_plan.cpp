@@ -7,6 +7,8 @@
 namespace amphi::recording {
 namespace {
 
+constexpr std::int64_t kMoment = 3 * kExportFramesPerSecond / 2;  // frames: a keyframe is waited for no longer
+
 std::string seconds_of_ms(std::int64_t ms) {
   char text[32];
   std::snprintf(text, sizeof text, "%lld.%03d", static_cast<long long>(ms / 1000), static_cast<int>(ms % 1000));
@@ -40,28 +42,59 @@ bool is_absent(const ExportPiece& piece, std::int64_t frame) {
   return std::any_of(piece.absent_ms.begin(), piece.absent_ms.end(), [&](const auto& gap) { return frame_at(gap.first) <= frame && frame < frame_at(gap.second); });
 }
 
-void add_scenes(ExportPlan& plan) {
-  std::set<std::int64_t> edges{0, frame_at(plan.duration_ms)};
-  for (const ExportPiece& piece : plan.pictures) {
-    edges.insert(frame_at(piece.at_ms));
-    edges.insert(frame_at(piece.at_ms + piece.duration_ms));
-    for (const auto& [from, to] : piece.absent_ms)
-      for (const std::int64_t edge : {from, to}) edges.insert(frame_at(std::clamp<std::int64_t>(edge, 0, plan.duration_ms)));
+bool is_there(const ExportPiece& piece, std::int64_t frame) {
+  return frame_at(piece.at_ms) <= frame && frame_at(piece.at_ms + piece.duration_ms) > frame && !is_absent(piece, frame);
+}
+
+std::set<std::string> who_shows_something(const ExportPlan& plan, std::int64_t frame) {
+  std::set<std::string> who;
+  for (const ExportPiece& piece : plan.pictures)
+    if (is_there(piece, frame)) who.insert(piece.participant);
+  return who;
+}
+
+/// Everybody's pictures, and of whom shows none a place with the name: but not for the moment between a voice and its picture when somebody
+/// comes or goes.
+std::vector<ExportCell> cells_at(const ExportPlan& plan, std::int64_t frame) {
+  std::vector<ExportCell> there;
+  for (std::size_t i = 0; i < plan.pictures.size(); ++i)
+    if (is_there(plan.pictures[i], frame)) there.push_back({i});
+  std::set<std::string> placed = who_shows_something(plan, frame);
+  const std::set<std::string> before = who_shows_something(plan, frame - kMoment), after = who_shows_something(plan, frame + kMoment);
+  for (std::size_t i = 0; i < plan.sounds.size(); ++i) {
+    const ExportPiece& voice = plan.sounds[i];
+    if (!is_there(voice, frame)) continue;
+    const bool comes = !is_there(voice, frame - kMoment) && after.contains(voice.participant);
+    const bool goes = !is_there(voice, frame + kMoment) && before.contains(voice.participant);
+    if (!comes && !goes && placed.insert(voice.participant).second) there.push_back({i, true});
   }
-  for (auto edge = edges.begin(); std::next(edge) != edges.end(); ++edge) {
-    ExportScene scene{*edge, *std::next(edge) - *edge, {}};
-    std::vector<std::size_t> there;
-    for (std::size_t i = 0; i < plan.pictures.size(); ++i) {
-      const ExportPiece& piece = plan.pictures[i];
-      if (frame_at(piece.at_ms) <= *edge && frame_at(piece.at_ms + piece.duration_ms) > *edge && !is_absent(piece, *edge)) there.push_back(i);
+  // A person's place does not depend on when each feed began.
+  const auto name = [&](const ExportCell& cell) -> const std::string& { return (cell.voice ? plan.sounds : plan.pictures)[cell.piece].name; };
+  std::sort(there.begin(), there.end(), [&](const ExportCell& a, const ExportCell& b) {
+    return std::tie(name(a), a.voice, a.piece) < std::tie(name(b), b.voice, b.piece);
+  });
+  const std::vector<ExportCell> places = grid(there.size());
+  for (std::size_t i = 0; i < there.size(); ++i) there[i] = {there[i].piece, there[i].voice, places[i].x, places[i].y, places[i].width, places[i].height};
+  return there;
+}
+
+void add_scenes(ExportPlan& plan) {
+  const std::int64_t all = frame_at(plan.duration_ms);
+  std::set<std::int64_t> edges{0, all};
+  const auto add_edge = [&](std::int64_t ms) {
+    for (const std::int64_t frame : {frame_at(ms) - kMoment, frame_at(ms), frame_at(ms) + kMoment}) edges.insert(std::clamp<std::int64_t>(frame, 0, all));
+  };
+  for (const auto* pieces : {&plan.pictures, &plan.sounds})
+    for (const ExportPiece& piece : *pieces) {
+      add_edge(piece.at_ms);
+      add_edge(piece.at_ms + piece.duration_ms);
+      for (const auto& [from, to] : piece.absent_ms) add_edge(from), add_edge(to);
     }
-    // A person's place does not depend on when each feed began.
-    std::sort(there.begin(), there.end(), [&](std::size_t a, std::size_t b) {
-      return std::tie(plan.pictures[a].name, a) < std::tie(plan.pictures[b].name, b);
-    });
-    scene.cells = grid(there.size());
-    for (std::size_t i = 0; i < there.size(); ++i) scene.cells[i].piece = there[i];
-    plan.scenes.push_back(std::move(scene));
+  for (auto edge = edges.begin(); std::next(edge) != edges.end(); ++edge) {
+    std::vector<ExportCell> cells = cells_at(plan, *edge);
+    const std::int64_t frames = *std::next(edge) - *edge;
+    if (!plan.scenes.empty() && plan.scenes.back().cells == cells) plan.scenes.back().frames += frames;
+    else plan.scenes.push_back({*edge, frames, std::move(cells)});
   }
 }
 
@@ -89,7 +122,7 @@ std::vector<ExportCell> grid(std::size_t n) {
     // The last row stands in the middle.
     const int in_row = row + 1 < rows ? columns : static_cast<int>(n) - row * columns;
     const int left = (kExportWidth - in_row * width) / 4 * 2;
-    cells[i] = {0, left + column * width, row * height, width, height};
+    cells[i] = {0, false, left + column * width, row * height, width, height};
   }
   return cells;
 }

@@ -47,15 +47,17 @@ struct ExportPiece {
 };
 
 struct ExportCell {
-  std::size_t piece = 0;  // of ExportPlan::pictures
+  std::size_t piece = 0;  // of ExportPlan::pictures, or of its sounds
+  bool voice = false;     // of sounds: somebody who is heard, and shows nothing
   int x = 0, y = 0, width = 0, height = 0;
+  bool operator==(const ExportCell&) const = default;
 };
 
 /// A stretch of time in which the grid stays as it is. Frames are counted on the export's own clock, so that nothing adds up.
 struct ExportScene {
   std::int64_t first_frame = 0;
   std::int64_t frames = 0;
-  std::vector<ExportCell> cells;  // empty: nobody shows anything
+  std::vector<ExportCell> cells;  // empty: nobody is there
 };
 
 struct ExportChapter {

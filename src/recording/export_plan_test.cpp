@@ -12,12 +12,12 @@ namespace {
 
 using namespace test;
 
-/// "frames:who,who frames:…"
+/// "frames:who,who frames:…"; in brackets who is only heard.
 std::string scenes(const ExportPlan& plan) {
   std::string text;
   for (const ExportScene& scene : plan.scenes) {
     text += std::to_string(scene.frames) + ":";
-    for (const ExportCell& cell : scene.cells) text += plan.pictures[cell.piece].name + ",";
+    for (const ExportCell& cell : scene.cells) text += cell.voice ? "(" + plan.sounds[cell.piece].name + ")," : plan.pictures[cell.piece].name + ",";
     text += " ";
   }
   return text;
@@ -43,11 +43,23 @@ TEST(ExportPlan, who_was_away_for_a_while_has_no_place_meanwhile_though_the_file
   ana.absent_ms = {{4000, 6000}, {8000, 8000}};
   const auto plan = plan_export({source({ana, video("Ben", 0, 10'000)}, 10'000)}, {});
   ASSERT_TRUE(plan);
-  EXPECT_EQ(scenes(*plan), "30:Ben, 90:Ana,Ben, 60:Ben, 60:Ana,Ben, 60:Ana,Ben, ");
+  EXPECT_EQ(scenes(*plan), "30:Ben, 90:Ana,Ben, 60:Ben, 120:Ana,Ben, ");
   EXPECT_EQ(plan->pictures.size(), 2u) << "one file, one piece";
   const auto part = plan_export({source({ana, video("Ben", 0, 10'000)}, 10'000)}, {5000, 7000});
   ASSERT_TRUE(part);
   EXPECT_EQ(scenes(*part), "30:Ben, 30:Ana,Ben, ");
+}
+
+TEST(ExportPlan, who_is_only_heard_has_a_place_with_the_name) {
+  const auto plan = plan_export({source({video("Ana", 0, 10'000), audio("Ben", 2000, 4000)}, 10'000)}, {});
+  ASSERT_TRUE(plan);
+  EXPECT_EQ(scenes(*plan), "60:Ana, 120:Ana,(Ben), 120:Ana, ");
+  const auto later = plan_export({source({audio("Cleo", 0, 20'000), video("Cleo", 5000, 5000)}, 20'000)}, {});
+  ASSERT_TRUE(later);
+  EXPECT_EQ(scenes(*later), "150:(Cleo), 150:Cleo, 300:(Cleo), ");
+  const auto comes = plan_export({source({video("Ana", 0, 20'000), audio("Ben", 5000, 10'000), video("Ben", 5400, 9400)}, 20'000)}, {});
+  ASSERT_TRUE(comes);
+  EXPECT_EQ(scenes(*comes), "162:Ana, 282:Ana,Ben, 156:Ana, ") << "not for the moment before the first keyframe and behind the last picture";
 }
 
 TEST(ExportPlan, scenes_cover_every_frame_once_whatever_the_times) {

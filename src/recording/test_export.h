@@ -57,7 +57,8 @@ inline void run_ffmpeg(const TemporaryFolder& folder, FfmpegRun work, const std:
 }
 inline void render_scene(const TemporaryFolder& folder, const ExportPlan& plan, const ExportScene& scene, const std::string& output, const std::vector<std::string>& more = {}) {
   std::vector<std::string> names;
-  for (const ExportPiece& piece : plan.pictures) names.push_back(folder.write("name-" + std::to_string(names.size()), as_bytes(piece.name)));
+  for (const auto* pieces : {&plan.pictures, &plan.sounds})
+    for (const ExportPiece& piece : *pieces) names.push_back(folder.write("name-" + std::to_string(names.size()), as_bytes(piece.name)));
   run_ffmpeg(folder, scene_run(plan, scene, names, folder.file("graph"), folder.file(output)), more);
 }
 

@@ -172,10 +172,11 @@ Result<void> make_composite(ExportPlan plan, const Workshop& shop, const std::st
   if (auto mended = mend_heads(plan, shop); !mended) return mended;
   FfmpegRunner ffmpegs(shop, cancelled, progress);
   std::vector<std::string> names, scenes;  // scenes by plain names
-  for (std::size_t i = 0; i < plan.pictures.size(); ++i) {
-    names.push_back(shop.file("name-" + std::to_string(i) + ".txt"));
-    if (auto written = write_text(names.back(), plan.pictures[i].name); !written) return written;
-  }
+  for (const auto* pieces : {&plan.pictures, &plan.sounds})
+    for (const auto& piece : *pieces) {
+      names.push_back(shop.file("name-" + std::to_string(names.size()) + ".txt"));
+      if (auto written = write_text(names.back(), piece.name); !written) return written;
+    }
   // First: it takes a moment, and what fails fails early.
   const std::string sound = plan.sounds.empty() ? "" : shop.file("sound.mp4");
   if (!sound.empty()) {
