@@ -122,5 +122,21 @@ TEST(Components, a_feed_that_fails_leaves_the_session_and_the_other_feeds_alone)
   EXPECT_EQ(a.happened().disconnected, 0);
 }
 
+/// At its end it never plays: a seek that waited for it would keep the session's end waiting, and every other feed.
+TEST(Components, a_repeated_file_of_one_picture_keeps_neither_other_feeds_nor_the_sessions_end_waiting) {
+  ServerProcess server;
+  const TemporaryFolder folder;
+  const auto file = folder.path() / "one.mp4";
+  ASSERT_EQ(run_command({"ffmpeg", "-nostdin", "-v", "error", "-f", "lavfi", "-i", "testsrc=size=320x180:rate=1/6", "-frames:v", "1", "-c:v", "libx264", "-pix_fmt", "yuv420p", file}).status, 0);
+  SessionProbe a(server.session_url("theatre"), server.token("theatre", "a"));
+  ASSERT_TRUE(a.connect());
+  const auto still = a->addOutgoingVideoFeed("still", {VideoInputComponentFile{file.string(), true}, {VideoCodec::vp8, 300'000, 320, 180, 15}});
+  std::this_thread::sleep_for(2s);  // it is at its end by then, and begins again
+  const auto good = a->addOutgoingVideoFeed("pattern", {VideoInputComponentTestPattern{}, {VideoCodec::vp8, 300'000, 320, 240, 15}});
+  EXPECT_TRUE(a.wait([&] { return good->statistics().packets > 20; }, 15s));
+  a->disconnect();
+  EXPECT_TRUE(a.wait([&] { return a.happened().disconnected == 1; }));
+}
+
 }  // namespace
 }  // namespace amphi::end_to_end
