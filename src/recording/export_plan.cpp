@@ -7,7 +7,7 @@
 namespace amphi::recording {
 namespace {
 
-constexpr std::int64_t kMoment = 3 * kExportFramesPerSecond / 2;  // frames: a keyframe is waited for no longer
+constexpr std::int64_t kMoment = 3 * kExportFramesPerSecond / 2;  // frames: mostly a keyframe comes sooner
 
 std::string seconds_of_ms(std::int64_t ms) {
   char text[32];

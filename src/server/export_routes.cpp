@@ -19,8 +19,6 @@ using Json = nlohmann::ordered_json;
 using boost::beast::http::verb;
 using Answer = asio::awaitable<HttpAnswer>;
 
-std::string text_of(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
-
 Json status_json(const ExportStatus& status) {
   Json json{{"exportId", status.id}, {"state", status.state}, {"form", status.tracks ? "tracks" : "composite"}, {"progress", status.progress}};
   if (status.error) {

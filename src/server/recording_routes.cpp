@@ -16,8 +16,6 @@ using Json = nlohmann::ordered_json;
 using boost::beast::http::verb;
 using Answer = asio::awaitable<HttpAnswer>;
 
-std::string text_of(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
-
 /// false: it is given, and no number.
 bool read_number(const std::string& text, std::optional<std::int64_t>& out) {
   if (text.empty()) return true;
@@ -127,6 +125,8 @@ Answer mark(RecordingParts parts, const RestCall& call) {
 }
 
 }  // namespace
+
+std::string text_of(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
 asio::awaitable<HttpAnswer> gone_or(RecordingParts parts, std::string session, std::string id, Error otherwise) {
   auto task = [session = std::move(session), id = std::move(id)](CatalogueIndex& index) { return index.deletion_of(session, id); };
