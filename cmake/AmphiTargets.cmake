@@ -13,6 +13,7 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   target_compile_options(amphi_options INTERFACE -Wno-restrict -Wno-maybe-uninitialized -Wno-stringop-overflow
                          -Wno-array-bounds -Wno-dangling-pointer)
 endif()
+include(cmake/Hardening.cmake)
 if(AMPHI_SANITIZE)
   add_compile_options(-fsanitize=${AMPHI_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${AMPHI_SANITIZE})
