@@ -22,6 +22,12 @@ struct Format {
   bool nack = false;
 };
 
+/// A source that an offer names. `repairs`: it is the retransmission stream (RTX) of that source.
+struct DeclaredSource {
+  std::uint32_t ssrc = 0;
+  std::optional<std::uint32_t> repairs;
+};
+
 /// What both ends must agree on for one m-line.
 struct NegotiatedLine {
   std::string mid;
@@ -31,8 +37,8 @@ struct NegotiatedLine {
   bool rejected = false;               // with port 0: what comes next on this m-line is another one (RFC 8829 5.2.2)
   std::optional<Format> format;
   std::string stream_id, track_id;
-  // The sender's sources, where its description names them.
-  std::optional<std::uint32_t> ssrc, rtx_ssrc;
+  std::optional<std::uint32_t> ssrc, rtx_ssrc;  // of our own offer's line
+  std::vector<DeclaredSource> sources;          // of an offer that was read
 };
 
 struct RemoteTransport {

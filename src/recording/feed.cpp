@@ -32,7 +32,7 @@ Feed::Feed(FeedInfo info, Time start, Time now, ParticipantClock& clock, std::de
 void Feed::handle_packet(rtp::Seq seq, const rtp::RtpHeader& header, ByteView payload, Time now) {
   if (finished_) return;
   ++record_.packets;
-  if (ssrc_ && *ssrc_ != header.ssrc) {
+  if (ssrc_ && *ssrc_ != header.ssrc) {  // the line's source was changed (rtp/source_selector.h)
     drain(now, true);
     reorder_.reset();
     assembler_.restart();
@@ -40,7 +40,7 @@ void Feed::handle_packet(rtp::Seq seq, const rtp::RtpHeader& header, ByteView pa
     begin_gap("restart", 0);
   }
   ssrc_ = header.ssrc;
-  if (!payload.empty()) timeline_.observe(header.timestamp, now);
+  if (!payload.empty() && timeline_.observe(header.timestamp, now)) reorder_.hold_until(now + FeedTimeline::kProbe);
   switch (reorder_.insert(seq, header, payload, now)) {
     case ReorderBuffer::Place::next:
       take_packet(header, payload, now, 0, now);

@@ -1,5 +1,6 @@
 // Packets through a session: one decryption in, per subscriber one header and one encryption out, in one call stack.
 #include <algorithm>
+#include <utility>
 
 #include "rtp/keyframe.h"
 #include "sfu/session_impl.h"
@@ -10,13 +11,16 @@ void Session::handle_input(peer::Peer& peer, const Datagram& in, SendBatch& batc
   const auto found = impl_->owners.find(&peer);
   if (found == impl_->owners.end()) return;
   const PeerOwner owner = found->second;
-  if (const auto packet = peer.handle_input(in, now)) {
-    if (owner.which == Which::publishing && packet->line < owner.participant->feeds.size())
-      if (Feed* feed = owner.participant->feeds[packet->line].get()) impl_->forward(*feed, *packet, batch, now);
-    return;  // an RTP packet gives no outputs; what it makes due comes with the deadline
-  }
+  // An RTP packet gives no outputs; what it makes due comes with the deadline.
+  if (const auto packet = peer.handle_input(in, now)) return impl_->receive(owner, *packet, batch, now);
+  while (const auto held = peer.take_held(now)) impl_->receive(owner, *held, batch, now);
   impl_->drain(peer, owner, batch, now);
   if (impl_->outputs_pending) impl_->drain_all(batch, now);
+}
+
+void Session::Impl::receive(PeerOwner owner, const peer::ReceivedRtp& packet, SendBatch& batch, Time now) {
+  if (owner.which != Which::publishing || packet.line >= owner.participant->feeds.size()) return;
+  if (Feed* feed = owner.participant->feeds[packet.line].get()) forward(*feed, packet, batch, now);
 }
 
 void Session::Impl::forward(Feed& feed, const peer::ReceivedRtp& packet, SendBatch& batch, Time now) {
@@ -28,14 +32,18 @@ void Session::Impl::forward(Feed& feed, const peer::ReceivedRtp& packet, SendBat
   stats.bytes_in += packet.payload.size();
   feed.history.insert(packet.seq, packet.header, packet.payload, now);
   const bool video = feed.info.codec.kind() == rtp::Kind::video;
+  if (std::exchange(feed.generation, packet.generation) != packet.generation && video)
+    for (Subscription& subscription : feed.subscriptions) subscription.wait_for_keyframe();
   bool keyframe_known = false, keyframe = false;
   for (Subscription& subscription : feed.subscriptions) {
     if (!subscription.participant->subscribing->connected() || !subscription.participant->subscribing->pair()) continue;
-    const rtp::Seq seq = subscription.renumbered(packet.seq, video);
+    rtp::Seq seq = subscription.renumbered(packet.seq, video);
+    if (seq < subscription.since) continue;  // older than what its number now stands for
     if (!subscription.started) {
       if (!keyframe_known) keyframe = rtp::starts_keyframe(packet.codec, packet.payload);
       keyframe_known = true;
       if (!keyframe) continue;
+      seq = subscription.closed_up(packet.seq);
     }
     if (!subscription.participant->subscribing->send_rtp(subscription.line, seq, packet.header, packet.payload, batch, now))
       continue;  // not negotiated yet: a video still waits for its keyframe
@@ -107,14 +115,18 @@ void Session::Impl::on_event(PeerOwner owner, peer::Peer& peer, const peer::Even
       if (entry && peer.retransmit(requested->line, seq, entry->header, entry->payload, batch, now)) ++stats.retransmitted;
       else ++stats.nack_misses;
     }
+  } else if (const auto* compete = std::get_if<peer::SourcesCompete>(&event)) {
+    if (owner.which != Which::publishing || compete->line >= participant.feeds.size() || !participant.feeds[compete->line]) return;
+    events.push_back(SourcesCompete{participant.feeds[compete->line]->info.id, participant.id, compete->selected, compete->refused});
   } else if (const auto* report = std::get_if<peer::SenderReported>(&event)) {
     if (owner.which != Which::publishing || report->line >= participant.feeds.size()) return;
     Feed* feed = participant.feeds[report->line].get();
     if (!feed) return;
+    // A subscriber has no arrivals to check a contradiction by; the recorder has.
     for (const auto& subscription : feed->subscriptions)
-      subscription.participant->subscribing->send_sender_report(subscription.line, report->ntp, report->rtp_timestamp, now);
+      if (!report->contradicts) subscription.participant->subscribing->send_sender_report(subscription.line, report->ntp, report->rtp_timestamp, now);
     feed->reported = {report->ntp, report->rtp_timestamp};
-    feed->reported_at = now;
+    feed->reported_at = report->contradicts ? std::nullopt : std::optional(now);
     if (tap) tap->sender_report(feed->info.id, report->ntp, report->rtp_timestamp, now);
     outputs_pending = true;
   }
@@ -128,6 +140,7 @@ void Session::handle_timeout(SendBatch& batch, Time now) {
   for (const auto& [peer, owner] : impl_->owners)
     if (peer->next_timeout() <= now) {
       peer->handle_timeout(now);
+      while (const auto held = peer->take_held(now)) impl_->receive(owner, *held, batch, now);
       impl_->drain(*peer, owner, batch, now);
     }
   if (impl_->outputs_pending) impl_->drain_all(batch, now);

@@ -36,6 +36,22 @@ struct Subscription {
     }
     return seq + offset;
   }
+
+  /// The source of a video changed: no frame builds upon one before, and the numbers of packets that are left out close up.
+  void wait_for_keyframe() {
+    closes_up = closes_up || started;
+    started = false;
+  }
+  /// The number under which it gets the packet that it starts with.
+  rtp::Seq closed_up(rtp::Seq seq) {
+    if (closes_up && last) {
+      offset = *last + 1 - seq;
+      since = *last + 1;
+    }
+    closes_up = false;
+    return seq + offset;
+  }
+  bool closes_up = false;
 };
 
 struct Feed {
@@ -44,6 +60,7 @@ struct Feed {
   peer::Line line = 0;                    // in the owner's publishing peer
   rtp::PacketHistory history;
   std::vector<Subscription> subscriptions;
+  std::uint32_t generation = 0;           // of its packets' source
   rtp::ReportedInstant reported;          // the newest report, and when it came
   std::optional<Time> reported_at;
 };
@@ -85,6 +102,7 @@ struct Session::Impl {
   void release(std::unique_ptr<peer::Peer> peer, Time now);
 
   // forwarding.cpp
+  void receive(PeerOwner owner, const peer::ReceivedRtp& packet, SendBatch& batch, Time now);
   void forward(Feed& feed, const peer::ReceivedRtp& packet, SendBatch& batch, Time now);
   void drain(peer::Peer& peer, PeerOwner owner, SendBatch& batch, Time now);
   void drain_all(SendBatch& batch, Time now);
