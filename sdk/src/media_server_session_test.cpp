@@ -86,9 +86,40 @@ TEST(Session, a_configuration_that_cannot_work_is_refused_by_connect) {
   EXPECT_EQ(session->connect().error(), Errc::invalidArgument);
 }
 
-TEST(Session, a_server_that_refuses_is_one_terminal_event_with_an_error) {
+TEST(Session, a_server_that_refuses_is_told_once_and_tried_again_until_the_application_disconnects) {
   Watch watch;
+  std::mutex mutex;
+  std::condition_variable told;
+  std::vector<std::error_code> reasons;
   auto session = MediaServerSession::create({refusing_url(), "", "test", ""});
+  watch.on(session);
+  session->onReconnecting([&](const auto& s, std::error_code error) {
+    EXPECT_FALSE(s->isConnected());
+    std::lock_guard lock(mutex);
+    reasons.push_back(error);
+    told.notify_all();
+  });
+  session->onReconnected([](const auto&) { FAIL() << "never joined"; });
+  const auto feed = session->addOutgoingVideoFeed("pattern", {VideoInputComponentTestPattern{}, {}});
+  ASSERT_TRUE(session->connect());
+  {
+    std::unique_lock lock(mutex);
+    ASSERT_TRUE(told.wait_for(lock, 20s, [&] { return !reasons.empty(); }));
+    EXPECT_EQ(reasons.front(), Errc::disconnected);
+    EXPECT_FALSE(told.wait_for(lock, 1s, [&] { return reasons.size() > 1; })) << "the same reason is told once";
+  }
+  EXPECT_EQ(watch.ended, 0);
+  EXPECT_EQ(feed->state(), FeedState::starting);
+  session->disconnect();
+  ASSERT_TRUE(watch.wait());
+  EXPECT_FALSE(watch.error);
+  session.reset();
+  EXPECT_EQ(watch.ended, 1);
+}
+
+TEST(Session, without_reconnect_a_server_that_refuses_is_one_terminal_event_with_an_error) {
+  Watch watch;
+  auto session = MediaServerSession::create({refusing_url(), "", "test", "", false});
   watch.on(session);
   ASSERT_TRUE(session->connect());
   EXPECT_EQ(session->connect().error(), Errc::invalidState);
@@ -171,7 +202,7 @@ TEST(Session, destruction_is_quick_in_every_order_and_from_any_thread) {
 
 TEST(Session, the_last_reference_may_be_dropped_inside_a_callback) {
   Watch watch;
-  auto session = MediaServerSession::create({refusing_url(), "", "test", ""});
+  auto session = MediaServerSession::create({refusing_url(), "", "test", "", false});
   std::weak_ptr<MediaServerSession> weak = session;
   session->onDisconnected([&, held = session](const auto& s, std::error_code error) mutable {
     EXPECT_EQ(s->requestSessionRecording(true).error(), Errc::invalidState);
@@ -190,7 +221,7 @@ TEST(Session, the_last_reference_may_be_dropped_inside_a_callback) {
 
 TEST(Session, callbacks_may_be_set_inside_callbacks) {
   Watch watch;
-  auto session = MediaServerSession::create({refusing_url(), "", "test", ""});
+  auto session = MediaServerSession::create({refusing_url(), "", "test", "", false});
   auto feed = session->addOutgoingVideoFeed("pattern", {VideoInputComponentTestPattern{}, {}});
   std::atomic<int> states = 0;
   feed->onStateChanged([&](FeedState state, std::error_code error) {

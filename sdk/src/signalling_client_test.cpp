@@ -11,8 +11,9 @@ using Json = nlohmann::json;
 
 /// A client, a clock, and what came out.
 struct Rig {
+  explicit Rig(bool reconnect = true) : client({"tok", "test 1", reconnect}, random) {}
   SeededRandom random{1};
-  Client client{{"tok", "test 1"}, random};
+  Client client;
   Time now{1h};
   std::vector<Output> out;
 
@@ -61,7 +62,26 @@ struct Rig {
     EXPECT_FALSE(messages[0].contains("resumeToken"));
     hear(message);
     EXPECT_EQ(take<Joined>().size(), 1u);
+    EXPECT_EQ(sent().at(0)["type"], "ping") << "acknowledges the join";
   }
+  /// Until the machine wants a connection. False: it does not within `limit`.
+  bool reopen(Duration limit = 10s) {
+    const Time until = now + limit;
+    while (take<OpenConnection>().empty()) {
+      if (client.next_timeout() > until) return false;
+      now = std::max(now, client.next_timeout());
+      client.handle_timeout(now);
+    }
+    return true;
+  }
+  void refuse() { client.connection_failed({ErrorCode::disconnected, "refused"}, now); }
+  Json answer_join(const Json& message) {  // gives the `join` that was sent
+    client.connection_opened(now);
+    const auto messages = sent();
+    hear(message);
+    return messages.empty() ? Json() : messages.back();
+  }
+  static Json fatal(const char* code) { return {{"type", "error"}, {"code", code}, {"message", "why"}, {"fatal", true}}; }
 };
 
 TEST(SignallingClient, joins_and_tells_who_is_there_already) {
@@ -74,8 +94,8 @@ TEST(SignallingClient, joins_and_tells_who_is_there_already) {
   EXPECT_TRUE(rig.client.joined());
 }
 
-TEST(SignallingClient, a_server_that_cannot_be_reached_is_one_terminal_error) {
-  Rig rig;
+TEST(SignallingClient, without_reconnect_a_server_that_cannot_be_reached_is_one_terminal_error) {
+  Rig rig(false);
   rig.client.connect(rig.now);
   rig.client.connection_failed({ErrorCode::disconnected, "refused"}, rig.now);
   rig.run(60s);
@@ -96,9 +116,9 @@ TEST(SignallingClient, a_refused_token_is_one_terminal_error_with_the_servers_co
   EXPECT_EQ(ended[0].error, (Error{ErrorCode::unauthorized, "expired"}));
 }
 
-TEST(SignallingClient, a_server_that_never_answers_the_join_is_a_timeout) {
+TEST(SignallingClient, without_reconnect_a_server_that_never_answers_the_join_is_a_timeout) {
   for (bool opened : {false, true}) {
-    Rig rig;
+    Rig rig(false);
     rig.client.connect(rig.now);
     if (opened) rig.client.connection_opened(rig.now);
     rig.run(Client::kDeadAfter - 1ms);
@@ -129,7 +149,7 @@ TEST(SignallingClient, leaving_is_graceful_in_every_state_and_told_once) {
     for (const auto& e : ended) EXPECT_EQ(e.error, std::nullopt);
     bool left = false;
     for (const auto& m : rig.sent()) left = left || m["type"] == "leave";
-    EXPECT_EQ(left, state == 3);
+    EXPECT_EQ(left, state == 2 || state == 3) << state << ": a join that is under way is taken back";
     EXPECT_TRUE(rig.client.ended());
   }
 }
@@ -142,10 +162,9 @@ TEST(SignallingClient, a_lost_connection_is_resumed_with_the_newest_token_and_on
   for (const char* token : {"r1", "r2"}) {
     rig.client.connection_closed(rig.now);
     EXPECT_EQ(rig.take<Interrupted>().size(), 1u);
-    rig.run(Client::kFirstBackoff);
-    ASSERT_EQ(rig.take<OpenConnection>().size(), 1u);
+    ASSERT_TRUE(rig.reopen());
     rig.client.connection_opened(rig.now);
-    EXPECT_EQ(rig.sent().at(0)["resumeToken"], token);
+    EXPECT_EQ(rig.sent().back()["resumeToken"], token);
     rig.hear(Rig::joined(true, "r2", {{{"id", "par_b"}, {"identity", "Bob"},
                                       {"feeds", {Rig::feed("fd_2", "par_b"), Rig::feed("fd_3", "par_b")}}}}));
     EXPECT_EQ(rig.take<Resumed>().size(), 1u);
@@ -164,8 +183,8 @@ TEST(SignallingClient, a_lost_connection_is_resumed_with_the_newest_token_and_on
   }
 }
 
-TEST(SignallingClient, retries_back_off_and_end_with_an_error_after_the_window) {
-  Rig rig;
+TEST(SignallingClient, without_reconnect_retries_end_with_an_error_after_the_window) {
+  Rig rig(false);
   rig.join();
   const Time lost_at = rig.now;
   rig.client.connection_closed(rig.now);
@@ -184,12 +203,11 @@ TEST(SignallingClient, retries_back_off_and_end_with_an_error_after_the_window) 
   const auto ended = rig.take<Ended>();
   ASSERT_EQ(ended.size(), 1u);
   EXPECT_EQ(ended[0].error->code, ErrorCode::disconnected);
-  ASSERT_GE(waits.size(), 8u);
-  Duration bound = Client::kFirstBackoff;
+  ASSERT_GE(waits.size(), 5u);
+  Duration bound = 250ms;
   for (const Duration wait : waits) {
-    EXPECT_GE(wait, bound / 2);
     EXPECT_LE(wait, bound);
-    bound = std::min<Duration>(bound * 2, Client::kLastBackoff);
+    bound = std::min<Duration>(bound * 2, 10s);
   }
 }
 
@@ -201,42 +219,52 @@ TEST(SignallingClient, a_participant_whom_the_server_gave_up_as_silent_resumes_a
   rig.hear(silent);
   EXPECT_EQ(rig.take<Interrupted>().size(), 1u);
   for (int attempt = 0; attempt < 3; ++attempt) {
-    rig.run(Client::kLastBackoff);
-    ASSERT_EQ(rig.take<OpenConnection>().size(), 1u) << attempt;
+    ASSERT_TRUE(rig.reopen()) << attempt;
     rig.client.connection_opened(rig.now);
     rig.hear(silent);
     EXPECT_TRUE(rig.take<Ended>().empty()) << attempt;
   }
-  rig.run(Client::kLastBackoff);
+  ASSERT_TRUE(rig.reopen());
   rig.client.connection_opened(rig.now);
   rig.hear(Rig::joined(true));
   EXPECT_EQ(rig.take<Resumed>().size(), 1u);
 }
 
-TEST(SignallingClient, a_first_join_that_the_server_gave_up_ends_and_so_does_any_other_refusal_of_a_resume) {
+TEST(SignallingClient, without_reconnect_a_first_join_that_the_server_gave_up_ends_and_so_does_any_other_refusal_of_a_resume) {
   for (const bool first : {true, false}) {
-    Rig rig;
+    Rig rig(false);
     if (first) {
       rig.client.connect(rig.now);
     } else {
       rig.join();
       rig.client.connection_closed(rig.now);
-      rig.run(Client::kFirstBackoff);
+      ASSERT_TRUE(rig.reopen());
     }
     rig.client.connection_opened(rig.now);
-    rig.hear({{"type", "error"}, {"code", first ? "timeout" : "unauthorized"}, {"message", "no"}, {"fatal", true}});
+    rig.hear({{"type", "error"}, {"code", first ? "timeout" : "limit_exceeded"}, {"message", "no"}, {"fatal", true}});
     EXPECT_EQ(rig.take<Ended>().size(), 1u);
   }
 }
 
-TEST(SignallingClient, a_resume_as_somebody_else_is_a_disconnect_with_an_error) {
-  Rig rig;
-  rig.join();
-  rig.client.connection_closed(rig.now);
-  rig.run(Client::kFirstBackoff);
-  rig.client.connection_opened(rig.now);
+TEST(SignallingClient, a_resume_as_somebody_else_is_not_taken_and_without_reconnect_ends_with_an_error) {
   Json other = Rig::joined(true);
   other["participantId"] = "par_other";
+  Rig again;
+  again.join();
+  again.client.connection_closed(again.now);
+  ASSERT_TRUE(again.reopen());
+  again.answer_join(other);
+  EXPECT_FALSE(again.client.joined());
+  EXPECT_EQ(again.sent().back()["type"], "leave") << "the other participant is not ours to hold";
+  ASSERT_TRUE(again.reopen());
+  EXPECT_FALSE(again.answer_join(Rig::joined(false)).contains("resumeToken"));
+  EXPECT_EQ(again.take<Rejoined>().size(), 1u);
+
+  Rig rig(false);
+  rig.join();
+  rig.client.connection_closed(rig.now);
+  ASSERT_TRUE(rig.reopen());
+  rig.client.connection_opened(rig.now);
   rig.hear(other);
   const auto ended = rig.take<Ended>();
   ASSERT_EQ(ended.size(), 1u);
@@ -251,7 +279,7 @@ TEST(SignallingClient, a_server_that_was_started_anew_is_joined_anew_and_everybo
     rig.join(Rig::joined(false, "r1", {bob}));
     rig.client.publish("v=0", {}, rig.now);
     rig.client.connection_closed(rig.now);
-    rig.run(Client::kFirstBackoff);
+    ASSERT_TRUE(rig.reopen());
     rig.client.connection_opened(rig.now);
     rig.drain();
     rig.out.clear();
@@ -261,14 +289,17 @@ TEST(SignallingClient, a_server_that_was_started_anew_is_joined_anew_and_everybo
     rig.drain();
     std::string order;
     for (const Output& output : rig.out) {
+      if (std::holds_alternative<Lapsed>(output)) order += "lapsed, ";
       if (std::holds_alternative<FeedRemoved>(output)) order += "feed gone, ";
       if (std::holds_alternative<ParticipantLeft>(output)) order += "left, ";
       if (const auto* again = std::get_if<Rejoined>(&output)) order += "again as " + again->participant_id + ", ";
       if (std::holds_alternative<ParticipantJoined>(output)) order += "joined, ";
       if (std::holds_alternative<FeedAdded>(output)) order += "feed there, ";
-      EXPECT_FALSE(std::holds_alternative<SendText>(output)) << "the offer was for a server that is gone";
+      if (const auto* text = std::get_if<SendText>(&output)) {
+        EXPECT_EQ(Json::parse(text->text)["type"], "ping") << "the offer was for a server that is gone";
+      }
     }
-    EXPECT_EQ(order, "feed gone, left, again as " + std::string(me) + ", joined, feed there, ");
+    EXPECT_EQ(order, "lapsed, feed gone, left, again as " + std::string(me) + ", joined, feed there, ");
     EXPECT_TRUE(rig.client.joined());
   }
 }
@@ -301,11 +332,11 @@ TEST(SignallingClient, an_unanswered_publish_offer_is_sent_again_after_a_resume_
       EXPECT_EQ(rig.take<PublishAnswer>().at(0).feeds.at(0).feed_id, "fd_9");
     }
     rig.client.connection_closed(rig.now);
-    rig.run(Client::kFirstBackoff);
+    ASSERT_TRUE(rig.reopen());
     rig.client.connection_opened(rig.now);
     rig.sent();
     rig.hear(Rig::joined(true, "r2"));
-    EXPECT_EQ(rig.sent().size(), answered ? 0u : 1u);
+    EXPECT_EQ(rig.sent().size(), answered ? 1u : 2u) << "and the ping that acknowledges";
   }
 }
 
@@ -340,14 +371,13 @@ TEST(SignallingClient, a_server_that_says_closing_ends_the_session_gracefully) {
   EXPECT_EQ(ended[0].error, std::nullopt);
 }
 
-TEST(SignallingClient, a_server_that_may_return_is_waited_for_and_not_to_find_it_is_no_error) {
+TEST(SignallingClient, without_reconnect_a_server_that_may_return_is_waited_for_and_not_to_find_it_is_no_error) {
   for (const bool returns : {true, false}) {
-    Rig rig;
+    Rig rig(false);
     rig.join();
     rig.hear({{"type", "closing"}, {"reason", "restart"}, {"mayReturn", true}});
     EXPECT_EQ(rig.take<Interrupted>().size(), 1u);
-    rig.run(Client::kFirstBackoff);
-    EXPECT_EQ(rig.take<OpenConnection>().size(), 1u);
+    ASSERT_TRUE(rig.reopen());
     if (returns) {
       rig.client.connection_opened(rig.now);
       rig.hear(Rig::joined());
@@ -365,6 +395,180 @@ TEST(SignallingClient, a_server_that_may_return_is_waited_for_and_not_to_find_it
     ASSERT_EQ(ended.size(), 1u);
     EXPECT_EQ(ended[0].error, std::nullopt);
   }
+}
+
+// --- with reconnect, the default
+
+TEST(SignallingClient, tries_to_join_for_as_long_as_the_owner_wants_it_with_full_jitter_up_to_10_s) {
+  Rig rig;
+  rig.client.connect(rig.now);
+  std::vector<Duration> waits;
+  for (int attempt = 0; attempt < 400; ++attempt) {
+    ASSERT_TRUE(rig.reopen()) << attempt;
+    const Time since = rig.now;
+    rig.refuse();
+    rig.drain();
+    waits.push_back(rig.client.next_timeout() - since);
+  }
+  EXPECT_EQ(rig.take<Interrupted>().size(), 1u) << "one reason, told once";
+  Duration bound = 250ms, shortest = 10s, longest = 0s;
+  for (std::size_t i = 0; i < waits.size(); ++i) {
+    EXPECT_LE(waits[i], bound) << i;
+    bound = std::min<Duration>(bound * 2, 10s);
+    if (i < 10) continue;
+    shortest = std::min(shortest, waits[i]);
+    longest = std::max(longest, waits[i]);
+  }
+  EXPECT_LT(shortest, 1s) << "full jitter";
+  EXPECT_GT(longest, 9s);
+  ASSERT_TRUE(rig.reopen());
+  rig.answer_join(Rig::joined());
+  EXPECT_EQ(rig.take<Joined>().size(), 1u);
+  EXPECT_TRUE(rig.take<Ended>().empty());
+}
+
+TEST(SignallingClient, a_loss_past_the_window_is_told_and_joined_anew_as_another_participant) {
+  Rig rig;
+  rig.join();
+  rig.client.connection_closed(rig.now);
+  const Time lost_at = rig.now;
+  EXPECT_EQ(rig.take<Interrupted>().size(), 1u);
+  while (rig.now < lost_at + Client::kResumeWindow) {
+    ASSERT_TRUE(rig.reopen());
+    rig.refuse();
+  }
+  EXPECT_EQ(rig.take<Lapsed>().size(), 1u);
+  rig.run(5min);  // nobody answers OpenConnection: each attempt is given up
+  EXPECT_TRUE(rig.take<Lapsed>().empty());
+  EXPECT_TRUE(rig.take<Ended>().empty());
+  ASSERT_TRUE(rig.client.next_timeout() != Time::max());
+  rig.drain();
+  rig.out.clear();
+  ASSERT_TRUE(rig.reopen(20s));
+  EXPECT_EQ(rig.answer_join(Rig::fatal("disconnected")).at("resumeToken"), "r1");
+  ASSERT_TRUE(rig.reopen());
+  Json anew = Rig::joined(false, "r2");
+  anew["participantId"] = "par_new";
+  EXPECT_FALSE(rig.answer_join(anew).contains("resumeToken"));
+  const auto again = rig.take<Rejoined>();
+  ASSERT_EQ(again.size(), 1u);
+  EXPECT_EQ(again[0].participant_id, "par_new");
+  EXPECT_TRUE(rig.client.joined());
+}
+
+TEST(SignallingClient, a_participant_that_the_server_no_longer_holds_lapses_at_once_and_joins_anew) {
+  for (const bool while_joined : {true, false}) {
+    Rig rig;
+    rig.join();
+    if (while_joined) {  // another connection resumed this participant
+      rig.hear(Rig::fatal("disconnected"));
+    } else {
+      rig.client.connection_closed(rig.now);
+      ASSERT_TRUE(rig.reopen());
+      rig.answer_join(Rig::fatal("disconnected"));
+    }
+    EXPECT_EQ(rig.take<Lapsed>().size(), 1u);
+    ASSERT_TRUE(rig.reopen());
+    EXPECT_FALSE(rig.answer_join(Rig::joined()).contains("resumeToken"));
+    EXPECT_EQ(rig.take<Rejoined>().size(), 1u);
+    rig.run(2 * Client::kDeadAfter);
+    EXPECT_TRUE(rig.take<Ended>().empty());
+  }
+}
+
+TEST(SignallingClient, only_final_errors_of_the_server_end_the_session) {
+  for (const bool first : {true, false}) {
+    for (const char* code : {"unauthorized", "forbidden", "not_found", "unsupported", "invalid_argument", "malformed", "fingerprint_mismatch", "limit_exceeded",
+                             "internal", "timeout", "disconnected", "invalid_state", "storage", "a code of tomorrow"}) {
+      Rig rig;
+      if (first) {
+        rig.client.connect(rig.now);
+        rig.take<OpenConnection>();
+      } else {
+        rig.join();
+        rig.client.connection_closed(rig.now);
+        ASSERT_TRUE(rig.reopen());
+      }
+      rig.answer_join(Rig::fatal(code));
+      rig.client.connection_closed(rig.now);
+      const bool final_cause = is_final(error_code_from_wire(code));
+      EXPECT_EQ(rig.take<Ended>().size(), final_cause ? 1u : 0u) << code;
+      EXPECT_EQ(rig.reopen(), !final_cause) << code;
+    }
+  }
+  EXPECT_TRUE(is_final(ErrorCode::unauthorized) && is_final(ErrorCode::forbidden));
+  EXPECT_FALSE(is_final(ErrorCode::limit_exceeded) || is_final(ErrorCode::internal) || is_final(ErrorCode::timeout) || is_final(ErrorCode::disconnected));
+}
+
+TEST(SignallingClient, a_token_that_is_refused_while_away_is_the_end_with_its_error_once) {
+  Rig rig;
+  rig.join();
+  rig.client.connection_closed(rig.now);
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_TRUE(rig.reopen());
+    rig.refuse();
+  }
+  ASSERT_TRUE(rig.reopen());
+  rig.answer_join(Rig::fatal("unauthorized"));
+  rig.client.connection_closed(rig.now);
+  rig.client.leave(rig.now);
+  rig.run(10min);
+  const auto ended = rig.take<Ended>();
+  ASSERT_EQ(ended.size(), 1u);
+  EXPECT_EQ(ended[0].error->code, ErrorCode::unauthorized);
+}
+
+TEST(SignallingClient, each_reason_of_an_outage_is_told_when_it_changes) {
+  Rig rig;
+  rig.join();
+  rig.client.connection_closed(rig.now);
+  for (const char* code : {"limit_exceeded", "limit_exceeded", "internal"}) {
+    ASSERT_TRUE(rig.reopen());
+    rig.answer_join(Rig::fatal(code));
+  }
+  std::string reasons;
+  for (const Interrupted& each : rig.take<Interrupted>()) reasons += std::string(wire_name(each.why.code)) + " ";
+  EXPECT_EQ(reasons, "disconnected limit_exceeded internal ");
+}
+
+TEST(SignallingClient, a_server_that_goes_away_and_may_return_is_waited_for_also_before_the_first_join) {
+  const Json closing{{"type", "closing"}, {"reason", "restart"}, {"mayReturn", true}};
+  Rig first;
+  first.client.connect(first.now);
+  first.take<OpenConnection>();
+  first.answer_join(closing);
+  ASSERT_TRUE(first.reopen());
+  first.answer_join(Rig::joined());
+  EXPECT_EQ(first.take<Joined>().size(), 1u);
+
+  Rig later;
+  later.join();
+  later.hear(closing);
+  for (int i = 0; i < 50; ++i) {
+    ASSERT_TRUE(later.reopen());
+    later.refuse();
+  }
+  EXPECT_TRUE(later.take<Ended>().empty());
+  ASSERT_TRUE(later.reopen());
+  later.answer_join(Rig::joined());
+  EXPECT_EQ(later.take<Rejoined>().size(), 1u);
+}
+
+TEST(SignallingClient, a_server_that_drops_every_join_at_once_is_tried_at_growing_intervals) {
+  Rig rig;
+  rig.client.connect(rig.now);
+  rig.take<OpenConnection>();
+  const Time begun = rig.now;
+  int attempts = 0;
+  while (rig.now < begun + 10min) {
+    rig.answer_join(Rig::joined());
+    rig.client.connection_closed(rig.now);
+    ++attempts;
+    rig.drain();
+    std::erase_if(rig.out, [](const Output& o) { return !std::holds_alternative<OpenConnection>(o); });
+    ASSERT_TRUE(rig.reopen());
+  }
+  EXPECT_LT(attempts, 240) << "5 s on average";
 }
 
 TEST(SignallingClient, offer_ids_are_sent_back_as_they_were_written) {
