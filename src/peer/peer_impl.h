@@ -38,7 +38,7 @@ struct Peer::Impl {
 
   LocalTransport local_transport() const;
   std::string unused_mid();
-  void refuse_beyond(std::size_t most_active, std::vector<NegotiatedLine>& offered) const;
+  void refuse_lines(const OfferTerms& terms, std::vector<NegotiatedLine>& offered) const;
   void forget_sources(Line line);
   void learn_source(std::optional<std::uint32_t> ssrc, Line line, bool rtx);
   Source& add_source(const Source& source);
