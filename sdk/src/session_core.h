@@ -106,6 +106,7 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   void remove_incoming_audio(const FeedCore* feed);
   void on_feed_added(const signalling::FeedDescription& feed);
   void on_feed_removed(const std::string& feed_id);
+  void on_feed_unsupported(const std::string& feed_id);
   void on_codec_known(const std::string& feed_id, rtp::CodecName codec);
   void end_all_feeds();
   Publishing::Events publishing_events();
@@ -135,6 +136,7 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   Time base_{};                                              // running time zero of everything received
   std::vector<std::shared_ptr<OutgoingStream>> outgoing_;
   std::map<std::string, IncomingVideo> incoming_video_;      // by feed id
+  std::set<std::string> unsupported_;                        // feeds that our answers cannot take
   std::shared_ptr<FeedCore> incoming_audio_feed_;
   std::shared_ptr<IncomingAudioPipeline> incoming_audio_;
   std::map<std::string, std::shared_ptr<RtpInlet>> audio_inlets_;   // by feed id

@@ -135,6 +135,7 @@ std::shared_ptr<FeedCore> SessionCore::subscribe_video(const std::string& feed_i
   });
   control_.post([this, feed_id, feed, pipeline] {
     if (ended_ || feed->ended() || !transport_) return feed->end({});
+    if (unsupported_.contains(feed_id)) return feed->end(Errc::unsupported);
     if (const auto before = incoming_video_.find(feed_id); before != incoming_video_.end()) {
       const auto old = before->second.feed;
       remove_incoming_video(feed_id, old.get());
@@ -260,6 +261,7 @@ void SessionCore::on_feed_removed(const std::string& feed_id) {
     info = it->second;
     feeds_.erase(it);
   }
+  unsupported_.erase(feed_id);
   detach_audio(feed_id);
   if (const auto it = incoming_video_.find(feed_id); it != incoming_video_.end()) {
     const auto feed = it->second.feed;
@@ -267,6 +269,16 @@ void SessionCore::on_feed_removed(const std::string& feed_id) {
     feed->end({});
   }
   deliver(&Handlers::feed_removed, info);
+}
+
+void SessionCore::on_feed_unsupported(const std::string& feed_id) {
+  unsupported_.insert(feed_id);
+  if (const auto it = incoming_video_.find(feed_id); it != incoming_video_.end()) {
+    const auto feed = it->second.feed;
+    remove_incoming_video(feed_id, feed.get());
+    feed->end(Errc::unsupported);
+  }
+  detach_audio(feed_id);
 }
 
 void SessionCore::on_codec_known(const std::string& feed_id, rtp::CodecName codec) {

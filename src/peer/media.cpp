@@ -80,6 +80,7 @@ std::optional<ReceivedRtp> Peer::Impl::receive_rtp(MutableBytes data, Time now) 
     return std::nullopt;
   }
   if (packet->transport_seq) feedback.on_packet(*packet->transport_seq, now);
+  receiver_limit.on_packet(data.size());
   const Source* source = find_source(*packet);
   if (!source || !lines[source->line].negotiated.active || !lines[source->line].receive) {
     drops.add(Drop::unknown_stream);
