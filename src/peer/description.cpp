@@ -52,13 +52,14 @@ sdp::SessionDescription blank(const LocalTransport& local) {
   return description;
 }
 
-/// An m-line that is over: its place, its mid and the transport, which some stacks read even here.
+/// An m-line that is over: its place and its mid, with the formats and the transport, which aiortc requires even here.
 sdp::Media rejected_media(const NegotiatedLine& line, const LocalTransport& local) {
   sdp::Media media;
   media.kind = media_kind(line.kind);
   media.mid = line.mid;
   media.port = 0;
   media.direction = sdp::Direction::inactive;
+  for (const Format& format : line.formats) add_format(media, format);
   set_transport(media, local, sdp::Setup::actpass);
   media.candidates.clear();
   return media;
@@ -273,8 +274,9 @@ Result<ReadAnswer> read_answer(std::string_view text, const std::vector<Negotiat
       return fail(ErrorCode::invalid_argument, "the answer's m-lines are in another order");
     line.rejected = line.rejected || media.rejected();
     if (line.active) {
-      if (!media.rejected()) line.format = answered_format(media, line.formats);
-      line.declined = media.rejected() || !line.format;
+      const auto taken = media.rejected() ? std::nullopt : answered_format(media, line.formats);
+      if (taken) line.format = taken;  // a declined line keeps a format: reports about it may still arrive
+      line.declined = !taken;
       line.active = !line.declined && (media.direction == sdp::Direction::recvonly || media.direction == sdp::Direction::sendrecv);
     }
     if (line.active) read_extensions(media, true, result.extensions);

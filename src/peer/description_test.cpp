@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 namespace amphi::peer {
 namespace {
 
@@ -123,14 +125,16 @@ TEST(Description, an_answer_writes_the_transport_on_every_line_and_bundles_only_
   }
 }
 
-TEST(Description, an_offer_writes_the_transport_on_lines_that_are_over) {
+TEST(Description, an_offer_writes_formats_and_transport_on_lines_that_are_over) {
   NegotiatedLine open, over;
   open.mid = "0";
   open.active = true;
   open.formats = offered_formats({rtp::CodecName::vp8, 90'000, 0, ""}, false);
   over.mid = "1";
   over.rejected = true;
+  over.formats = offered_formats({rtp::CodecName::vp8, 90'000, 0, ""}, false);
   const std::string offer = write_offer(local(), {open, over}, false);
+  EXPECT_EQ(lines_of(offer, "m="), "m=video 9 UDP/TLS/RTP/SAVPF 96 97|m=video 0 UDP/TLS/RTP/SAVPF 96 97");
   EXPECT_EQ(lines_of(offer, "a=ice-ufrag"), "a=ice-ufrag:ufrag|a=ice-ufrag:ufrag");
   EXPECT_EQ(lines_of(offer, "a=setup"), "a=setup:actpass|a=setup:actpass");
   EXPECT_EQ(lines_of(offer, "a=fingerprint"), "a=fingerprint:sha-256 AA|a=fingerprint:sha-256 AA");
@@ -216,6 +220,7 @@ TEST(Description, an_answer_takes_the_payload_type_that_it_can_decode_or_decline
     const NegotiatedLine& line = answer->lines[0];
     EXPECT_EQ(line.active, row.payload_type != 0) << row.attributes;
     EXPECT_EQ(line.declined, row.payload_type == 0) << row.attributes;
+    ASSERT_TRUE(line.format) << "RTCP about a declined line reads its clock rate";
     if (row.payload_type != 0) {
       EXPECT_EQ(int{line.format->payload_type}, row.payload_type) << row.attributes;
     }
