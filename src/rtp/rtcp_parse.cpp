@@ -125,7 +125,7 @@ bool parse_application_layer(ByteReader in, Packets& out) {
   ReceiverBandwidth bandwidth;
   bandwidth.sender_ssrc = in.u32();
   in.skip(4);
-  if (in.u32() != kRembIdentifier) return in.ok();  // another application's
+  if (in.u32() != kRembIdentifier || !in.ok()) return true;  // another application's
   const std::size_t count = in.u8();
   const std::uint32_t rate = in.u24();
   const std::uint32_t exponent = rate >> 18;

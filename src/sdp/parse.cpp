@@ -59,6 +59,7 @@ class Parser {
 
   SessionDescription out_;
   Transport session_;
+  std::vector<Extension> session_extensions_;
   bool allow_mixed_ = false;
   bool has_bundle_ = false;
   std::optional<Direction> session_direction_;
@@ -188,6 +189,7 @@ Complaint Parser::attribute(std::string_view value) {
   if (transport_attribute(name, value) || direction_attribute(name)) return kFine;
   if (media_) return media_attribute(name, value);
   if (name == "ice-lite") out_.ice_lite = true;
+  if (name == "extmap") return extmap(value);
   if (name == "extmap-allow-mixed") allow_mixed_ = true;
   if (name == "group" && next_word(value) == "BUNDLE" && !has_bundle_) {
     has_bundle_ = true;
@@ -338,8 +340,9 @@ Complaint Parser::extmap(std::string_view value) {
   const std::string_view uri = next_word(value);
   if (!id || uri.empty()) return "extmap is not <id> <uri>";
   if (*id == 0 || *id > 255) return kFine;  // 4096 and up: only to be negotiated (RFC 8285 5), which nobody does
-  if (media_->extensions.size() == kMaxOfAKind) return kTooMany;
-  media_->extensions.push_back({static_cast<std::uint8_t>(*id), std::string(uri)});
+  std::vector<Extension>& level = media_ ? media_->extensions : session_extensions_;
+  if (level.size() == kMaxOfAKind) return kTooMany;
+  level.push_back({static_cast<std::uint8_t>(*id), std::string(uri)});
   return kFine;
 }
 
@@ -407,6 +410,7 @@ void Parser::finish_media() {
 
   const std::string_view written_anyway = media.is_rtp() ? "0" : media.kind == MediaKind::application ? "webrtc-datachannel" : "";
   if (!media.formats.empty() || media.format_text == written_anyway) media.format_text.clear();
+  if (media.is_rtp()) media.extensions.insert(media.extensions.end(), session_extensions_.begin(), session_extensions_.end());
   media.extmap_allow_mixed = media.extmap_allow_mixed || allow_mixed_;
   media.rtcp_mux = mux_ || !media.is_rtp();
   media.ice_ufrag = own_.ufrag.empty() ? session_.ufrag : own_.ufrag;

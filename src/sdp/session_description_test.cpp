@@ -160,6 +160,12 @@ TEST(SdpParse, the_first_bundle_group_counts_and_its_transport_is_that_of_the_fi
   EXPECT_EQ(d.media[2].fingerprint_value, "01");
 }
 
+TEST(SdpParse, header_extensions_of_the_session_hold_for_every_m_line) {
+  const SessionDescription d = parsed(kHead + "a=extmap:3 urn:x\nm=audio 9 R 0\na=extmap:4 urn:y\nm=video 9 R 96\n");
+  EXPECT_EQ(d.media[0].extensions, (std::vector<Extension>{{4, "urn:y"}, {3, "urn:x"}}));
+  EXPECT_EQ(d.media[1].extensions, (std::vector<Extension>{{3, "urn:x"}}));
+}
+
 TEST(SdpParse, extmap_allow_mixed_holds_for_all_media_or_for_its_own) {
   EXPECT_TRUE(parsed(kHead + "a=extmap-allow-mixed\nm=audio 9 R 0\n").media[0].extmap_allow_mixed);
   const SessionDescription d = parsed(kHead + "m=audio 9 R 0\na=extmap-allow-mixed\nm=audio 9 R 0\n");

@@ -164,15 +164,16 @@ Result<PublishAnswer> Session::publish_offer(const ParticipantId& id, std::strin
 
 Feed* Session::Impl::change_codec(Participant& owner, const peer::ReceivedRtp& packet, Time now) {
   const Feed& feed = *owner.feeds[packet.line];
-  const peer::LineInfo line = owner.publishing->lines()[packet.line];
-  const auto codec = std::find_if(line.codecs.begin(), line.codecs.end(), [&](const auto& c) { return c.payload_type == packet.header.payload_type; });
-  // A retransmission or padding says nothing about what the sender sends from now on.
-  const bool may_change = codec != line.codecs.end() && !packet.recovered && !packet.payload.empty() &&
+  // A retransmission or padding says nothing about the codec that the sender uses from now on.
+  const bool may_change = !packet.recovered && !packet.payload.empty() &&
                           (!feed.codec_changed || now - *feed.codec_changed >= kCodecChangeInterval);
   if (!may_change) {
     drops_of_gone.add(peer::Drop::codec_change);
     return nullptr;
   }
+  const peer::LineInfo line = owner.publishing->lines()[packet.line];
+  const auto codec = std::find_if(line.codecs.begin(), line.codecs.end(), [&](const auto& c) { return c.payload_type == packet.header.payload_type; });
+  if (codec == line.codecs.end()) return nullptr;  // the peer gives only what was negotiated
   const std::string label = feed.info.label;
   remove_feed(owner, packet.line, now);
   add_feed(owner, line, *codec, label, now);

@@ -226,7 +226,7 @@ TEST(Session, an_answer_that_declines_every_line_is_taken_and_later_feeds_arrive
   EXPECT_EQ(b.subscribing.peer.lines().size(), 1u) << "the declined m-line is used again";
 }
 
-TEST(Session, a_sender_that_uses_another_accepted_codec_changes_its_feed_and_one_that_alternates_is_dropped) {
+TEST(Session, a_sender_that_uses_another_accepted_codec_changes_its_feed) {
   Room room;
   auto& a = room.join("a");
   auto& b = room.join("b", false);
@@ -247,6 +247,38 @@ TEST(Session, a_sender_that_uses_another_accepted_codec_changes_its_feed_and_one
   EXPECT_EQ(b.subscribing.peer.lines().back().codec->name, rtp::CodecName::vp8);
   room.offer(a);
   EXPECT_EQ(room.server.session->feeds()[0].codec.name, rtp::CodecName::vp8) << "a further offer does not undo it";
+  EXPECT_EQ(room.server.session->peer_drops()[peer::Drop::codec_change], 0u);
+}
+
+TEST(Session, a_sender_that_alternates_between_payload_types_changes_its_feed_at_most_once_a_second) {
+  Room room;
+  auto& a = room.join("a");
+  const rtp::Codec high{rtp::CodecName::h264, 90'000, 0, "packetization-mode=1;profile-level-id=640028"};
+  const auto line = a.publishing.peer.add_line({"", high, "a", "camera"});
+  a.declared.push_back({"0", rtp::Kind::video, "camera"});
+  rtp::Seq next = 1;
+  const auto send_as = [&](const std::string& payload_types) {
+    auto answer = room.server.session->publish_offer(a.id, a.publishing.peer.create_offer(room.world.now()), a.declared, room.world.now()).value();
+    ASSERT_TRUE(a.publishing.peer.accept_answer(replaced(answer.sdp, "SAVPF 102 103 104 105 106 107", "SAVPF " + payload_types), room.world.now()));
+    room.run(100ms);
+    room.stream(a, line, next++, 1);
+    room.run(100ms);
+  };
+  const auto profile = [&] { return room.server.session->feeds().at(0).codec.fmtp.substr(room.server.session->feeds().at(0).codec.fmtp.find("profile-level-id=") + 17, 6); };
+  const auto dropped = [&] { return room.server.session->peer_drops()[peer::Drop::codec_change]; };
+  send_as("102 103");
+  EXPECT_EQ(profile(), "640028");
+  send_as("104 105");
+  EXPECT_EQ(profile(), "640c28");
+  EXPECT_EQ(dropped(), 0u);
+  send_as("102 103");
+  EXPECT_EQ(profile(), "640c28") << "too soon";
+  EXPECT_EQ(dropped(), 1u);
+  room.run(1s);
+  room.stream(a, line, next++, 1);
+  room.run(100ms);
+  EXPECT_EQ(profile(), "640028");
+  EXPECT_EQ(dropped(), 1u);
 }
 
 }  // namespace
