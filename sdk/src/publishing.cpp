@@ -88,7 +88,7 @@ void Publishing::answered(const std::string& sdp, const std::vector<signalling::
       if (feed.mid == info.mid) line->stream->feed->set_id(feed.feed_id);
     if (line->accepted) continue;
     const auto why = std::find_if(refused_lines.begin(), refused_lines.end(), [&](const auto& each) { return each.mid == info.mid; });
-    line->stream->feed->end(why == refused_lines.end() ? Errc::unsupported : errc_of(why->code));  // which removes the line by and by
+    line->stream->feed->end(why == refused_lines.end() ? Errc::unsupported : errc_of(why->error.code));  // which removes the line by and by
   }
   expect_connection(now);
   start_streams();

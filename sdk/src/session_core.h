@@ -116,6 +116,7 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   void remove_incoming_audio(const FeedCore* feed);
   void on_feed_added(const signalling::FeedDescription& feed);
   void on_feed_removed(const std::string& feed_id);
+  void on_feed_unsupported(const std::string& feed_id);
   void on_codec_known(const std::string& feed_id, rtp::CodecName codec);
   void end_all_feeds();
   std::optional<FeedInfo> feed_info(const std::string& feed_id) const;
@@ -156,8 +157,13 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   bool told_unreachable_ = false;
   Time base_{};                                              // running time zero of everything received
   std::vector<std::shared_ptr<OutgoingStream>> outgoing_;
+<<<<<<< HEAD
   std::map<const FeedCore*, IncomingVideo> incoming_video_;
   VideoSources video_sources_;                               // which feed each of them shows
+=======
+  std::map<std::string, IncomingVideo> incoming_video_;      // by feed id
+  std::set<std::string> unsupported_;                        // feeds that our answers cannot take
+>>>>>>> h_negotiation
   std::shared_ptr<FeedCore> incoming_audio_feed_;
   std::shared_ptr<IncomingAudioPipeline> incoming_audio_;
   std::map<std::string, std::shared_ptr<RtpInlet>> audio_inlets_;   // by feed id

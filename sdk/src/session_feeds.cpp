@@ -134,11 +134,18 @@ std::shared_ptr<FeedCore> SessionCore::subscribe_video(const std::string& feed_i
   feed->set_teardown([on_control] { on_control(&SessionCore::remove_incoming_video); });
   control_.post([this, feed, pipeline, subscribed = *source] {
     if (ended_ || feed->ended() || !transport_) return feed->end({});
+<<<<<<< HEAD
     const auto present = feed_info(subscribed.id);
     if (!present) return feed->end({});  // gone in the meantime
     if (const auto* before = video_sources_.of(subscribed.id)) {
       const auto old = incoming_video_.at(before).feed;
       remove_incoming_video(before);
+=======
+    if (unsupported_.contains(feed_id)) return feed->end(Errc::unsupported);
+    if (const auto before = incoming_video_.find(feed_id); before != incoming_video_.end()) {
+      const auto old = before->second.feed;
+      remove_incoming_video(feed_id, old.get());
+>>>>>>> h_negotiation
       old->end({});
     }
     incoming_video_[feed.get()] = {feed, pipeline};
@@ -275,6 +282,7 @@ void SessionCore::on_feed_removed(const std::string& feed_id) {
     info = it->second;
     feeds_.erase(it);
   }
+  unsupported_.erase(feed_id);
   detach_audio(feed_id);
   // While the session is joined anew its subscriptions wait for their sources; otherwise the owner has ended the feed.
   if (const auto* subscription = video_sources_.of(feed_id)) {
@@ -283,6 +291,16 @@ void SessionCore::on_feed_removed(const std::string& feed_id) {
     feed->end({});
   }
   deliver(&Handlers::feed_removed, info);
+}
+
+void SessionCore::on_feed_unsupported(const std::string& feed_id) {
+  unsupported_.insert(feed_id);
+  if (const auto it = incoming_video_.find(feed_id); it != incoming_video_.end()) {
+    const auto feed = it->second.feed;
+    remove_incoming_video(feed_id, feed.get());
+    feed->end(Errc::unsupported);
+  }
+  detach_audio(feed_id);
 }
 
 void SessionCore::on_codec_known(const std::string& feed_id, rtp::CodecName codec) {

@@ -99,6 +99,9 @@ void Client::handle_message(std::string_view text, Time now) {
     add_feed(added->feed);
   } else if (auto* removed = std::get_if<FeedRemoved>(&*message)) {
     remove_feed(removed->feed_id);
+  } else if (auto* unsupported = std::get_if<FeedUnsupported>(&*message)) {
+    if (feeds_.contains(unsupported->feed_id)) outputs_.push_back(std::move(*unsupported));
+    else drops_.add(Drop::unexpected);
   }
 }
 

@@ -40,8 +40,13 @@ struct Rejoined {                              // the server knows nothing of ou
 struct PublishRefused { Error error; };        // the outstanding publish offer came to nothing
 struct SubscribeRefused { Error error; };      // an answer, or the request for a restart, came to nothing
 struct Ended { std::optional<Error> error; };  // terminal, exactly once after connect(); empty: graceful
+<<<<<<< HEAD
 using Output = std::variant<OpenConnection, SendText, CloseConnection, Joined, Interrupted, Lapsed, Resumed, Rejoined, PublishAnswer,
                             PublishRefused, SubscribeOffer, SubscribeRefused, ParticipantJoined, ParticipantLeft, FeedAdded, FeedRemoved, Ended>;
+=======
+using Output = std::variant<OpenConnection, SendText, CloseConnection, Joined, Interrupted, Resumed, Rejoined, PublishAnswer, PublishRefused,
+                            SubscribeOffer, SubscribeRefused, ParticipantJoined, ParticipantLeft, FeedAdded, FeedRemoved, FeedUnsupported, Ended>;
+>>>>>>> h_negotiation
 
 enum class Drop { malformed, unknown_type, unexpected, error_reported, count_ };
 std::string_view counter_name(Drop drop);

@@ -357,5 +357,18 @@ TEST(SignallingClient, hostile_messages_are_counted_and_change_nothing) {
   EXPECT_EQ(rig.client.drops()[Drop::unexpected], 2u);
 }
 
+TEST(SignallingClient, a_feed_that_cannot_be_decoded_is_told_and_one_that_is_not_there_is_counted) {
+  Rig rig;
+  rig.join(Rig::joined(false, "r1", {{{"id", "par_b"}, {"identity", "Bob"}, {"feeds", {Rig::feed("fd_1", "par_b")}}}}));
+  rig.hear({{"type", "feedUnsupported"}, {"feedId", "fd_1"}, {"code", "unsupported"}, {"message", "H264"}});
+  const auto told = rig.take<FeedUnsupported>();
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_EQ(told[0].feed_id, "fd_1");
+  EXPECT_EQ(told[0].error, (Error{ErrorCode::unsupported, "H264"}));
+  rig.hear({{"type", "feedUnsupported"}, {"feedId", "fd_9"}, {"code", "unsupported"}, {"message", "H264"}});
+  EXPECT_TRUE(rig.take<FeedUnsupported>().empty());
+  EXPECT_EQ(rig.client.drops()[Drop::unexpected], 1u);
+}
+
 }  // namespace
 }  // namespace amphi::sdk::signalling

@@ -303,6 +303,10 @@ void SessionDirectory::handle_event(const SessionId& id, sfu::Event event) {
                    Participant* to = find(Member{id, e.participant});
                    if (to && to->connection) to->connection->send(signalling::subscribe_offer(e));
                  },
+                 [&](sfu::FeedUnsupported& e) {
+                   Participant* to = find(Member{id, e.participant});
+                   if (to && to->connection) to->connection->send(signalling::feed_unsupported(e));
+                 },
                  [&](sfu::TransportConnected& e) { spdlog::debug("{}: a transport is connected", e.participant.value); },
                  [&](sfu::TransportDisconnected& e) { spdlog::debug("{}: a transport is silent", e.participant.value); },
                  [&](sfu::TransportFailed& e) { transport_failed(*session, e); },

@@ -100,6 +100,28 @@ for (const codec of ['vp8', 'h264']) {
   });
 }
 
+/** A browser without H.264, as Firefox is without its plug-in: the codec in the server's offers is unknown to it. */
+const withoutH264 = (view) => view.addInitScript(() => {
+  const original = RTCPeerConnection.prototype.setRemoteDescription;
+  RTCPeerConnection.prototype.setRemoteDescription = function setRemoteDescription(description) {
+    if (description.type !== 'offer') return original.call(this, description);
+    return original.call(this, { type: 'offer', sdp: description.sdp.replaceAll('H264/90000', 'H265x/90000') });
+  };
+});
+
+story('a page that cannot decode a feed says so, and shows everything else', async ({ open }) => {
+  const session = newSession();
+  const ada = await open(session, 'Ada', { query: publishing('h264') });
+  const bo = await open(session, 'Bo', { query: publishing('vp8'), prepare: withoutH264 });
+  await until('Bo is told', async () => (await bo.find('feed-tile').allInnerTexts()).some((text) => text.includes('This browser cannot decode H264.')));
+  await Promise.all([bo.hears('Ada'), ada.seesVideoOf('Bo')]);
+  const cy = await open(session, 'Cy', { query: publishing('vp8') });
+  await Promise.all([bo.seesVideoOf('Cy'), cy.seesVideoOf('Ada')]);
+  await ada.find('leave').click();
+  await until('Ada\'s tiles are gone', async () => (await bo.find('feed-tile').allInnerTexts()).every((text) => !text.includes('Ada')));
+  await bo.seesVideoOf('Cy');
+});
+
 story('a page records by itself: the clock counts, and the recording is listed and plays', async ({ open }) => {
   const page = await open(newSession(), 'Ada', { query: publishing('vp8') });
   await page.see('record-state', /^Off$/);

@@ -2,7 +2,12 @@ import { expect, test } from 'vitest';
 import { formatDuration } from './format';
 import { describeShare, peekIntoToken, readLink } from './link';
 import { readPageOptions } from './page_options';
+import { undecodableText } from './tiles';
 import { describeTrouble } from './trouble';
+
+test('a tile says which codec the browser cannot decode', () => {
+  expect(undecodableText({ codec: 'H264' })).toBe('This browser cannot decode H264.');
+});
 
 test.each([
   [0, '00:00:00.0'], [99, '00:00:00.0'], [100, '00:00:00.1'], [59_999, '00:00:59.9'], [3_661_050, '01:01:01.0'],

@@ -262,6 +262,7 @@ export class MediaServerSession {
       case 'subscribeOffer': return this.subscriber.handleOffer(message);
       case 'feedAdded': return this.announce(this.incoming.feedAdded(message.feed));
       case 'feedRemoved': return this.announce(this.incoming.feedRemoved(message.feedId));
+      case 'feedUnsupported': return this.announce(this.incoming.feedUnsupported(message.feedId, errorFromWire(message)));
       case 'participantJoined':
         this.announce(this.incoming.participantJoined(message.participant));
         return this.participantsChanged.emit(this);
