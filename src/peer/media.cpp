@@ -6,6 +6,15 @@
 namespace amphi::peer {
 namespace {
 
+/// The format that a payload type stands for; nullptr: none that was negotiated. A payload type is a main stream's or RTX.
+const Format* format_of(const NegotiatedLine& line, std::uint8_t payload_type, bool& rtx) {
+  for (const Format& format : line.formats) {
+    rtx = format.rtx_payload_type == payload_type;
+    if (rtx || format.payload_type == payload_type) return &format;
+  }
+  return nullptr;
+}
+
 Drop drop_of(srtp::Verdict verdict) {
   switch (verdict) {
     case srtp::Verdict::authentication_failed: return Drop::srtp_authentication;
@@ -31,9 +40,8 @@ Source* Peer::Impl::find_source(const rtp::RtpPacket& packet) {
   bool rtx = false;
   for (std::size_t i = 0; i < lines.size(); ++i) {
     const NegotiatedLine& line = lines[i].negotiated;
-    if (!line.active || !line.format) continue;
-    const bool is_rtx = line.format->rtx_payload_type == packet.header.payload_type;
-    if (!is_rtx && line.format->payload_type != packet.header.payload_type) continue;
+    bool is_rtx = false;
+    if (!line.active || !format_of(line, packet.header.payload_type, is_rtx)) continue;
     if (packet.mid.empty() ? found.has_value() : packet.mid != line.mid) {
       if (packet.mid.empty()) return nullptr;  // ambiguous
       continue;
@@ -70,11 +78,10 @@ void Peer::Impl::forget_sources(Line line) {
 
 /// RFC 4588 4: the original number, then the original payload. A retransmission stream that the description ties to no source is taken
 /// for the selected one's where it brings a packet that is missing there.
-bool Peer::Impl::undo_rtx(const Source& source, LineState& line, ReceivedRtp& received) {
+bool Peer::Impl::undo_rtx(const Source& source, LineState& line, const Format& format, ReceivedRtp& received) {
   if (received.payload.empty()) return false;  // a probe: padding only
-  const Format& format = *line.negotiated.format;
   const auto selected = line.receive->ssrc();
-  if (received.payload.size() < 2 || format.rtx_payload_type != received.header.payload_type || !selected) {
+  if (received.payload.size() < 2 || !selected) {
     drops.add(Drop::rtx_malformed);
     return false;
   }
@@ -95,8 +102,7 @@ void Peer::Impl::refuse(Line index, std::uint32_t ssrc) {
   if (stream.ssrc() && stream.count_refused()) emit(SourcesCompete{index, *stream.ssrc(), ssrc});
 }
 
-bool Peer::Impl::accept(LineState& line, ReceivedRtp& received, Time now) {
-  const Format& format = *line.negotiated.format;
+bool Peer::Impl::accept(LineState& line, const Format& format, ReceivedRtp& received, Time now) {
   ReceiveStream& stream = *line.receive;
   const std::uint32_t generation = stream.generation();
   const auto seq = stream.on_packet(received.header, received.recovered, format.nack && format.rtx_payload_type.has_value(),
@@ -127,32 +133,38 @@ std::optional<ReceivedRtp> Peer::Impl::receive_rtp(MutableBytes data, Time now) 
     return std::nullopt;
   }
   if (packet->transport_seq) feedback.on_packet(*packet->transport_seq, now);
+  receiver_limit.on_packet(data.size());
   const Source* source = find_source(*packet);
   if (!source || !lines[source->line].negotiated.active || !lines[source->line].receive) {
     drops.add(Drop::unknown_stream);
     return std::nullopt;
   }
   LineState& line = lines[source->line];
-  const Format& format = *line.negotiated.format;
+  bool rtx = false;
+  const Format* const format = format_of(line.negotiated, packet->header.payload_type, rtx);
+  if (!format) {
+    drops.add(Drop::unknown_payload_type);
+    return std::nullopt;
+  }
 
   ReceivedRtp received;
   received.line = source->line;
   received.header = packet->header;
   received.payload = packet->payload;
-  received.codec = format.codec.name;
+  received.codec = format->codec.name;
   received.audio_level = packet->audio_level;
-  if (source->rtx || format.rtx_payload_type == packet->header.payload_type) {
-    if (!undo_rtx(*source, line, received)) return std::nullopt;
-  } else if (packet->header.payload_type != format.payload_type) {
-    drops.add(Drop::unknown_payload_type);
-    return std::nullopt;
+  if (source->rtx || rtx) {
+    if (!rtx || !undo_rtx(*source, line, *format, received)) {
+      if (!rtx) drops.add(Drop::rtx_malformed);
+      return std::nullopt;
+    }
   } else if (const auto choice = line.receive->selector.choose(packet->header, packet->payload, packet->audio_level, now);
              choice != rtp::SourceSelector::Choice::selected) {
     if (choice == rtp::SourceSelector::Choice::not_selected) refuse(source->line, packet->header.ssrc);
     holding = holding || choice == rtp::SourceSelector::Choice::held;
     return std::nullopt;
   }
-  if (!accept(line, received, now)) return std::nullopt;
+  if (!accept(line, *format, received, now)) return std::nullopt;
   return received;
 }
 
@@ -160,11 +172,17 @@ std::optional<ReceivedRtp> Peer::Impl::take_held(Time now) {
   if (!holding) return std::nullopt;
   for (std::size_t i = 0; i < lines.size(); ++i) {
     LineState& line = lines[i];
-    if (!line.receive || !line.negotiated.active || !line.negotiated.format) continue;
+    if (!line.receive || !line.negotiated.active) continue;
     while (auto held = line.receive->selector.poll(now)) {
+      bool rtx = false;
+      const Format* const format = format_of(line.negotiated, held->header.payload_type, rtx);
+      if (!format || rtx) {  // negotiated away meanwhile
+        drops.add(Drop::unknown_payload_type);
+        continue;
+      }
       held_payload = std::move(held->payload);
-      ReceivedRtp received{i, 0, held->header, held_payload, line.negotiated.format->codec.name, false, held->audio_level, 0};
-      if (accept(line, received, held->arrival)) return received;
+      ReceivedRtp received{i, 0, held->header, held_payload, format->codec.name, false, held->audio_level, 0};
+      if (accept(line, *format, received, held->arrival)) return received;
     }
     drops.add(Drop::not_selected_source, line.receive->selector.take_dropped());
   }

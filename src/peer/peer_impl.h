@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cc/bandwidth_estimator.h"
+#include "cc/receiver_limit.h"
 #include "cc/transport_feedback.h"
 #include "peer/description.h"
 #include "peer/peer.h"
@@ -40,7 +41,7 @@ struct Peer::Impl {
 
   LocalTransport local_transport() const;
   std::string unused_mid();
-  void refuse_beyond(std::size_t most_active, std::vector<NegotiatedLine>& offered) const;
+  void refuse_lines(const OfferTerms& terms, std::vector<NegotiatedLine>& offered) const;
   void forget_sources(Line line);
   void declare_source(const DeclaredSource& declared, Line line);
   Source& add_source(const Source& source);
@@ -55,9 +56,9 @@ struct Peer::Impl {
   // media.cpp
   std::optional<ReceivedRtp> receive_rtp(MutableBytes data, Time now);
   Source* find_source(const rtp::RtpPacket& packet);
-  bool undo_rtx(const Source& source, LineState& line, ReceivedRtp& received);
+  bool undo_rtx(const Source& source, LineState& line, const Format& format, ReceivedRtp& received);
   /// Takes a packet of the selected source into its stream; false: it came before.
-  bool accept(LineState& line, ReceivedRtp& received, Time now);
+  bool accept(LineState& line, const Format& format, ReceivedRtp& received, Time now);
   void refuse(Line line, std::uint32_t ssrc);
   std::optional<ReceivedRtp> take_held(Time now);
   bool protect_and_commit(MutableBytes slot, std::size_t size, SendBatch& batch);
@@ -73,10 +74,12 @@ struct Peer::Impl {
   void take(const rtp::FullIntraRequest& request, Time now);
   void take(const rtp::TransportFeedback& feedback, Time now);
   void take_report(Line line, rtp::NtpTime ntp, rtp::WireTimestamp timestamp);
+  void take(const rtp::ReceiverBandwidth& bandwidth, Time now);
   void take_blocks(const std::vector<rtp::ReportBlock>& blocks, Time now);
   std::optional<Line> sending_line(std::uint32_t ssrc) const;
   void send_rtcp(Bytes packet);
   void send_due_feedback(Time now);
+  void send_receiver_limit();
   Time feedback_deadline() const;
 
   Config config;
@@ -107,6 +110,9 @@ struct Peer::Impl {
   cc::BandwidthEstimator estimator;
   std::uint64_t announced_bps = 0;
   cc::FeedbackGenerator feedback;
+  cc::ReceiverLimit receiver_limit;
+  std::uint64_t limited_packets = 0;       // of the lines that REMB limits, at the last report
+  std::int64_t limited_lost = 0;
   Time next_report = Time::max();
   Duration rtcp_round_trip{};
 

@@ -268,14 +268,15 @@ bool FeedTimeline::is_believed(const rtp::ReportedInstant& report, Time now) {
   if (verdict == rtp::ReportCheck::Verdict::no_clock) drops_.add(Drop::report_without_clock);
   if (verdict == rtp::ReportCheck::Verdict::no_clock || verdict == rtp::ReportCheck::Verdict::repeated) return false;
   const bool goes_on = clock_.goes_on(report.ntp, now);
+  const bool stood_still = length(static_cast<std::int32_t>(report.rtp - std::exchange(last_reported_, report.rtp))) < rtp::ReportCheck::kLeastSpan;
   if (verdict == rtp::ReportCheck::Verdict::confirmed) {
     contradictions_ = 0;
     return confirmed_ = true;
   }
   // One report of a stream proves nothing, but NTP time that has gone on since a report of another stream is unlikely to be a lie.
   if (verdict == rtp::ReportCheck::Verdict::unconfirmed) return goes_on;
-  // A sender whose reports confirmed each other has set its clock, or its media stood still.
-  if (confirmed_ && ++contradictions_ <= kMostContradictions) return true;
+  // A sender whose reports confirmed each other has set its clock, or its media slipped. While media stands still its arrivals will tell.
+  if (confirmed_ && !stood_still && ++contradictions_ <= kMostContradictions) return true;
   drops_.add(Drop::implausible_report);
   if (!confirmed_) report_.reset();
   return false;

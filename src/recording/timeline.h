@@ -148,6 +148,7 @@ class FeedTimeline {
   rtp::ReportCheck check_;
   bool confirmed_ = false;  // some report was, since the line began
   int contradictions_ = 0;  // since then, in a row
+  rtp::WireTimestamp last_reported_ = 0;
   std::optional<Probe> probe_;
   rtp::Timestamp newest_timestamp_ = 0;  // of the packets, and when it came
   std::optional<Time> newest_arrival_;

@@ -19,8 +19,15 @@ void Session::handle_input(peer::Peer& peer, const Datagram& in, SendBatch& batc
 }
 
 void Session::Impl::receive(PeerOwner owner, const peer::ReceivedRtp& packet, SendBatch& batch, Time now) {
-  if (owner.which != Which::publishing || packet.line >= owner.participant->feeds.size()) return;
-  if (Feed* feed = owner.participant->feeds[packet.line].get()) forward(*feed, packet, batch, now);
+  if (owner.which != Which::publishing) return;
+  if (Feed* feed = feed_of(*owner.participant, packet, now)) forward(*feed, packet, batch, now);
+}
+
+Feed* Session::Impl::feed_of(Participant& owner, const peer::ReceivedRtp& packet, Time now) {
+  if (packet.line >= owner.feeds.size()) return nullptr;
+  Feed* feed = owner.feeds[packet.line].get();
+  if (!feed || packet.header.payload_type == feed->payload_type) return feed;
+  return change_codec(owner, packet, now);
 }
 
 void Session::Impl::forward(Feed& feed, const peer::ReceivedRtp& packet, SendBatch& batch, Time now) {
