@@ -100,9 +100,12 @@ void ParticipantClock::confirm(Setting setting, Duration ntp) {
 }
 
 std::optional<ParticipantClock::Setting> ParticipantClock::adding(Duration more_than, Duration less_than) const {
-  for (const bool own : {false, true})
-    for (auto known = settings_.rbegin(); known != settings_.rend(); ++known)
-      if (known->own == own && known->add > more_than && known->add < less_than) return known->number;
+  for (const bool own : {false, true}) {
+    const Known* most = nullptr;
+    for (const Known& known : settings_)
+      if (known.own == own && known.add > more_than && known.add < less_than && (!most || known.add >= most->add)) most = &known;
+    if (most) return most->number;
+  }
   return std::nullopt;
 }
 
@@ -130,6 +133,7 @@ void FeedTimeline::restart() {
   probe_.reset();
   newest_arrival_.reset();
   late_since_.reset();
+  lead_ = {};
   anew_ = true;
 }
 
@@ -186,14 +190,18 @@ rtp::Timestamp FeedTimeline::extended(rtp::WireTimestamp wire) const {
   return placed_any_ || !earliest_.empty() ? rtp::extend(wire, last_timestamp_) : rtp::Timestamp{wire};
 }
 
-/// Nothing caught up behind a late packet: its sender paused its timestamps, and the line goes on at the arrivals. What was believed of
-/// the sender's clock holds for the moved timestamps.
+/// Nothing caught up behind a late packet: its sender paused its timestamps, and the line goes on at the arrivals, by as much before them
+/// as the reports had it. Those reports say nothing about what comes now; the next one does.
 void FeedTimeline::settle(const Probe& probe, Time arrival) {
   if (earliest_.empty()) return;
   const Duration slip = probe.least - earliest_.value();
   if (probe.first - probe.least > kBurst || slip < kSlip / 2) return;
   drops_.add(Drop::timestamp_jump);
-  if (report_) report_->ntp += slip;
+  if (report_ && !behind_.empty() && behind_.value() <= kMostBehind) lead_ = behind_.value();
+  report_.reset();
+  check_.restart();
+  confirmed_ = false;
+  behind_.reset();
   earliest_.reset();
   earliest_.add(probe.least, arrival);
   late_since_.reset();
@@ -216,7 +224,7 @@ Duration FeedTimeline::place(rtp::WireTimestamp wire, Time arrival) {
   const bool anew = std::exchange(anew_, false);
   earliest_.add(arrived - length(timestamp), arrival);
 
-  Duration wanted = earliest_.value() + length(timestamp);
+  Duration wanted = earliest_.value() + length(timestamp) - lead_;
   if (const auto time = participant_time(timestamp)) {
     if (clock_.arrived(*time, arrival)) {  // so it lies where it arrived, at the latest
       const Duration reported = *time + clock_.offset(arrival) - start_.time_since_epoch();
@@ -302,7 +310,9 @@ void FeedTimeline::handle_sender_report(rtp::NtpTime ntp, rtp::WireTimestamp tim
   }
   report.add = clock_.added_by(report.setting).value_or(report_ ? report_->add : Duration{0});
   report_ = report;
-  if (clock_.arrived(report.ntp + report.add, now)) return;
+  lead_ = {};
+  // A clock of its own was tied to the frames' arrivals; its reports tell nothing of the other feeds' way.
+  if (clock_.is_own(report.setting) || clock_.arrived(report.ntp + report.add, now)) return;
   drops_.add(Drop::implausible_report);
   report_.reset();
 }

@@ -61,7 +61,7 @@ class ParticipantClock {
   /// other feeds know nothing of.
   Setting set(Duration add, Duration tolerance, Duration ntp, bool own = false);
   bool is_own(Setting setting) const;
-  /// The newest that adds between these; one of all feeds rather than an own one.
+  /// The one that adds most between these, which puts media nearest to its arrival; one of all feeds rather than an own one.
   std::optional<Setting> adding(Duration more_than, Duration less_than) const;
   /// A report of time `ntp` still goes by `setting`: there is no newer one from before it.
   void confirm(Setting setting, Duration ntp);
@@ -143,6 +143,7 @@ class FeedTimeline {
 
   WindowedMinimum earliest_{5s};  // arrival minus timestamp
   WindowedMinimum behind_{30s};    // arrival minus the time that reports give
+  Duration lead_{};                 // by which media lies before its arrivals, until the first report behind a pause
   std::optional<Report> report_;
   double drift_ = 0;  // of NTP time against media time
   rtp::ReportCheck check_;
