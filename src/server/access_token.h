@@ -32,6 +32,9 @@ struct AccessToken {
   std::string name;             // may be empty
 };
 
+/// One text for session and identity together: the key of limits per identity.
+inline std::string identity_key(const AccessToken& token) { return token.session.value + "\n" + token.identity; }
+
 constexpr std::size_t kMaxTokenSize = 8192;
 constexpr std::size_t kMinKeySize = 32;  // RFC 7518 3.2: at least as long as the hash
 

@@ -16,6 +16,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "runtime/socket.h"
 #include "server/export_workshop.h"
 #include "server/http_server.h"
 #include "server/metrics.h"
@@ -31,6 +32,7 @@ namespace asio = boost::asio;
 
 constexpr Duration kRecordingsLimit = 10s;
 constexpr Duration kFarewellLimit = 2s;
+constexpr std::size_t kOtherDescriptors = 1024;  // sockets of media, and files of recordings
 constexpr std::int64_t kDevTokenSeconds = 24 * 3600;
 
 class Application {
@@ -47,6 +49,8 @@ class Application {
   std::vector<Address> listen_addresses() const;
   std::vector<Address> media_addresses() const;
   HttpRoutes::Parts routes();
+  HttpLimits http_limits() const;
+  TrustedProxies trusted_proxies() const;
   Result<void> announce();
   asio::awaitable<std::string> metrics();
   asio::awaitable<void> wait_for_signal();
@@ -166,11 +170,33 @@ Result<void> Application::start() {
   signalling_ = std::make_unique<Signalling>(*directory_, verify_but_expiry_, drops_);
   routes_ = std::make_unique<HttpRoutes>(routes());
   auto http = HttpServer::listen(control_, listen_addresses(), config_.tls_cert, config_.tls_key,
-                                 *routes_, drops_);
+                                 *routes_, drops_, http_limits(), trusted_proxies());
   if (!http) return tl::unexpected(http.error());
   http_ = std::move(*http);
   http_->start();
   return announce();
+}
+
+HttpLimits Application::http_limits() const {
+  const std::size_t descriptors = runtime::raise_descriptor_limit();
+  HttpLimits limits;
+  limits.next_request = std::chrono::seconds(config_.connections_idle_seconds);
+  limits.connections.total = config_.connections_total;
+  limits.connections.per_address = config_.connections_per_address;
+  limits.connections.reserved = config_.connections_reserved;
+  const std::size_t most = descriptors > 2 * kOtherDescriptors ? descriptors - kOtherDescriptors : descriptors / 2;
+  if (limits.connections.total > most) {
+    spdlog::warn("connections.limited total={} configured={} reason=open_files limit={}", most, limits.connections.total, descriptors);
+    limits.connections.total = most;
+    limits.connections.reserved = std::min(limits.connections.reserved, most / 10);
+  }
+  return limits;
+}
+
+TrustedProxies Application::trusted_proxies() const {
+  std::vector<AddressRange> ranges;
+  for (const auto& text : config_.trusted_proxies) ranges.push_back(*AddressRange::parse(text));
+  return TrustedProxies(std::move(ranges));
 }
 
 Result<void> Application::announce() {

@@ -7,6 +7,7 @@
 #include <toml++/toml.h>
 
 #include "runtime/file_writer.h"
+#include "server/client_address.h"
 
 namespace amphi::server {
 namespace {
@@ -15,7 +16,8 @@ namespace {
 struct Options {
   std::optional<std::string> recordings, web, key_file, tls_cert, tls_key, recording_signing_key, recording_key, ready_file;
   std::optional<std::int64_t> port, media_port, workers, recording_reserve_mb, recording_pre_roll_seconds, recording_retention_days;
-  std::optional<std::vector<std::string>> listen, media_addresses;
+  std::optional<std::int64_t> connections_total, connections_per_address, connections_reserved, connections_idle_seconds;
+  std::optional<std::vector<std::string>> listen, media_addresses, trusted_proxies;
   std::optional<bool> dev;
 };
 
@@ -34,12 +36,17 @@ template <class Visit>
 void each_list(Options& o, Visit visit) {
   visit("listen", o.listen, "address to take HTTP and WebSocket at; repeat it for more");
   visit("media-address", o.media_addresses, "address for media; repeat it for more (default: every interface's)");
+  visit("trusted-proxy", o.trusted_proxies, "address or range (CIDR) of a reverse proxy that names the client: by the PROXY protocol, X-Forwarded-For or Forwarded; repeat it for more");
 }
 template <class Visit>
 void each_number(Options& o, Visit visit) {
   visit("port", o.port, 0, 65535, "port of HTTP and WebSocket; 0: any free one");
   visit("media-port", o.media_port, 0, 65535, "first UDP port; worker n takes the n-th after it; 0: any free ones");
   visit("workers", o.workers, 0, 256, "media workers; 0: one for each core");
+  visit("connections-total", o.connections_total, 1, 1'000'000, "HTTP and WebSocket connections at most");
+  visit("connections-per-address", o.connections_per_address, 1, 1'000'000, "connections of one IPv4 address or IPv6 /64 at most");
+  visit("connections-reserved", o.connections_reserved, 0, 1'000'000, "how many of the total only connections with a valid token may use");
+  visit("connections-idle-seconds", o.connections_idle_seconds, 1, 3600, "a connection without a request is closed after so long");
   visit("recording-reserve-mb", o.recording_reserve_mb, 0, 1'000'000'000, "a recording begins with at least so many MB free, and ends at half of it; 0: the disk may fill up");
   visit("recording-pre-roll-seconds", o.recording_pre_roll_seconds, 0, 120, "how much of its newest media each session keeps in memory; a recording begins that far back");
   visit("recording-retention-days", o.recording_retention_days, 0, 36'500, "finished recordings are deleted so many days after their end; 0: they are kept");
@@ -124,6 +131,11 @@ void apply(const Options& o, ServeConfig& config) {
   apply(o.recording_pre_roll_seconds, config.recording_pre_roll_seconds);
   apply(o.recording_retention_days, config.recording_retention_days);
   apply(o.media_addresses, config.media_addresses);
+  apply(o.trusted_proxies, config.trusted_proxies);
+  apply(o.connections_total, config.connections_total);
+  apply(o.connections_per_address, config.connections_per_address);
+  apply(o.connections_reserved, config.connections_reserved);
+  apply(o.connections_idle_seconds, config.connections_idle_seconds);
   apply(o.dev, config.dev);
 }
 
@@ -134,6 +146,9 @@ std::string mistake_in(const ServeConfig& config) {
     if (!Address::parse(address, 0)) return "--listen must be an IP address, not '" + address + "'";
   for (const auto& address : config.media_addresses)
     if (!Address::parse(address, 0)) return "--media-address must be an IP address, not '" + address + "'";
+  for (const auto& range : config.trusted_proxies)
+    if (!AddressRange::parse(range)) return "--trusted-proxy must be an IP address or a range such as 10.0.0.0/8, not '" + range + "'";
+  if (config.connections_reserved >= config.connections_total) return "--connections-reserved must be less than --connections-total";
   if (config.tls_cert.empty() != config.tls_key.empty()) return "--tls-cert and --tls-key belong together";
   if (config.recordings.empty()) return "--recordings must name a folder";
   if (!config.dev && config.key_file.empty())

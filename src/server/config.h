@@ -30,6 +30,9 @@ struct ServeConfig {
   std::uint64_t recording_reserve_mb = 512;
   unsigned recording_pre_roll_seconds = 0;
   unsigned recording_retention_days = 0;  // 0: kept
+  std::size_t connections_total = 5000, connections_per_address = 1000, connections_reserved = 500;
+  unsigned connections_idle_seconds = 30;
+  std::vector<std::string> trusted_proxies;  // address ranges
   std::string ready_file;
   bool dev = false;
 };

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <boost/asio/read.hpp>
+#include <boost/asio/read_until.hpp>
 #include <boost/asio/write.hpp>
 #include <future>
 #include <nlohmann/json.hpp>
@@ -72,6 +73,20 @@ class HttpServerTest : public ::testing::Test {
     return raw(method + " " + target + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" +
                (token.empty() ? "" : "Authorization: Bearer " + token + "\r\n") +
                (body.empty() ? "" : "Content-Length: " + std::to_string(body.size()) + "\r\n") + "\r\n" + body);
+  }
+
+  /// A second server, with these limits.
+  void serve_few(ConnectionGate::Limits connections, const std::vector<std::string>& trusted = {}) {
+    on_control([&] {
+      HttpLimits limits;
+      limits.connections = connections;
+      limits.first_request = limits.next_request = std::chrono::seconds(5);
+      if (!trusted.empty()) limits.first_request = std::chrono::milliseconds(500);
+      std::vector<AddressRange> ranges;
+      for (const auto& range : trusted) ranges.push_back(AddressRange::parse(range).value());
+      small_ = HttpServer::listen(control_, {Address::v4(127, 0, 0, 1, 0)}, "", "", routes_, drops_, limits, TrustedProxies(ranges)).value();
+      small_->start();
+    });
   }
 
   void on_control(std::function<void()> work) {
@@ -159,40 +174,131 @@ TEST_F(HttpServerTest, a_request_that_does_not_end_is_answered_408_and_silence_i
   EXPECT_EQ(raw("").head, "");
 }
 
-TEST_F(HttpServerTest, connections_have_a_limit_per_address_and_one_in_total) {
-  on_control([&] {
-    HttpLimits limits;
-    limits.connections_per_address = 2;
-    limits.connections = 3;
-    small_ = HttpServer::listen(control_, {Address::v4(127, 0, 0, 1, 0)}, "", "", routes_, drops_, limits).value();
-    small_->start();
-  });
-  asio::io_context io;
-  std::vector<asio::ip::tcp::socket> open;
-  const auto is_served = [&](std::uint8_t host) {
-    asio::ip::tcp::socket socket(io, {asio::ip::address_v4({127, 0, 0, host}), 0});
-    socket.connect({asio::ip::address_v4::loopback(), small_->port()});
+/// A connection that stays open, from any address of loopback.
+class Kept {
+ public:
+  Kept(std::uint16_t port, std::uint8_t host) : socket_(io_, {asio::ip::address_v4({127, 0, 0, host}), 0}) {
+    socket_.connect({asio::ip::address_v4::loopback(), port});
+  }
+  void send(const std::string& bytes) {
     boost::system::error_code error;
-    asio::write(socket, asio::buffer(std::string("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")), error);
-    char first = 0;
-    const bool served = asio::read(socket, asio::buffer(&first, 1), error) == 1;
-    if (served) open.push_back(std::move(socket));
-    return served;
-  };
-  EXPECT_TRUE(is_served(1));
-  EXPECT_TRUE(is_served(1));
-  EXPECT_FALSE(is_served(1)) << "the third of one address";
-  EXPECT_TRUE(is_served(2));
-  EXPECT_FALSE(is_served(3)) << "the fourth of all";
+    asio::write(socket_, asio::buffer(bytes), error);
+  }
+  /// The status of the next answer without a body that matters; 0: the server has closed the connection.
+  int answer() {
+    boost::system::error_code error;
+    std::string text;
+    const std::size_t size = asio::read_until(socket_, asio::dynamic_buffer(text), "\r\n\r\n", error);
+    if (error) return 0;
+    std::size_t body = 0;
+    if (const auto at = text.find("Content-Length: "); at < size) body = static_cast<std::size_t>(std::atoi(text.c_str() + at + 16));
+    if (text.size() - size < body) asio::read(socket_, asio::dynamic_buffer(text), asio::transfer_exactly(body - (text.size() - size)), error);
+    return std::atoi(text.c_str() + 9);
+  }
+  int ask(const std::string& further = "") {
+    send("GET /healthz HTTP/1.1\r\nHost: x\r\n" + further + "\r\n");
+    return answer();
+  }
+  int ask_with_token(const std::string& token) {
+    send("GET /v1/sessions/a/things HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + token + "\r\n\r\n");
+    return answer();
+  }
+
+ private:
+  asio::io_context io_;
+  asio::ip::tcp::socket socket_;
+};
+
+TEST_F(HttpServerTest, who_opens_connections_and_says_nothing_makes_room_for_who_asks) {
+  serve_few({20, 8, 4, 64});
+  std::vector<std::unique_ptr<Kept>> greedy;
+  Kept good(small_->port(), 99), member(small_->port(), 98);
+  ASSERT_EQ(good.ask(), 200);
+  ASSERT_EQ(member.ask_with_token("a:"), 200);
+  const char* silence[] = {"", "GET /v1/sess", "POST /v1/sessions/a/things HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nab",
+                           "GET /v1/sessions/a/signalling HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"};
+  for (int i = 0; i < 100; ++i) {
+    greedy.push_back(std::make_unique<Kept>(small_->port(), static_cast<std::uint8_t>(1 + i % 5)));
+    greedy.back()->send(silence[i % 4]);
+  }
+  EXPECT_EQ(good.ask(), 200) << "a connection that was there";
+  EXPECT_EQ(member.ask_with_token("a:"), 200);
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(Kept(small_->port(), 97).ask(), 200) << "a new one of an address that has none";
+  EXPECT_EQ(Kept(small_->port(), 96).ask_with_token("b:"), 403);
+  EXPECT_EQ(good.ask(), 200);
+  on_control([&] {
+    EXPECT_LE(small_->connections(), 20u);
+    EXPECT_GE(drops_[Drop::connection_yielded], 80u);
+    EXPECT_EQ(drops_[Drop::connection_limit], 0u);
+  });
+}
+
+TEST_F(HttpServerTest, connections_with_a_token_are_refused_only_where_their_own_address_or_all_have_too_many) {
+  serve_few({4, 2, 1, 64});
+  Kept first(small_->port(), 1), second(small_->port(), 1);
+  EXPECT_EQ(first.ask_with_token("a:"), 200);
+  EXPECT_EQ(second.ask_with_token("a:"), 200);
+  EXPECT_EQ(Kept(small_->port(), 1).ask(), 0) << "the third of one address";
+  Kept third(small_->port(), 2), fourth(small_->port(), 3);
+  EXPECT_EQ(third.ask_with_token("a:"), 200);
+  EXPECT_EQ(fourth.ask_with_token("a:"), 200);
+  EXPECT_EQ(Kept(small_->port(), 4).ask(), 0) << "the fifth of all";
   on_control([&] {
     EXPECT_EQ(drops_[Drop::connection_address_limit], 1u);
     EXPECT_EQ(drops_[Drop::connection_limit], 1u);
-    EXPECT_EQ(small_->connections(), 3u);
   });
-  open.clear();
-  bool room = false;
-  for (int i = 0; i < 10'000 && !room; ++i) room = is_served(1);
-  EXPECT_TRUE(room) << "who goes makes room";
+}
+
+TEST_F(HttpServerTest, clients_behind_a_trusted_proxy_count_for_themselves_and_nobody_else_is_believed) {
+  serve_few({100, 2, 0, 64}, {"127.0.0.1"});
+  const auto forwarded = [](const std::string& client) { return "X-Forwarded-For: " + client + "\r\n"; };
+  const std::string held = "POST /v1/sessions/a/things HTTP/1.1\r\nHost: x\r\n";
+  std::vector<std::unique_ptr<Kept>> idle;
+  for (int i = 0; i < 10; ++i) {
+    idle.push_back(std::make_unique<Kept>(small_->port(), 1));
+    EXPECT_EQ(idle.back()->ask(forwarded("203.0.113." + std::to_string(i))), 200);
+  }
+  for (auto& connection : idle) EXPECT_EQ(connection->ask(forwarded("203.0.113.1")), 200) << "none of the proxy's own yields";
+  Kept one(small_->port(), 2), two(small_->port(), 2);
+  EXPECT_EQ(one.ask(forwarded("203.0.113.1")), 200);
+  EXPECT_EQ(two.ask(forwarded("203.0.113.2")), 200);
+  Kept three(small_->port(), 2);
+  EXPECT_EQ(three.ask(forwarded("203.0.113.3")), 200);
+  EXPECT_EQ(one.ask(), 0) << "three of one address, whatever it says";
+  on_control([&] { EXPECT_EQ(drops_[Drop::connection_yielded], 1u); });
+}
+
+TEST_F(HttpServerTest, the_proxy_protocol_names_the_client_and_only_a_trusted_proxy_may_speak_it) {
+  serve_few({100, 2, 0, 64}, {"127.0.0.1"});
+  const auto from = [](int client) { return "PROXY TCP4 203.0.113." + std::to_string(client) + " 127.0.0.1 4711 80\r\n"; };
+  std::vector<std::unique_ptr<Kept>> kept;
+  for (int i = 0; i < 10; ++i) {
+    kept.push_back(std::make_unique<Kept>(small_->port(), 1));
+    kept.back()->send(from(i / 2));
+    EXPECT_EQ(kept.back()->ask(), 200);
+  }
+  for (auto& connection : kept) EXPECT_EQ(connection->ask(), 200);
+  Kept third(small_->port(), 1);
+  third.send(from(0));
+  EXPECT_EQ(third.ask(), 200);
+  EXPECT_EQ(kept[0]->ask(), 0) << "the oldest of the same client";
+  EXPECT_EQ(kept[2]->ask(), 200);
+
+  Kept second(small_->port(), 1);
+  std::string binary("\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xcb\0\x71\x09\x7f\0\0\x01\x12\x67\0\x50", 28);
+  second.send(binary.substr(0, 5));
+  second.send(binary.substr(5));
+  EXPECT_EQ(second.ask("X-Forwarded-For: 203.0.113.0\r\n"), 200) << "version 2, in two pieces";
+  Kept broken(small_->port(), 1);
+  broken.send("PROXY TCP4 nonsense\r\n");
+  EXPECT_EQ(broken.ask(), 0);
+  Kept unfinished(small_->port(), 1);
+  unfinished.send("PROXY TC");
+  EXPECT_EQ(unfinished.answer(), 0) << "in time or not at all";
+  Kept liar(small_->port(), 2);
+  liar.send(from(9));
+  EXPECT_EQ(liar.answer(), 400) << "no trusted proxy";
+  on_control([&] { EXPECT_EQ(drops_[Drop::proxy_header_malformed], 1u); });
 }
 
 TEST_F(HttpServerTest, who_asks_too_often_is_answered_429_and_nobody_else) {

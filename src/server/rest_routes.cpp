@@ -82,7 +82,9 @@ asio::awaitable<HttpAnswer> RestRoutes::answer(const HttpRequest& request, Path 
       co_return error_answer({ErrorCode::limit_exceeded, "Too many requests a second."});
     }
     const RestCall call{request, std::move(*token), std::move(*names)};
-    co_return co_await route.handler(call);
+    HttpAnswer answer = co_await route.handler(call);
+    answer.identity = identity_key(call.token);
+    co_return answer;
   }
   if (allow.empty()) co_return not_found();
   drops_.add(Drop::http_method);
