@@ -23,6 +23,7 @@
 #include "server/recording_repair.h"
 #include "server/recording_routes.h"
 #include "server/services_hub.h"
+#include "server/session_routes.h"
 #include "server/signalling.h"
 
 namespace amphi::server {
@@ -64,7 +65,12 @@ class Application {
   runtime::SystemRandom random_;
   Counters<Drop> drops_;
   Bytes key_;
-  const RestRoutes::Verify verify_ = [this](std::string_view token) { return verify_token(token, key_, runtime::wall_now()); };
+  const RestRoutes::Verify verify_ = [this](std::string_view text) -> Result<AccessToken> {
+    auto token = verify_token(text, key_, runtime::wall_now());
+    if (token && !token->grants.admin && directory_->is_banned(token->session, token->identity))
+      return fail(ErrorCode::forbidden, "The identity was removed from this session.");
+    return token;
+  };
   const RestRoutes::Verify verify_but_expiry_ = [this](std::string_view token) { return read_token(token, key_); };
   RestRoutes rest_{verify_, drops_};
   RecordingCatalogue catalogue_;
@@ -152,7 +158,9 @@ Result<void> Application::start() {
   safe_ = std::move(*safe);
   const RepairSummary repaired = repair_recordings(catalogue_.root(), safe_);
   sweep_workshops(catalogue_.root());
-  directory_ = std::make_unique<SessionDirectory>(control_, workers_, key_, random_, drops_);
+  SessionDirectory::Limits limits;
+  limits.participants_per_identity = config_.participants_per_identity;
+  directory_ = std::make_unique<SessionDirectory>(control_, workers_, key_, random_, drops_, limits);
   if (auto ready = start_workers(); !ready) return ready;
   const unsigned writers = std::max(1u, std::min(4u, std::thread::hardware_concurrency()));
   const Recordings::Options recordings{writers, config_.recording_reserve_mb * 1'000'000, std::chrono::seconds(config_.recording_pre_roll_seconds)};
@@ -167,6 +175,7 @@ Result<void> Application::start() {
   add_recording_routes(rest_, parts);
   add_live_routes(rest_, parts);
   add_export_routes(rest_, parts);
+  add_session_routes(rest_, *directory_);
   signalling_ = std::make_unique<Signalling>(*directory_, verify_but_expiry_, drops_);
   routes_ = std::make_unique<HttpRoutes>(routes());
   auto http = HttpServer::listen(control_, listen_addresses(), config_.tls_cert, config_.tls_key,

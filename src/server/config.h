@@ -32,6 +32,7 @@ struct ServeConfig {
   unsigned recording_retention_days = 0;  // 0: kept
   std::size_t connections_total = 5000, connections_per_address = 1000, connections_reserved = 500;
   unsigned connections_idle_seconds = 30;
+  std::size_t participants_per_identity = 4;  // in a session
   std::vector<std::string> trusted_proxies;  // address ranges
   std::string ready_file;
   bool dev = false;

@@ -82,11 +82,13 @@ Decoded subscribe_answer(const Json& object) {
 }
 
 Json json_of(const sfu::FeedInfo& feed) {
-  return {{"id", feed.id.value},
-          {"kind", rtp::text(feed.codec.kind())},
-          {"label", feed.label},
-          {"participantId", feed.participant.value},
-          {"codec", rtp::text(feed.codec.name)}};
+  Json json{{"id", feed.id.value},
+            {"kind", rtp::text(feed.codec.kind())},
+            {"label", feed.label},
+            {"participantId", feed.participant.value},
+            {"codec", rtp::text(feed.codec.name)}};
+  if (feed.muted) json["muted"] = true;
+  return json;
 }
 
 Json json_of(const ParticipantView& participant) {
@@ -170,6 +172,11 @@ std::string participant_left(const ParticipantId& participant) {
   return dump({{"type", "participantLeft"}, {"participantId", participant.value}});
 }
 std::string feed_added(const sfu::FeedInfo& feed) { return dump({{"type", "feedAdded"}, {"feed", json_of(feed)}}); }
+std::string feed_changed(const sfu::FeedInfo& feed) {
+  Json json = json_of(feed);
+  json["muted"] = feed.muted;
+  return dump({{"type", "feedChanged"}, {"feed", std::move(json)}});
+}
 std::string feed_removed(const FeedId& feed) { return dump({{"type", "feedRemoved"}, {"feedId", feed.value}}); }
 std::string closing(std::string_view reason) { return dump({{"type", "closing"}, {"reason", reason}}); }
 std::string closing_for_now(std::string_view reason) { return dump({{"type", "closing"}, {"reason", reason}, {"mayReturn", true}}); }

@@ -57,6 +57,7 @@ export class SessionPage {
     const session = MediaServerSession.create({ url: location.href, accessToken: this.link.token, videoCodec: this.link.codec });
     this.session = session;
     session.onFeedAdded((_session, feed) => this.tiles.add(feed));
+    session.onFeedChanged((_session, feed) => this.tiles.change(feed));
     session.onFeedRemoved((_session, feed) => this.tiles.remove(feed));
     session.onConnectionStateChanged(() => this.draw());
     session.onParticipantsChanged(() => this.draw());

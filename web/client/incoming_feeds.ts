@@ -11,6 +11,8 @@ export interface IncomingFeed {
   /** Who shares it, as people see them. */
   readonly identity: string;
   readonly codec: string;
+  /** An administrator has muted it: nothing arrives. */
+  muted: boolean;
   readonly track: MediaStreamTrack;
 }
 
@@ -51,6 +53,15 @@ export class IncomingFeeds {
     return this.settle();
   }
 
+  /** The feed, where it is shown and somebody else's. */
+  feedChanged(feed: FeedInfo): IncomingFeed | undefined {
+    if (!this.known.has(feed.id)) return undefined;
+    this.known.set(feed.id, feed);
+    const shown = this.shown.get(feed.id);
+    if (shown !== undefined) shown.muted = feed.muted === true;
+    return shown;
+  }
+
   feedRemoved(feedId: string): FeedChanges {
     this.known.delete(feedId);
     return this.settle();
@@ -76,7 +87,7 @@ export class IncomingFeeds {
       if (track === undefined || this.shown.has(feed.id)) continue;
       const identity = this.people.get(feed.participantId)?.identity ?? '';
       const { id, kind, label, participantId, codec } = feed;
-      const incoming = { id, kind, label, participantId, codec, identity, track };
+      const incoming = { id, kind, label, participantId, codec, identity, muted: feed.muted === true, track };
       this.shown.set(id, incoming);
       added.push(incoming);
     }
