@@ -50,6 +50,8 @@ class Application {
   std::vector<Address> listen_addresses() const;
   std::vector<Address> media_addresses() const;
   HttpRoutes::Parts routes();
+  Result<void> prepare_metrics_token();
+  Result<void> start_metrics();
   HttpLimits http_limits() const;
   TrustedProxies trusted_proxies() const;
   Result<void> announce();
@@ -71,7 +73,7 @@ class Application {
       return fail(ErrorCode::forbidden, "The identity was removed from this session.");
     return token;
   };
-  const RestRoutes::Verify verify_but_expiry_ = [this](std::string_view token) { return read_token(token, key_); };
+  const RestRoutes::Verify verify_but_expiry_ = [this](std::string_view token) { return verify_token_but_expiry(token, key_, runtime::wall_now()); };
   RestRoutes rest_{verify_, drops_};
   RecordingCatalogue catalogue_;
   Safe safe_;
@@ -85,6 +87,9 @@ class Application {
   std::unique_ptr<ExportJobs> exports_;
   std::unique_ptr<HttpRoutes> routes_;
   std::unique_ptr<HttpServer> http_;
+  std::string metrics_token_;
+  std::unique_ptr<HttpRoutes> metrics_routes_;
+  std::unique_ptr<HttpServer> metrics_http_;
 };
 
 Result<void> Application::prepare_key() {
@@ -138,7 +143,8 @@ HttpRoutes::Parts Application::routes() {
   parts.web = config_.web;
   parts.rest = &rest_;
   parts.drops = &drops_;
-  parts.metrics = [this] { return metrics(); };
+  if (config_.metrics_listen.empty()) parts.metrics = [this] { return metrics(); };
+  parts.metrics_token = metrics_token_;
   parts.signalling = [this](std::shared_ptr<WebSocketConnection> connection, SessionId session) {
     return signalling_->run(std::move(connection), std::move(session));
   };
@@ -177,18 +183,46 @@ Result<void> Application::start() {
   add_export_routes(rest_, parts);
   add_session_routes(rest_, *directory_);
   signalling_ = std::make_unique<Signalling>(*directory_, verify_but_expiry_, drops_);
+  if (auto ready = prepare_metrics_token(); !ready) return ready;
   routes_ = std::make_unique<HttpRoutes>(routes());
   auto http = HttpServer::listen(control_, listen_addresses(), config_.tls_cert, config_.tls_key,
                                  *routes_, drops_, http_limits(), trusted_proxies());
   if (!http) return tl::unexpected(http.error());
   http_ = std::move(*http);
+  if (auto ready = start_metrics(); !ready) return ready;
   http_->start();
   return announce();
+}
+
+Result<void> Application::prepare_metrics_token() {
+  if (config_.metrics_token_file.empty()) return {};
+  auto token = read_secret_file(config_.metrics_token_file);
+  if (!token) return tl::unexpected(token.error());
+  metrics_token_ = std::move(*token);
+  return {};
+}
+
+/// Only where they have an address of their own.
+Result<void> Application::start_metrics() {
+  if (config_.metrics_listen.empty()) return {};
+  HttpRoutes::Parts parts;
+  parts.drops = &drops_;
+  parts.metrics = [this] { return metrics(); };
+  parts.metrics_token = metrics_token_;
+  parts.metrics_for_all = metrics_token_.empty();
+  metrics_routes_ = std::make_unique<HttpRoutes>(std::move(parts));
+  auto http = HttpServer::listen(control_, {*Address::parse_with_port(config_.metrics_listen)}, "", "", *metrics_routes_, drops_);
+  if (!http) return tl::unexpected(http.error());
+  metrics_http_ = std::move(*http);
+  metrics_http_->start();
+  spdlog::info("metrics at {}:{}", Address::parse_with_port(config_.metrics_listen)->ip_text(), metrics_http_->port());
+  return {};
 }
 
 HttpLimits Application::http_limits() const {
   const std::size_t descriptors = runtime::raise_descriptor_limit();
   HttpLimits limits;
+  limits.loopback_hosts_only = config_.dev;
   limits.next_request = std::chrono::seconds(config_.connections_idle_seconds);
   limits.connections.total = config_.connections_total;
   limits.connections.per_address = config_.connections_per_address;

@@ -14,7 +14,7 @@ namespace {
 
 /// Both sources fill these; what neither names keeps ServeConfig's default.
 struct Options {
-  std::optional<std::string> recordings, web, key_file, tls_cert, tls_key, recording_signing_key, recording_key, ready_file;
+  std::optional<std::string> recordings, web, key_file, tls_cert, tls_key, recording_signing_key, recording_key, ready_file, metrics_listen, metrics_token_file;
   std::optional<std::int64_t> port, media_port, workers, recording_reserve_mb, recording_pre_roll_seconds, recording_retention_days;
   std::optional<std::int64_t> connections_total, connections_per_address, connections_reserved, connections_idle_seconds, participants_per_identity;
   std::optional<std::vector<std::string>> listen, media_addresses, trusted_proxies;
@@ -30,6 +30,8 @@ void each_text(Options& o, Visit visit) {
   visit("tls-key", o.tls_key, "the certificate's private key (PEM)");
   visit("recording-signing-key", o.recording_signing_key, "Ed25519 private key (PEM) that finished recordings are signed with");
   visit("recording-key", o.recording_key, "file with the key that recordings are encrypted under: 32 bytes in hexadecimal");
+  visit("metrics-listen", o.metrics_listen, "ADDRESS:PORT of /metrics by itself (default: beside everything else, for loopback only)");
+  visit("metrics-token-file", o.metrics_token_file, "file with the bearer token that /metrics asks for");
   visit("ready-file", o.ready_file, "written once the server listens: JSON with its address");
 }
 template <class Visit>
@@ -125,6 +127,8 @@ void apply(const Options& o, ServeConfig& config) {
   apply(o.recording_signing_key, config.recording_signing_key);
   apply(o.recording_key, config.recording_key);
   apply(o.ready_file, config.ready_file);
+  apply(o.metrics_listen, config.metrics_listen);
+  apply(o.metrics_token_file, config.metrics_token_file);
   apply(o.port, config.port);
   apply(o.media_port, config.media_port);
   apply(o.workers, config.workers);
@@ -148,6 +152,8 @@ std::string mistake_in(const ServeConfig& config) {
     if (!Address::parse(address, 0)) return "--listen must be an IP address, not '" + address + "'";
   for (const auto& address : config.media_addresses)
     if (!Address::parse(address, 0)) return "--media-address must be an IP address, not '" + address + "'";
+  if (!config.metrics_listen.empty() && !Address::parse_with_port(config.metrics_listen))
+    return "--metrics-listen must be an address and a port such as 127.0.0.1:9100 or [::1]:9100, not '" + config.metrics_listen + "'";
   for (const auto& range : config.trusted_proxies)
     if (!AddressRange::parse(range)) return "--trusted-proxy must be an IP address or a range such as 10.0.0.0/8, not '" + range + "'";
   if (config.connections_reserved >= config.connections_total) return "--connections-reserved must be less than --connections-total";
@@ -219,7 +225,7 @@ Command parse_command(std::vector<std::string> arguments) {
   make->add_option("--session", token.claims.session.value, "the session it is for")->required();
   make->add_option("--identity", token.claims.identity, "who it is for; people see it")->required();
   make->add_option("--name", token.claims.name, "a longer name");
-  make->add_option("--grants", grants, "publish,subscribe,record,admin")->delimiter(',');
+  make->add_option("--grants", grants, "any of publish, subscribe, record, recordings (read recordings and exports; implied by record and admin), admin; separated by commas")->delimiter(',');
   make->add_option("--valid-seconds", token.valid_seconds, "how long it is valid")->check(CLI::Range(1L, 315360000L));
 
   VerifyConfig verify;
@@ -280,6 +286,15 @@ Result<Bytes> parse_key(std::string_view text) {
   if (text.size() % 2 || key.size() < kMinKeySize)
     return fail(ErrorCode::invalid_argument, "the key must be at least 64 hexadecimal digits, two for each byte");
   return key;
+}
+
+Result<std::string> read_secret_file(const std::string& path) {
+  auto text = runtime::read_file(path, 4096);
+  if (!text) return tl::unexpected(text.error());
+  while (!text->empty() && std::isspace(static_cast<unsigned char>(text->back()))) text->pop_back();
+  const bool plain = std::all_of(text->begin(), text->end(), [](unsigned char c) { return c > 0x20 && c < 0x7f; });
+  if (text->size() < 16 || !plain) return fail(ErrorCode::invalid_argument, path + ": a token is one line of at least 16 printable characters without spaces");
+  return std::move(*text);
 }
 
 Result<Bytes> read_key_file(const std::string& path) {

@@ -34,6 +34,8 @@ struct ServeConfig {
   unsigned connections_idle_seconds = 30;
   std::size_t participants_per_identity = 4;  // in a session
   std::vector<std::string> trusted_proxies;  // address ranges
+  std::string metrics_listen;      // ADDRESS:PORT; empty: /metrics beside everything else
+  std::string metrics_token_file;  // empty: without a token
   std::string ready_file;
   bool dev = false;
 };
@@ -59,5 +61,7 @@ Command parse_command(std::vector<std::string> arguments);
 /// Keys are hexadecimal text of at least 32 bytes, surrounded by any white space.
 Result<Bytes> parse_key(std::string_view hex);
 Result<Bytes> read_key_file(const std::string& path);
+/// One line of at least 16 characters.
+Result<std::string> read_secret_file(const std::string& path);
 
 }  // namespace amphi::server

@@ -10,6 +10,7 @@
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/websocket/rfc6455.hpp>
 
+#include "server/host_header.h"
 #include "server/http_response.h"
 #include "server/proxy_protocol.h"
 
@@ -239,6 +240,11 @@ asio::awaitable<bool> HttpServer::serve_request(Visitor& visitor, const HttpRequ
     co_await refuse(*visitor.stream, std::move(full));
     co_return false;
   }
+  if (auto refused = refuse_host(request, limits_.loopback_hosts_only)) {
+    drops_.add(Drop::http_host);
+    co_await refuse(*visitor.stream, std::move(*refused));
+    co_return false;
+  }
   if (boost::beast::websocket::is_upgrade(request)) {
     if (const auto route = routes_.websocket({request.target().data(), request.target().size()})) {
       ++websockets_;
@@ -248,7 +254,7 @@ asio::awaitable<bool> HttpServer::serve_request(Visitor& visitor, const HttpRequ
     }
   }
   gate_.set_busy(visitor.number, true);
-  HttpAnswer answer = co_await routes_.answer(request);
+  HttpAnswer answer = co_await routes_.answer(request, client);
   if (!answer.identity.empty()) gate_.authenticated(visitor.number, answer.identity);
   const bool written = co_await write_answer(*visitor.stream, request, std::move(answer), reader_);
   if (visitor.of_proxy) apply(gate_.move(visitor.number, address_group(visitor.peer), true));

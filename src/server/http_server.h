@@ -25,6 +25,7 @@ struct HttpLimits {
   std::size_t body_bytes = 64 * 1024;
   Duration first_request = std::chrono::seconds(5);  // to be read whole in
   Duration next_request = std::chrono::seconds(30);
+  bool loopback_hosts_only = false;  // --dev
 };
 
 class HttpServer {

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <boost/asio/read.hpp>
 #include <boost/asio/read_until.hpp>
 #include <boost/asio/write.hpp>
@@ -32,6 +34,7 @@ class HttpServerTest : public ::testing::Test {
     rest_.add(verb::post, "/v1/sessions/*/things", Access::record, [](const RestCall& call) -> asio::awaitable<HttpAnswer> {
       co_return json_answer(Json{{"size", call.request.body().size()}, {"by", call.token.identity}}.dump(), 202);
     });
+    rest_.add(verb::get, "/v1/sessions/*/files", Access::recordings, [](const RestCall&) -> asio::awaitable<HttpAnswer> { co_return json_answer("{}"); });
     rest_.add(verb::delete_, "/v1/sessions/*/things/*", Access::admin, [](const RestCall& call) -> asio::awaitable<HttpAnswer> {
       co_return json_answer(Json{{"gone", call.names[1]}}.dump());
     });
@@ -102,6 +105,7 @@ class HttpServerTest : public ::testing::Test {
                      const auto colon = text.find(':');
                      if (colon == text.npos) return fail(ErrorCode::unauthorized, "A token is needed.");
                      AccessToken token{SessionId(std::string(text.substr(0, colon))), "someone", {}, 0, ""};
+                     token.grants.recordings = text.substr(colon + 1) == "recordings";
                      token.grants.record = text.substr(colon + 1) == "record";
                      token.grants.admin = text.substr(colon + 1) == "admin";
                      return token;
@@ -136,6 +140,12 @@ TEST_F(HttpServerTest, every_method_finds_its_handler_and_only_for_those_who_may
       {"POST", "/v1/sessions/a/things", "a:", 403, "`record`"},
       {"POST", "/v1/sessions/a/things", "a:record", 202, "someone"},
       {"POST", "/v1/sessions/b/things", "a:record", 403, "forbidden"},
+      {"GET", "/v1/sessions/a/files", "a:", 403, "`recordings`"},
+      {"GET", "/v1/sessions/a/files", "a:recordings", 200, "{}"},
+      {"GET", "/v1/sessions/a/files", "a:record", 200, "{}"},
+      {"GET", "/v1/sessions/b/files", "a:recordings", 403, "another session"},
+      {"GET", "/v1/sessions/b/files", "a:admin", 200, "{}"},
+      {"POST", "/v1/sessions/a/things", "a:recordings", 403, "`record`"},
       {"DELETE", "/v1/sessions/a/things/7", "a:record", 403, "`admin`"},
       {"DELETE", "/v1/sessions/a/things/7", "a:admin", 200, "\"gone\":\"7\""},
       {"PUT", "/v1/sessions/a/things", "a:admin", 405, "GET, HEAD, POST"},
@@ -151,6 +161,62 @@ TEST_F(HttpServerTest, every_method_finds_its_handler_and_only_for_those_who_may
     EXPECT_NE(reply.body.find(row.part), reply.body.npos) << row.method << " " << row.target << " " << reply.body;
     EXPECT_EQ(reply.status == 405, reply.head.find("Allow: ") != reply.head.npos) << reply.head;
     EXPECT_EQ(reply.status == 401, reply.head.find("WWW-Authenticate: Bearer") != reply.head.npos) << reply.head;
+  }
+}
+
+TEST_F(HttpServerTest, a_request_names_one_valid_host) {
+  const auto with = [&](const std::string& version, const std::string& hosts) { return raw("GET /healthz HTTP/" + version + "\r\nConnection: close\r\n" + hosts + "\r\n"); };
+  struct Row {
+    const char *version, *hosts;
+    int status;
+  };
+  const Row rows[] = {{"1.1", "Host: media.example\r\n", 200}, {"1.1", "Host: media.example:7880\r\n", 200}, {"1.1", "Host: [2001:db8::1]:80\r\n", 200}, {"1.1", "host: 10.0.0.1\r\n", 200},
+                      {"1.1", "", 400}, {"1.1", "Host: a\r\nHost: a\r\n", 400}, {"1.1", "Host: a\r\nhost: b\r\n", 400}, {"1.1", "Host:\r\n", 400}, {"1.1", "Host: a b\r\n", 400},
+                      {"1.1", "Host: a/b\r\n", 400}, {"1.1", "Host: a@b\r\n", 400}, {"1.1", "Host: a:port\r\n", 400}, {"1.1", "Host: a:99999\r\n", 400}, {"1.1", "Host: [::1\r\n", 400},
+                      {"1.1", "Host: [a]\r\n", 400}, {"1.1", "Host: ::1\r\n", 400}, {"1.0", "", 200}, {"1.0", "Host: a\r\nHost: b\r\n", 400}};
+  for (const auto& row : rows) EXPECT_EQ(with(row.version, row.hosts).status, row.status) << row.version << " " << row.hosts;
+  EXPECT_EQ(raw("GET /v1/sessions/a/signalling HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n").status, 400);
+  on_control([&] { EXPECT_EQ(drops_[Drop::http_host], 14u); });
+}
+
+TEST_F(HttpServerTest, a_server_for_loopback_only_answers_to_no_other_name) {
+  on_control([&] {
+    HttpLimits limits;
+    limits.loopback_hosts_only = true;
+    small_ = HttpServer::listen(control_, {Address::v4(127, 0, 0, 1, 0)}, "", "", routes_, drops_, limits).value();
+    small_->start();
+  });
+  port_ = small_->port();
+  const auto status = [&](const std::string& host) { return raw("GET /healthz HTTP/1.1\r\nConnection: close\r\nHost: " + host + "\r\n\r\n").status; };
+  for (const char* host : {"localhost", "LOCALHOST:7880", "127.0.0.1:7880", "127.8.0.1", "[::1]:7880", "amphi.localhost"}) EXPECT_EQ(status(host), 200) << host;
+  for (const char* host : {"attacker.example", "localhost.attacker.example", "notlocalhost", "10.0.0.1", "127.0.0.1.attacker.example", "[2001:db8::1]"}) EXPECT_EQ(status(host), 421) << host;
+}
+
+TEST_F(HttpServerTest, metrics_are_for_loopback_or_for_whoever_has_their_token) {
+  struct Row {
+    const char* client;
+    const char* header;
+    const char* token;  // that is asked for
+    bool for_all;
+    unsigned status;
+  };
+  const Row rows[] = {{"127.0.0.1", "", "", false, 200}, {"::1", "", "", false, 200}, {"192.0.2.1", "", "", false, 403}, {"127.0.0.1", "X-Forwarded-For", "", false, 403},
+                      {"127.0.0.1", "Forwarded", "", false, 403}, {"192.0.2.1", "", "", true, 200}, {"127.0.0.1", "", "0123456789abcdef", false, 401},
+                      {"192.0.2.1", "Authorization", "0123456789abcdef", false, 200}, {"192.0.2.1", "Authorization", "0123456789abcdeg", true, 401}};
+  for (const auto& row : rows) {
+    HttpRoutes::Parts parts;
+    parts.drops = &drops_;
+    parts.metrics = []() -> asio::awaitable<std::string> { co_return "amphi_up 1\n"; };
+    parts.metrics_token = row.token;
+    parts.metrics_for_all = row.for_all;
+    const HttpRoutes routes(std::move(parts));
+    HttpRequest request{verb::get, "/metrics", 11};
+    if (*row.header) request.set(row.header, std::string(row.header) == "Authorization" ? "Bearer 0123456789abcdef" : "198.51.100.1");
+    asio::io_context io;
+    unsigned status = 0;
+    asio::co_spawn(io, [&]() -> asio::awaitable<void> { status = (co_await routes.answer(request, *Address::parse(row.client, 0))).status; }, asio::detached);
+    io.run();
+    EXPECT_EQ(status, row.status) << row.client << " " << row.header << " " << row.token;
   }
 }
 

@@ -55,6 +55,8 @@ Result<AccessToken> RestRoutes::admit(const HttpRequest& request, const Route& r
   if (route.access == Access::admin) return fail(ErrorCode::forbidden, "The token lacks the grant `admin`.");
   if (path.size() > 2 && path[1] == "sessions" && token->session.value != path[2])
     return fail(ErrorCode::forbidden, "The token is for another session.");
+  if (route.access == Access::recordings && !token->grants.recordings && !token->grants.record)
+    return fail(ErrorCode::forbidden, "The token lacks the grant `recordings`.");
   if (route.access == Access::record && !token->grants.record)
     return fail(ErrorCode::forbidden, "The token lacks the grant `record`.");
   return token;

@@ -4,6 +4,8 @@
 #include <charconv>
 #include <nlohmann/json.hpp>
 
+#include "base/text.h"
+
 namespace amphi::server::signalling {
 namespace {
 
@@ -44,6 +46,7 @@ Decoded join(const Json& object) {
   if (object.contains("client")) {
     const auto client = text_of(object, "client", 0, 128);
     if (!client) return wrong("`client` must be a text of at most 128 characters");
+    if (!is_plain_text(*client)) return wrong("`client` " + std::string(kPlainTextRule));
     message.client = *client;
   }
   return message;
@@ -64,6 +67,7 @@ Decoded publish_offer_from(const Json& object) {
     const auto label = text_of(feed, "label", 0, 128);
     if (!mid || !kind || !label || (*kind != "audio" && *kind != "video"))
       return wrong("each of `feeds` needs `mid`, `kind` (audio or video) and `label`");
+    if (!is_plain_text(*label)) return wrong("a feed's `label` " + std::string(kPlainTextRule));
     message.feeds.push_back({*mid, *kind == "audio" ? rtp::Kind::audio : rtp::Kind::video, *label});
   }
   return message;

@@ -27,7 +27,8 @@ export class SessionPage {
     this.sources = (['microphone', 'camera', 'screen'] as const).map(
       (name) => new LocalSource(name, () => this.liveSession(), (notice) => this.draw(notice)));
     this.controls = new Controls(this.sources, { join: () => this.join(), leave: () => this.session?.disconnect() });
-    this.recordings = new RecordingsList(address, link.token);
+    this.recordings = new RecordingsList(address, link.token,
+      this.claimed.grants.some((grant) => ['recordings', 'record', 'admin'].includes(grant)));
     this.ending.hidden = true;
     this.element = make('div', { class: 'page' },
       make('header', {}, make('h1', {}, address.sessionId), this.state, this.services),
