@@ -176,6 +176,8 @@ void SessionCore::on_signalling(signalling::Output& output) {
     deliver(&Handlers::participant_left, participant);
   } else if (auto* added = std::get_if<signalling::FeedAdded>(&output)) {
     on_feed_added(added->feed);
+  } else if (auto* changed = std::get_if<signalling::FeedChanged>(&output)) {
+    on_feed_changed(changed->feed);
   } else if (auto* removed = std::get_if<signalling::FeedRemoved>(&output)) {
     on_feed_removed(removed->feed_id);
   } else if (auto* ended = std::get_if<signalling::Ended>(&output)) {

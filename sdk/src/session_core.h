@@ -59,7 +59,7 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
     Session::ErrorHandler disconnected, services_disconnected;
     Session::RecordingHandler recording_changed;
     Session::MarkerHandler marker_added;
-    Session::FeedHandler feed_added, feed_removed;
+    Session::FeedHandler feed_added, feed_changed, feed_removed;
     Session::ParticipantHandler participant_joined, participant_left;
   };
   template <class Handler>
@@ -105,6 +105,8 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   void detach_audio(const std::string& feed_id);
   void remove_incoming_audio(const FeedCore* feed);
   void on_feed_added(const signalling::FeedDescription& feed);
+  FeedInfo info_of(const signalling::FeedDescription& described) const;  // with the mutex held
+  void on_feed_changed(const signalling::FeedDescription& described);
   void on_feed_removed(const std::string& feed_id);
   void on_codec_known(const std::string& feed_id, rtp::CodecName codec);
   void end_all_feeds();

@@ -235,20 +235,38 @@ void SessionCore::remove_incoming_audio(const FeedCore* feed) {
   incoming_audio_.reset();
 }
 
-void SessionCore::on_feed_added(const signalling::FeedDescription& described) {
+/// With the owner's identity, where it is known.
+FeedInfo SessionCore::info_of(const signalling::FeedDescription& described) const {
   FeedInfo info;
   info.id = described.id;
   info.kind = described.kind == "audio" ? FeedKind::audio : FeedKind::video;
   info.label = described.label;
   info.participantId = described.participant_id;
   info.codec = described.codec;
+  info.muted = described.muted;
+  if (const auto it = participants_.find(info.participantId); it != participants_.end()) info.participantIdentity = it->second.identity;
+  return info;
+}
+
+void SessionCore::on_feed_added(const signalling::FeedDescription& described) {
+  FeedInfo info;
   {
     std::lock_guard lock(mutex_);
-    if (const auto it = participants_.find(info.participantId); it != participants_.end()) info.participantIdentity = it->second.identity;
+    info = info_of(described);
     feeds_[info.id] = info;
   }
   if (info.kind == FeedKind::audio) attach_audio(info.id);
   deliver(&Handlers::feed_added, info);
+}
+
+void SessionCore::on_feed_changed(const signalling::FeedDescription& described) {
+  FeedInfo info;
+  {
+    std::lock_guard lock(mutex_);
+    info = info_of(described);
+    if (const auto it = feeds_.find(info.id); it != feeds_.end()) it->second = info;
+  }
+  deliver(&Handlers::feed_changed, info);
 }
 
 void SessionCore::on_feed_removed(const std::string& feed_id) {

@@ -81,6 +81,7 @@ export class IncomingFeeds {
   private settle(): FeedChanges {
     const removed = this.feeds.filter(({ id, track }) => !this.known.has(id) || this.tracks.get(id) !== track);
     for (const { id } of removed) this.shown.delete(id);
+    for (const feed of this.shown.values()) feed.muted = this.known.get(feed.id)?.muted === true;
     const added: IncomingFeed[] = [];
     for (const feed of this.known.values()) {
       const track = this.tracks.get(feed.id);
