@@ -123,6 +123,10 @@ std::vector<Address> Application::media_addresses() const {
 Result<void> Application::start_workers() {
   auto certificate = dtls::Certificate::generate();
   if (!certificate) return tl::unexpected(certificate.error());
+  std::vector<Advertised> advertised;
+  for (const auto& text : config_.advertise) advertised.push_back(*parse_advertised(text));
+  const auto outer = resolve(advertised);
+  if (!outer) return tl::unexpected(outer.error());
   const unsigned count = config_.workers > 0 ? config_.workers : std::max(1u, std::thread::hardware_concurrency());
   for (unsigned i = 0; i < count; ++i) {
     auto addresses = media_addresses();
@@ -131,7 +135,10 @@ Result<void> Application::start_workers() {
       address.port = config_.media_port == 0 ? std::uint16_t{0} : static_cast<std::uint16_t>(config_.media_port + i);
     auto worker = MediaWorker::create(i, addresses, *certificate, control_, [this](const SessionId& session, sfu::Event event) {
       directory_->handle_event(session, std::move(event));
-    }, std::chrono::seconds(config_.recording_pre_roll_seconds));
+    }, std::chrono::seconds(config_.recording_pre_roll_seconds), *outer);
+    if (!worker && config_.media_port != 0)
+      return fail(worker.error().code, worker.error().message + "\nMedia use the UDP ports " + std::to_string(config_.media_port) + " to " + std::to_string(config_.media_port + count - 1) +
+                                           ", one for each worker. Another server may have them: choose others with --media-port N (0: any free ones).");
     if (!worker) return tl::unexpected(worker.error());
     workers_.push_back(std::move(*worker));
   }
@@ -253,6 +260,9 @@ Result<void> Application::announce() {
   nlohmann::json ready{{"url", url}, {"port", http_->port()}, {"pid", ::getpid()}, {"recordings", catalogue_.root()}};
   for (const auto& worker : workers_)
     for (const auto& address : worker->addresses()) spdlog::info("media at {}", address.text());
+  if (!config_.advertise.empty())
+    for (const auto& worker : workers_)
+      for (const auto& address : worker->candidates()) spdlog::info("media advertised as {}", address.text());
   if (config_.dev) {
     AccessToken guest{SessionId("demo"), "guest", {true, true, true}, runtime::wall_now().unix_ms / 1000 + kDevTokenSeconds, ""};
     const auto token = make_token(guest, key_);

@@ -7,6 +7,7 @@
 #include <toml++/toml.h>
 
 #include "runtime/file_writer.h"
+#include "server/advertised.h"
 #include "server/client_address.h"
 
 namespace amphi::server {
@@ -17,7 +18,7 @@ struct Options {
   std::optional<std::string> recordings, web, key_file, tls_cert, tls_key, recording_signing_key, recording_key, ready_file, metrics_listen, metrics_token_file;
   std::optional<std::int64_t> port, media_port, workers, recording_reserve_mb, recording_pre_roll_seconds, recording_retention_days;
   std::optional<std::int64_t> connections_total, connections_per_address, connections_reserved, connections_idle_seconds, participants_per_identity;
-  std::optional<std::vector<std::string>> listen, media_addresses, trusted_proxies;
+  std::optional<std::vector<std::string>> listen, media_addresses, trusted_proxies, advertise;
   std::optional<bool> dev;
 };
 
@@ -38,12 +39,13 @@ template <class Visit>
 void each_list(Options& o, Visit visit) {
   visit("listen", o.listen, "address to take HTTP and WebSocket at; repeat it for more");
   visit("media-address", o.media_addresses, "address for media; repeat it for more (default: every interface's)");
+  visit("advertise", o.advertise, "ADDRESS[=LOCAL]: address or name that clients are told for media, behind a 1:1 NAT or in a container; LOCAL: only for that local address; repeat it for more");
   visit("trusted-proxy", o.trusted_proxies, "address or range (CIDR) of a reverse proxy that names the client: by the PROXY protocol, X-Forwarded-For or Forwarded; repeat it for more");
 }
 template <class Visit>
 void each_number(Options& o, Visit visit) {
   visit("port", o.port, 0, 65535, "port of HTTP and WebSocket; 0: any free one");
-  visit("media-port", o.media_port, 0, 65535, "first UDP port; worker n takes the n-th after it; 0: any free ones");
+  visit("media-port", o.media_port, 0, 65535, "first UDP port (default: 7881); worker n takes the n-th after it; 0: any free ones");
   visit("workers", o.workers, 0, 256, "media workers; 0: one for each core");
   visit("connections-total", o.connections_total, 1, 1'000'000, "HTTP and WebSocket connections at most");
   visit("connections-per-address", o.connections_per_address, 1, 1'000'000, "connections of one IPv4 address or IPv6 /64 at most");
@@ -136,6 +138,7 @@ void apply(const Options& o, ServeConfig& config) {
   apply(o.recording_pre_roll_seconds, config.recording_pre_roll_seconds);
   apply(o.recording_retention_days, config.recording_retention_days);
   apply(o.media_addresses, config.media_addresses);
+  apply(o.advertise, config.advertise);
   apply(o.trusted_proxies, config.trusted_proxies);
   apply(o.participants_per_identity, config.participants_per_identity);
   apply(o.connections_total, config.connections_total);
@@ -154,6 +157,9 @@ std::string mistake_in(const ServeConfig& config) {
     if (!Address::parse(address, 0)) return "--media-address must be an IP address, not '" + address + "'";
   if (!config.metrics_listen.empty() && !Address::parse_with_port(config.metrics_listen))
     return "--metrics-listen must be an address and a port such as 127.0.0.1:9100 or [::1]:9100, not '" + config.metrics_listen + "'";
+  for (const auto& text : config.advertise)
+    if (const auto parsed = parse_advertised(text); !parsed) return "--advertise takes ADDRESS or ADDRESS=LOCAL: " + parsed.error().message;
+  if (config.media_port != 0 && config.media_port + std::max(1u, config.workers) - 1 > 65535) return "--media-port leaves no ports for so many workers";
   for (const auto& range : config.trusted_proxies)
     if (!AddressRange::parse(range)) return "--trusted-proxy must be an IP address or a range such as 10.0.0.0/8, not '" + range + "'";
   if (config.connections_reserved >= config.connections_total) return "--connections-reserved must be less than --connections-total";

@@ -20,7 +20,8 @@ struct ServeConfig {
   std::vector<std::string> listen{"127.0.0.1"};
   std::uint16_t port = 7880;                // at all of them; 0: any free one
   std::vector<std::string> media_addresses; // empty: every interface's; with dev those that it listens at
-  std::uint16_t media_port = 0;             // worker n takes media_port + n; 0: any free ones
+  std::uint16_t media_port = 7881;          // worker n takes media_port + n; 0: any free ones
+  std::vector<std::string> advertise;       // ADDRESS or ADDRESS=LOCAL (advertised.h)
   unsigned workers = 0;                     // 0: one for each core
   std::string recordings = "recordings";
   std::string web;                          // empty: no page is served

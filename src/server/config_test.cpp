@@ -79,6 +79,15 @@ TEST_F(ConfigTest, limits_proxies_and_metrics_have_flags_and_tables) {
   }
 }
 
+TEST_F(ConfigTest, media_have_fixed_ports_and_addresses_to_tell) {
+  EXPECT_EQ(served({"--dev"}).media_port, 7881);
+  EXPECT_EQ(served({"--dev", "--media-port", "0"}).media_port, 0);
+  EXPECT_EQ(served({"--dev", "--advertise", "203.0.113.7", "--advertise", "media.example=10.0.0.1"}).advertise, (std::vector<std::string>{"203.0.113.7", "media.example=10.0.0.1"}));
+  EXPECT_EQ(served({"--config", file("advertise.toml", "dev = true\nadvertise = [\"203.0.113.7=10.0.0.1\", \"2001:db8::7\"]\n")}).advertise.size(), 2u);
+  for (const char* wrong : {"", "http://media.example", "203.0.113.7=eth0", "203.0.113.7=::1"}) EXPECT_EQ(refused({"--dev", "--advertise", wrong}).status, 2) << wrong;
+  EXPECT_EQ(refused({"--dev", "--media-port", "65535", "--workers", "2"}).status, 2);
+}
+
 TEST_F(ConfigTest, the_metrics_token_is_one_line_that_cannot_be_guessed) {
   EXPECT_EQ(read_secret_file(file("token", "0123456789abcdef\n")).value(), "0123456789abcdef");
   for (const char* wrong : {"", "short", "0123456789 abcdef", "0123456789abcdef\nx"}) EXPECT_FALSE(read_secret_file(file("wrong", wrong))) << wrong;

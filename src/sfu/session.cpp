@@ -41,6 +41,7 @@ std::unique_ptr<peer::Peer> Session::Impl::make_peer(Participant& participant, W
   peer::Config peer_config;
   peer_config.end = peer::End::server;
   peer_config.local = config.local;
+  peer_config.candidates = config.candidates;
   peer_config.certificate = config.certificate;
   peer_config.cname = participant.id.value;
   auto peer = std::make_unique<peer::Peer>(std::move(peer_config), random);

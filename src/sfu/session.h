@@ -28,6 +28,7 @@ struct Limits {
 struct SessionConfig {
   SessionId id;
   std::vector<Address> local;                              // the worker's sockets
+  std::vector<Address> candidates;                         // as what clients are told of them; empty: as they are
   std::shared_ptr<const dtls::Certificate> certificate;
   Limits limits;
 };
