@@ -39,6 +39,7 @@ struct ServeConfig {
   std::string metrics_token_file;  // empty: without a token
   std::string ready_file;
   bool dev = false;
+  bool allow_autopublish = false;         // a link with ?publish=… shares devices without a click on the page
 };
 
 struct TokenConfig {

@@ -115,6 +115,7 @@ class HttpServerTest : public ::testing::Test {
     HttpRoutes::Parts parts;
     parts.rest = &rest_;
     parts.drops = &drops_;
+    parts.web = "/there/is/no/page";
     return parts;
   }()};
   std::unique_ptr<HttpServer> server_, small_;
@@ -218,6 +219,16 @@ TEST_F(HttpServerTest, metrics_are_for_loopback_or_for_whoever_has_their_token) 
     io.run();
     EXPECT_EQ(status, row.status) << row.client << " " << row.header << " " << row.token;
   }
+}
+
+TEST_F(HttpServerTest, no_address_makes_the_page_believe_that_it_may_share_devices_by_itself) {
+  for (const char* target : {"/page.json", "/page.json?allowAutopublish=true", "/page.json#allowAutopublish=true"}) {
+    const Reply reply = ask("GET", target, "");
+    EXPECT_EQ(reply.status, 200) << target;
+    EXPECT_EQ(Json::parse(reply.body), (Json{{"allowAutopublish", false}})) << target;
+    EXPECT_NE(reply.head.find("no-store"), std::string::npos);
+  }
+  EXPECT_EQ(ask("POST", "/page.json", "").status, 405);
 }
 
 TEST_F(HttpServerTest, a_body_is_taken_up_to_its_limit) {
