@@ -17,6 +17,7 @@
 #include <thread>
 
 #include "server/export_workshop.h"
+#include "server/folder_lock.h"
 #include "server/http_server.h"
 #include "server/metrics.h"
 #include "server/recording_repair.h"
@@ -43,6 +44,8 @@ class Application {
 
  private:
   Result<void> prepare_key();
+  Result<void> listen();
+  Result<void> open_recordings();
   Result<void> start_workers();
   std::vector<Address> listen_addresses() const;
   std::vector<Address> media_addresses() const;
@@ -55,6 +58,7 @@ class Application {
   asio::awaitable<void> wait_until(Duration limit, Done done);
 
   const ServeConfig config_;
+  std::optional<FolderLock> lock_;  // released last
   asio::io_context control_{1};
   asio::signal_set signals_{control_, SIGINT, SIGTERM};
   runtime::SystemRandom random_;
@@ -138,18 +142,20 @@ HttpRoutes::Parts Application::routes() {
   return parts;
 }
 
-Result<void> Application::start() {
-  if (auto ready = prepare_key(); !ready) return ready;
-  if (auto ready = runtime::create_folders(catalogue_.root()); !ready) return ready;
-  if (!config_.web.empty() && !std::filesystem::is_regular_file(config_.web + "/index.html"))
-    return fail(ErrorCode::not_found, "--web " + config_.web + " has no index.html");
-  auto safe = Safe::open(config_.recording_signing_key, config_.recording_key);
-  if (!safe) return tl::unexpected(safe.error());
-  safe_ = std::move(*safe);
-  const RepairSummary repaired = repair_recordings(catalogue_.root(), safe_);
-  sweep_workshops(catalogue_.root());
+/// Nothing is written before this has succeeded, but the lock file: a server that cannot listen leaves the recordings alone.
+Result<void> Application::listen() {
   directory_ = std::make_unique<SessionDirectory>(control_, workers_, key_, random_, drops_);
   if (auto ready = start_workers(); !ready) return ready;
+  routes_ = std::make_unique<HttpRoutes>(routes());
+  auto http = HttpServer::listen(control_, listen_addresses(), config_.tls_cert, config_.tls_key, *routes_, drops_);
+  if (!http) return tl::unexpected(http.error());
+  http_ = std::move(*http);
+  return {};
+}
+
+Result<void> Application::open_recordings() {
+  const RepairSummary repaired = repair_recordings(catalogue_.root(), safe_);
+  sweep_workshops(catalogue_.root());
   const unsigned writers = std::max(1u, std::min(4u, std::thread::hardware_concurrency()));
   const Recordings::Options recordings{writers, config_.recording_reserve_mb * 1'000'000, std::chrono::seconds(config_.recording_pre_roll_seconds)};
   services_ = std::make_unique<ServicesHub>(control_, *directory_, catalogue_, reader_, safe_, recordings, verify_but_expiry_, random_, drops_);
@@ -158,17 +164,28 @@ Result<void> Application::start() {
   if (!index) return tl::unexpected(index.error());
   index_ = std::make_unique<CatalogueService>(control_, std::move(*index), config_.recording_retention_days);
   services_->on_recording_changed([this](const SessionId& session, const RecordingId& id) { index_->refresh(session, id); });
+  return {};
+}
+
+Result<void> Application::start() {
+  if (auto ready = prepare_key(); !ready) return ready;
+  if (!config_.web.empty() && !std::filesystem::is_regular_file(config_.web + "/index.html"))
+    return fail(ErrorCode::not_found, "--web " + config_.web + " has no index.html");
+  auto safe = Safe::open(config_.recording_signing_key, config_.recording_key);
+  if (!safe) return tl::unexpected(safe.error());
+  safe_ = std::move(*safe);
+  if (auto ready = runtime::create_folders(catalogue_.root()); !ready) return ready;
+  auto lock = FolderLock::take(catalogue_.root());
+  if (!lock) return tl::unexpected(lock.error());
+  lock_.emplace(std::move(*lock));
+  if (auto ready = listen(); !ready) return ready;
+  if (auto ready = open_recordings(); !ready) return ready;
   exports_ = std::make_unique<ExportJobs>(control_, random_, std::filesystem::read_symlink("/proc/self/exe").string(), config_.recording_key, config_.recording_reserve_mb);
   const RecordingParts parts{catalogue_, *index_, sealed_files_, reader_, *services_, *exports_};
   add_recording_routes(rest_, parts);
   add_live_routes(rest_, parts);
   add_export_routes(rest_, parts);
   signalling_ = std::make_unique<Signalling>(*directory_, verify_but_expiry_, drops_);
-  routes_ = std::make_unique<HttpRoutes>(routes());
-  auto http = HttpServer::listen(control_, listen_addresses(), config_.tls_cert, config_.tls_key,
-                                 *routes_, drops_);
-  if (!http) return tl::unexpected(http.error());
-  http_ = std::move(*http);
   http_->start();
   return announce();
 }
@@ -262,6 +279,7 @@ void Application::run() {
 
 int serve(const ServeConfig& config) {
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGIO, SIG_IGN);  // sent where somebody opens a file that is_open_for_writing looks at
   Application application(config);
   if (const auto started = application.start(); !started) {
     std::cerr << "amphi-server: " << started.error().message << std::endl;

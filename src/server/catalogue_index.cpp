@@ -10,9 +10,11 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "recording/journal.h"
 #include "recording/recorder.h"
 #include "runtime/file_writer.h"
 #include "server/catalogue_deletion.h"
+#include "server/folder_lock.h"
 #include "server/manifest_file.h"
 
 namespace amphi::server {
@@ -261,6 +263,8 @@ Result<void> CatalogueIndex::remove(const std::string& session, const std::strin
   impl_->put(session, id);
   Statement row(impl_->db.get(), "SELECT 1 FROM recordings WHERE session = ? AND id = ?");
   if (!row.bind(session).bind(id).step()) return fail(ErrorCode::not_found, "There is no such recording.");
+  if (!being_written({impl_->folder(session, id) + "/" + std::string(recording::kJournalName)}).empty())
+    return fail(ErrorCode::invalid_state, "Another process still writes this recording.");
   const Json line{{"atMs", now.unix_ms}, {"session", session}, {"recording", id}, {"by", by}};
   const std::string text = line.dump(-1, ' ', false, Json::error_handler_t::replace);
   // Out of everybody's sight at once, then said, then gone.

@@ -59,7 +59,7 @@ class CatalogueIndex {
   std::vector<CatalogueEntry> ended_before(std::int64_t ms) const;
 
   /// With everything in its folder, said durably in deletions.jsonl. After a crash in between, the next `open` completes what was said, and puts back what was not.
-  /// The caller knows that it does not run: one that nobody can repair goes too. Errors: not_found, storage.
+  /// The caller knows that it does not run: one that nobody can repair goes too. Errors: not_found, storage, invalid_state (another process writes it).
   Result<void> remove(const std::string& session, const std::string& id, const std::string& by, WallTime now);
   std::optional<Deletion> deletion_of(const std::string& session, const std::string& id) const;
 

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "runtime/file_writer.h"
+#include "server/disk_space.h"
 #include "server/recording_intake.h"
 #include "server/safekeeping.h"
 #include "server/space_watch.h"
@@ -31,7 +32,7 @@ struct RecordingEvents {
 struct RecordingPlan {
   recording::RecordingInfo info;
   std::string session_folder;          // <recordings>/<session>
-  std::optional<std::uint64_t> disk{}; // that must hold <recordings> (disk_of); nullopt: any
+  std::optional<FolderId> root{};      // that <recordings> must be; nullopt: any
   const Safe* safe = nullptr;          // outlives the recording
   std::uint64_t reserve = 0;           // bytes that must be free to begin; at half of it the recording is ended while it can be
   std::uint64_t revision_ceiling = 0;  // stored before the recording begins: see recording_catalogue.h

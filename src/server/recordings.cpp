@@ -10,13 +10,13 @@ namespace asio = boost::asio;
 
 namespace {
 
-std::optional<std::uint64_t> known(const Result<std::uint64_t>& disk) { return disk ? std::optional(*disk) : std::nullopt; }
+std::optional<FolderId> known(const Result<FolderId>& folder) { return folder ? std::optional(*folder) : std::nullopt; }
 
 }  // namespace
 
 Recordings::Recordings(asio::io_context& control, const RecordingCatalogue& catalogue, const Safe& safe, Options options,
                        Events events)
-    : control_(control), catalogue_(catalogue), safe_(safe), options_(options), disk_(known(disk_of(catalogue.root()))), events_(std::move(events)), late_hashes_(safe, [this](const std::string& folder) { on_late_repair(folder); }), watch_(control) {
+    : control_(control), catalogue_(catalogue), safe_(safe), options_(options), root_(known(folder_id(catalogue.root()))), events_(std::move(events)), late_hashes_(safe, [this](const std::string& folder) { on_late_repair(folder); }), watch_(control) {
   for (unsigned i = 0; i < options_.writers; ++i) writers_.push_back(std::make_unique<RecordingWriter>("recording-" + std::to_string(i)));
 }
 
@@ -26,7 +26,7 @@ void Recordings::start(const SessionId& session, const services::StartRecording&
   plan.start = runtime::now();
   plan.info = {id, session, asked.requested_by, runtime::wall_now(), Duration{}, asked.continues};
   plan.session_folder = catalogue_.session_folder(session);
-  plan.disk = disk_;
+  plan.root = root_;
   plan.safe = &safe_;
   plan.reserve = options_.reserve;
   plan.revision_ceiling = revision + services::kRevisionsPerRecording;
