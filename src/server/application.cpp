@@ -162,7 +162,8 @@ Result<void> Application::open_recordings() {
   for (const auto& folder : repaired.incomplete) services_->recordings().complete_later(folder);
   auto index = CatalogueIndex::open(catalogue_.root());
   if (!index) return tl::unexpected(index.error());
-  index_ = std::make_unique<CatalogueService>(control_, std::move(*index), config_.recording_retention_days);
+  index_ = std::make_unique<CatalogueService>(control_, std::move(*index), CatalogueService::RetentionOptions{catalogue_.root(), config_.recording_retention_days, random_.token(16)},
+                                              CatalogueService::Clock{runtime::wall_now, runtime::now});
   services_->on_recording_changed([this](const SessionId& session, const RecordingId& id) { index_->refresh(session, id); });
   return {};
 }

@@ -258,6 +258,16 @@ std::vector<CatalogueEntry> CatalogueIndex::ended_before(std::int64_t ms) const 
   return entries;
 }
 
+CatalogueIndex::Newest CatalogueIndex::newest() const {
+  Statement row(impl_->db.get(), "SELECT session, id, max(started_ms, stopped_ms, manifest_time / 1000000) AS newest FROM recordings ORDER BY newest DESC LIMIT 1");
+  return row.step() ? Newest{row.text(0) + "/" + row.text(1), row.number(2)} : Newest{};
+}
+
+std::size_t CatalogueIndex::finished_count() const {
+  Statement row(impl_->db.get(), "SELECT COUNT(*) FROM recordings WHERE state IN ('complete', 'repaired')");
+  return row.step() ? static_cast<std::size_t>(row.number(0)) : 0;
+}
+
 Result<void> CatalogueIndex::remove(const std::string& session, const std::string& id, const std::string& by, WallTime now) {
   if (!recording::is_safe_path_name(session) || !recording::is_safe_path_name(id)) return fail(ErrorCode::not_found, "There is no such recording.");
   impl_->put(session, id);

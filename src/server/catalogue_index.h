@@ -58,6 +58,14 @@ class CatalogueIndex {
   /// Finished, and ended before that.
   std::vector<CatalogueEntry> ended_before(std::int64_t ms) const;
 
+  struct Newest {
+    std::string recording;  // <session>/<id>; empty: there is none
+    std::int64_t ms = 0;    // by its manifest, or the time of that file
+  };
+  /// The recording with the newest time, in whatever state.
+  Newest newest() const;
+  std::size_t finished_count() const;
+
   /// With everything in its folder, said durably in deletions.jsonl. After a crash in between, the next `open` completes what was said, and puts back what was not.
   /// The caller knows that it does not run: one that nobody can repair goes too. Errors: not_found, storage, invalid_state (another process writes it).
   Result<void> remove(const std::string& session, const std::string& id, const std::string& by, WallTime now);

@@ -50,7 +50,9 @@ Result<void> RecordingJob::make_ready() {
   return ready;
 }
 
-void RecordingJob::stop(Time at, WallTime wall, bool goes_on) {
+void RecordingJob::stop(Time at, bool goes_on) {
+  // The wall clock may have been set meanwhile: the end follows from the start and the monotonic duration.
+  const WallTime wall{plan_.info.started_at.unix_ms + std::max<std::int64_t>(to_ms(at - plan_.start), 0)};
   if (!done_ && intake_->stop(at, wall, space_.full())) goes_on_ = goes_on;
 }
 

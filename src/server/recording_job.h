@@ -48,7 +48,7 @@ class RecordingJob {
   void begin(std::shared_ptr<RecordingSink> sink, Duration pre_roll);
   /// Ends at `at`, once what had arrived by then is worked off. The worker no longer writes to the sink.
   /// `goes_on`: see services::StopRecording. Where the disk was full it ends with that as its error.
-  void stop(Time at, WallTime wall, bool goes_on = false);
+  void stop(Time at, bool goes_on = false);
   void add_marker(std::string label, std::string by, Time at);
   /// Works off some of what is there. True: there may be more.
   bool step(Time now);

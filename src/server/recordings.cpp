@@ -67,11 +67,10 @@ void Recordings::stop(const RecordingId& id, bool goes_on) {
   if (found == running_.end()) return;
   const Running& running = found->second;
   const Time at = runtime::now();
-  const WallTime wall = runtime::wall_now();
   // Through the worker to the writer: when the writer hears of it, the worker has put its last packet into the sink.
-  running.worker->post([session = running.session, writer = running.writer, job = running.job, at, wall, goes_on](MediaWorker& there, Time) {
+  running.worker->post([session = running.session, writer = running.writer, job = running.job, at, goes_on](MediaWorker& there, Time) {
     there.end_recording(session, at);
-    writer->post([job, at, wall, goes_on] { job->stop(at, wall, goes_on); });
+    writer->post([job, at, goes_on] { job->stop(at, goes_on); });
   });
 }
 
