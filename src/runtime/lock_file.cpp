@@ -111,6 +111,7 @@ Result<LockFile> LockFile::take(const std::string& path, Duration patience) {
     if (fd < 0) return words(errno == ENOENT ? ErrorCode::not_found : ErrorCode::storage, path, errno);
     const int error = set_lock(fd);
     if (error == 0 && is_at(path, fd)) {
+      make_private(fd);
       write_holder(fd);
       return LockFile(fd);
     }

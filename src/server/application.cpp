@@ -53,6 +53,8 @@ class Application {
   Result<void> announce();
   asio::awaitable<std::string> metrics();
   asio::awaitable<void> wait_for_signal();
+  asio::awaitable<void> reload_on_signal();
+  Result<void> reload();
   asio::awaitable<void> go_down();
   template <class Done>
   asio::awaitable<void> wait_until(Duration limit, Done done);
@@ -60,7 +62,8 @@ class Application {
   const ServeConfig config_;
   std::optional<FolderLock> lock_;  // released last
   asio::io_context control_{1};
-  asio::signal_set signals_{control_, SIGINT, SIGTERM};
+  asio::signal_set signals_{control_, SIGINT, SIGTERM, SIGQUIT};
+  asio::signal_set reload_signal_{control_, SIGHUP};
   runtime::SystemRandom random_;
   Counters<Drop> drops_;
   Bytes key_;
@@ -175,7 +178,7 @@ Result<void> Application::start() {
   auto safe = Safe::open(config_.recording_signing_key, config_.recording_key);
   if (!safe) return tl::unexpected(safe.error());
   safe_ = std::move(*safe);
-  if (auto ready = runtime::create_folders(catalogue_.root()); !ready) return ready;
+  if (auto ready = runtime::create_folders(catalogue_.root()); !ready) return fail(ready.error().code, "--recordings " + catalogue_.root() + ": " + ready.error().message);
   auto lock = FolderLock::take(catalogue_.root());
   if (!lock) return tl::unexpected(lock.error());
   lock_.emplace(std::move(*lock));
@@ -212,7 +215,9 @@ Result<void> Application::announce() {
     std::cout << "Ready: " << link << std::endl;
   }
   if (config_.ready_file.empty()) return {};
-  return runtime::replace_file(config_.ready_file, as_bytes(ready.dump() + "\n"));
+  if (const auto written = runtime::replace_file(config_.ready_file, as_bytes(ready.dump() + "\n")); !written)
+    return fail(written.error().code, "--ready-file " + config_.ready_file + ": " + written.error().message);
+  return {};
 }
 
 asio::awaitable<std::string> Application::metrics() {
@@ -232,6 +237,30 @@ asio::awaitable<std::string> Application::metrics() {
   input.drops = drops_;
   input.services_drops = services_->protocol_drops();
   co_return metrics_text(input);
+}
+
+/// All of it or nothing. Connections go on as they are: a new key or certificate is for new ones.
+Result<void> Application::reload() {
+  Bytes key = key_;
+  if (!config_.key_file.empty()) {
+    auto read = read_key_file(config_.key_file);
+    if (!read) return tl::unexpected(read.error());
+    key = std::move(*read);
+  }
+  if (!config_.tls_cert.empty())
+    if (auto loaded = http_->load_certificate(config_.tls_cert, config_.tls_key); !loaded) return loaded;
+  key_ = std::move(key);
+  return {};
+}
+
+asio::awaitable<void> Application::reload_on_signal() {
+  boost::system::error_code error;
+  while (true) {
+    co_await reload_signal_.async_wait(asio::redirect_error(asio::use_awaitable, error));
+    if (error) co_return;
+    if (const auto done = reload()) spdlog::info("reloaded: the token key and the TLS certificate, as configured");
+    else spdlog::error("the reload has failed, and the token key and TLS certificate stay as they were: {}", done.error().message);
+  }
 }
 
 asio::awaitable<void> Application::wait_for_signal() {
@@ -270,6 +299,7 @@ asio::awaitable<void> Application::go_down() {
 
 void Application::run() {
   asio::co_spawn(control_, wait_for_signal(), asio::detached);
+  asio::co_spawn(control_, reload_on_signal(), asio::detached);
   control_.run();
   for (auto& worker : workers_) worker->stop();
   services_->recordings().stop_writers();

@@ -36,6 +36,8 @@ struct CataloguePage {
   std::vector<CatalogueEntry> entries;
   std::string next;  // empty: that was all
 };
+/// The cursor of what follows that entry.
+std::string cursor_behind(const CatalogueEntry& entry);
 
 struct Deletion {
   std::string session, id, by;

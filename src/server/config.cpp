@@ -6,7 +6,7 @@
 #include <optional>
 #include <toml++/toml.h>
 
-#include "runtime/file_writer.h"
+#include "server/secret_file.h"
 
 namespace amphi::server {
 namespace {
@@ -266,7 +266,7 @@ Result<Bytes> parse_key(std::string_view text) {
 }
 
 Result<Bytes> read_key_file(const std::string& path) {
-  const auto text = runtime::read_file(path, 4096);
+  const auto text = read_secret(path, 4096);
   if (!text) return tl::unexpected(text.error());
   auto key = parse_key(*text);
   if (!key) return fail(key.error().code, path + ": " + key.error().message);

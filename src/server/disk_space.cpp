@@ -10,7 +10,7 @@ namespace amphi::server {
 
 Result<std::uint64_t> free_bytes(const std::string& path) {
   struct statvfs found {};
-  if (::statvfs(path.c_str(), &found) != 0) return fail(ErrorCode::storage, path + ": " + std::generic_category().message(errno));
+  if (::statvfs(path.c_str(), &found) != 0) return fail(ErrorCode::storage, "free space: " + std::generic_category().message(errno));
   return static_cast<std::uint64_t>(found.f_bavail) * found.f_frsize;
 }
 

@@ -13,6 +13,7 @@
 
 #include "recording/recorder.h"
 #include "runtime/file_writer.h"
+#include "runtime/folder.h"
 
 namespace amphi::server {
 namespace {
@@ -42,6 +43,7 @@ void try_until(std::chrono::steady_clock::time_point until, Try done) {
 }
 
 void sweep(const fs::path& exports, std::chrono::steady_clock::time_point until) {
+  if (!runtime::is_folder(exports.string())) return;
   for (const fs::path& folder : folders_in(exports)) {
     if (folder.extension() != kWorkshop) continue;
     std::optional<runtime::LockFile> locked;
@@ -88,6 +90,7 @@ Workshop::~Workshop() {
 
 Result<void> put_in_place(const std::string& made, const std::string& output) {
   const int file = ::open(made.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file >= 0) runtime::make_private(file);
   const bool synced = file >= 0 && ::fsync(file) == 0;
   std::error_code error(errno, std::generic_category());
   if (file >= 0) ::close(file);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "runtime/clock.h"
+#include "runtime/folder.h"
 #include "server/file_ops.h"
 #include "server/overloaded.h"
 #include "server/recording_catalogue.h"
@@ -44,6 +45,7 @@ void RecordingJob::begin(std::shared_ptr<RecordingSink> sink, Duration pre_roll)
 Result<void> RecordingJob::make_ready() {
   auto ready = same_folder(root(), plan_.root);
   if (ready) ready = runtime::create_folders(plan_.session_folder);
+  if (ready && !runtime::is_folder(plan_.session_folder)) ready = fail(ErrorCode::storage, "The session's folder is a symbolic link, which is not followed.");
   if (ready) ready = free_bytes(plan_.session_folder).and_then([this](std::uint64_t free) { return space_.check_start(free); });
   if (ready) ready = store(plan_.info.continues);  // a crash before this one is on: the next server goes on from there all the same
   if (ready) ready = runtime::create_folders(folder());

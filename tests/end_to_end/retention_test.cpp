@@ -57,10 +57,10 @@ class RetentionOfFiles : public ::testing::Test {
   /// One more life of the server, long enough for its look at all recordings.
   void live() {
     const auto before = server_.log().size();
-    server_.start_again();
     const fs::path state = server_.recordings() / "retention.json";
     const auto stamp = [&] { std::error_code error; return fs::last_write_time(state, error); };
     const auto first = stamp();
+    server_.start_again();
     for (int i = 0; i < 500 && stamp() == first; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
     server_.stop();
     log_ = server_.log().substr(before);
