@@ -18,6 +18,7 @@
 
 #include "runtime/socket.h"
 #include "server/export_workshop.h"
+#include "server/folder_lock.h"
 #include "server/http_server.h"
 #include "server/metrics.h"
 #include "server/recording_repair.h"
@@ -46,24 +47,30 @@ class Application {
 
  private:
   Result<void> prepare_key();
+  Result<void> listen();
+  Result<void> open_recordings();
   Result<void> start_workers();
   std::vector<Address> listen_addresses() const;
   std::vector<Address> media_addresses() const;
   HttpRoutes::Parts routes();
   Result<void> prepare_metrics_token();
-  Result<void> start_metrics();
+  Result<void> listen_for_metrics();
   HttpLimits http_limits() const;
   TrustedProxies trusted_proxies() const;
   Result<void> announce();
   asio::awaitable<std::string> metrics();
   asio::awaitable<void> wait_for_signal();
+  asio::awaitable<void> reload_on_signal();
+  Result<void> reload();
   asio::awaitable<void> go_down();
   template <class Done>
   asio::awaitable<void> wait_until(Duration limit, Done done);
 
   const ServeConfig config_;
+  std::optional<FolderLock> lock_;  // released last
   asio::io_context control_{1};
-  asio::signal_set signals_{control_, SIGINT, SIGTERM};
+  asio::signal_set signals_{control_, SIGINT, SIGTERM, SIGQUIT};
+  asio::signal_set reload_signal_{control_, SIGHUP};
   runtime::SystemRandom random_;
   Counters<Drop> drops_;
   Bytes key_;
@@ -162,28 +169,49 @@ HttpRoutes::Parts Application::routes() {
   return parts;
 }
 
-Result<void> Application::start() {
-  if (auto ready = prepare_key(); !ready) return ready;
-  if (auto ready = runtime::create_folders(catalogue_.root()); !ready) return ready;
-  if (!config_.web.empty() && !std::filesystem::is_regular_file(config_.web + "/index.html"))
-    return fail(ErrorCode::not_found, "--web " + config_.web + " has no index.html");
-  auto safe = Safe::open(config_.recording_signing_key, config_.recording_key);
-  if (!safe) return tl::unexpected(safe.error());
-  safe_ = std::move(*safe);
-  const RepairSummary repaired = repair_recordings(catalogue_.root(), safe_);
-  sweep_workshops(catalogue_.root());
+/// Nothing is written before this has succeeded, but the lock file: a server that cannot listen leaves the recordings alone.
+Result<void> Application::listen() {
   SessionDirectory::Limits limits;
   limits.participants_per_identity = config_.participants_per_identity;
   directory_ = std::make_unique<SessionDirectory>(control_, workers_, key_, random_, drops_, limits);
   if (auto ready = start_workers(); !ready) return ready;
+  if (auto ready = prepare_metrics_token(); !ready) return ready;
+  routes_ = std::make_unique<HttpRoutes>(routes());
+  auto http = HttpServer::listen(control_, listen_addresses(), config_.tls_cert, config_.tls_key,
+                                 *routes_, drops_, http_limits(), trusted_proxies());
+  if (!http) return tl::unexpected(http.error());
+  http_ = std::move(*http);
+  return listen_for_metrics();
+}
+
+Result<void> Application::open_recordings() {
+  const RepairSummary repaired = repair_recordings(catalogue_.root(), safe_);
+  sweep_workshops(catalogue_.root());
   const unsigned writers = std::max(1u, std::min(4u, std::thread::hardware_concurrency()));
   const Recordings::Options recordings{writers, config_.recording_reserve_mb * 1'000'000, std::chrono::seconds(config_.recording_pre_roll_seconds)};
   services_ = std::make_unique<ServicesHub>(control_, *directory_, catalogue_, reader_, safe_, recordings, verify_but_expiry_, random_, drops_);
   for (const auto& folder : repaired.incomplete) services_->recordings().complete_later(folder);
   auto index = CatalogueIndex::open(catalogue_.root());
   if (!index) return tl::unexpected(index.error());
-  index_ = std::make_unique<CatalogueService>(control_, std::move(*index), config_.recording_retention_days);
+  index_ = std::make_unique<CatalogueService>(control_, std::move(*index), CatalogueService::RetentionOptions{catalogue_.root(), config_.recording_retention_days, random_.token(16)},
+                                              CatalogueService::Clock{runtime::wall_now, runtime::now});
   services_->on_recording_changed([this](const SessionId& session, const RecordingId& id) { index_->refresh(session, id); });
+  return {};
+}
+
+Result<void> Application::start() {
+  if (auto ready = prepare_key(); !ready) return ready;
+  if (!config_.web.empty() && !std::filesystem::is_regular_file(config_.web + "/index.html"))
+    return fail(ErrorCode::not_found, "--web " + config_.web + " has no index.html");
+  auto safe = Safe::open(config_.recording_signing_key, config_.recording_key);
+  if (!safe) return tl::unexpected(safe.error());
+  safe_ = std::move(*safe);
+  if (auto ready = runtime::create_folders(catalogue_.root()); !ready) return fail(ready.error().code, "--recordings " + catalogue_.root() + ": " + ready.error().message);
+  auto lock = FolderLock::take(catalogue_.root());
+  if (!lock) return tl::unexpected(lock.error());
+  lock_.emplace(std::move(*lock));
+  if (auto ready = listen(); !ready) return ready;
+  if (auto ready = open_recordings(); !ready) return ready;
   exports_ = std::make_unique<ExportJobs>(control_, random_, std::filesystem::read_symlink("/proc/self/exe").string(), config_.recording_key, config_.recording_reserve_mb);
   const RecordingParts parts{catalogue_, *index_, sealed_files_, reader_, *services_, *exports_};
   add_recording_routes(rest_, parts);
@@ -191,14 +219,8 @@ Result<void> Application::start() {
   add_export_routes(rest_, parts);
   add_session_routes(rest_, *directory_);
   signalling_ = std::make_unique<Signalling>(*directory_, verify_but_expiry_, drops_);
-  if (auto ready = prepare_metrics_token(); !ready) return ready;
-  routes_ = std::make_unique<HttpRoutes>(routes());
-  auto http = HttpServer::listen(control_, listen_addresses(), config_.tls_cert, config_.tls_key,
-                                 *routes_, drops_, http_limits(), trusted_proxies());
-  if (!http) return tl::unexpected(http.error());
-  http_ = std::move(*http);
-  if (auto ready = start_metrics(); !ready) return ready;
   http_->start();
+  if (metrics_http_) metrics_http_->start();
   return announce();
 }
 
@@ -211,7 +233,7 @@ Result<void> Application::prepare_metrics_token() {
 }
 
 /// Only where they have an address of their own.
-Result<void> Application::start_metrics() {
+Result<void> Application::listen_for_metrics() {
   if (config_.metrics_listen.empty()) return {};
   HttpRoutes::Parts parts;
   parts.drops = &drops_;
@@ -222,7 +244,6 @@ Result<void> Application::start_metrics() {
   auto http = HttpServer::listen(control_, {*Address::parse_with_port(config_.metrics_listen)}, "", "", *metrics_routes_, drops_);
   if (!http) return tl::unexpected(http.error());
   metrics_http_ = std::move(*http);
-  metrics_http_->start();
   spdlog::info("metrics at {}:{}", Address::parse_with_port(config_.metrics_listen)->ip_text(), metrics_http_->port());
   return {};
 }
@@ -274,7 +295,9 @@ Result<void> Application::announce() {
     std::cout << "Ready: " << link << std::endl;
   }
   if (config_.ready_file.empty()) return {};
-  return runtime::replace_file(config_.ready_file, as_bytes(ready.dump() + "\n"));
+  if (const auto written = runtime::replace_file(config_.ready_file, as_bytes(ready.dump() + "\n")); !written)
+    return fail(written.error().code, "--ready-file " + config_.ready_file + ": " + written.error().message);
+  return {};
 }
 
 asio::awaitable<std::string> Application::metrics() {
@@ -294,6 +317,30 @@ asio::awaitable<std::string> Application::metrics() {
   input.drops = drops_;
   input.services_drops = services_->protocol_drops();
   co_return metrics_text(input);
+}
+
+/// All of it or nothing. Connections go on as they are: a new key or certificate is for new ones.
+Result<void> Application::reload() {
+  Bytes key = key_;
+  if (!config_.key_file.empty()) {
+    auto read = read_key_file(config_.key_file);
+    if (!read) return tl::unexpected(read.error());
+    key = std::move(*read);
+  }
+  if (!config_.tls_cert.empty())
+    if (auto loaded = http_->load_certificate(config_.tls_cert, config_.tls_key); !loaded) return loaded;
+  key_ = std::move(key);
+  return {};
+}
+
+asio::awaitable<void> Application::reload_on_signal() {
+  boost::system::error_code error;
+  while (true) {
+    co_await reload_signal_.async_wait(asio::redirect_error(asio::use_awaitable, error));
+    if (error) co_return;
+    if (const auto done = reload()) spdlog::info("reloaded: the token key and the TLS certificate, as configured");
+    else spdlog::error("the reload has failed, and the token key and TLS certificate stay as they were: {}", done.error().message);
+  }
 }
 
 asio::awaitable<void> Application::wait_for_signal() {
@@ -332,6 +379,7 @@ asio::awaitable<void> Application::go_down() {
 
 void Application::run() {
   asio::co_spawn(control_, wait_for_signal(), asio::detached);
+  asio::co_spawn(control_, reload_on_signal(), asio::detached);
   control_.run();
   for (auto& worker : workers_) worker->stop();
   services_->recordings().stop_writers();
@@ -342,6 +390,7 @@ void Application::run() {
 
 int serve(const ServeConfig& config) {
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGIO, SIG_IGN);  // sent where somebody opens a file that is_open_for_writing looks at
   Application application(config);
   if (const auto started = application.start(); !started) {
     std::cerr << "amphi-server: " << started.error().message << std::endl;

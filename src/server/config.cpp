@@ -6,9 +6,9 @@
 #include <optional>
 #include <toml++/toml.h>
 
-#include "runtime/file_writer.h"
 #include "server/advertised.h"
 #include "server/client_address.h"
+#include "server/secret_file.h"
 
 namespace amphi::server {
 namespace {
@@ -306,7 +306,7 @@ Result<Bytes> parse_key(std::string_view text) {
 }
 
 Result<std::string> read_secret_file(const std::string& path) {
-  auto text = runtime::read_file(path, 4096);
+  auto text = read_secret(path, 4096);
   if (!text) return tl::unexpected(text.error());
   while (!text->empty() && std::isspace(static_cast<unsigned char>(text->back()))) text->pop_back();
   const bool plain = std::all_of(text->begin(), text->end(), [](unsigned char c) { return c > 0x20 && c < 0x7f; });
@@ -315,7 +315,7 @@ Result<std::string> read_secret_file(const std::string& path) {
 }
 
 Result<Bytes> read_key_file(const std::string& path) {
-  const auto text = runtime::read_file(path, 4096);
+  const auto text = read_secret(path, 4096);
   if (!text) return tl::unexpected(text.error());
   auto key = parse_key(*text);
   if (!key) return fail(key.error().code, path + ": " + key.error().message);

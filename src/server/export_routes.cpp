@@ -148,6 +148,7 @@ void add_export_routes(RestRoutes& routes, RecordingParts parts) {
     HttpAnswer answer;
     answer.content_type = content_type(status->output);
     answer.file = status->output;
+    answer.root = parts.catalogue.root();
     co_return answer;
   });
   routes.add(verb::delete_, "/v1/sessions/*/exports/*", Access::record, [parts](const RestCall& call) { return remove(parts, call); });

@@ -13,6 +13,7 @@
 #include "server/host_header.h"
 #include "server/http_response.h"
 #include "server/proxy_protocol.h"
+#include "server/secret_file.h"
 
 // GCC 12 inlines the allocation of a coroutine's frame here and not its deallocation, and takes Asio's two for a mismatch.
 #pragma GCC diagnostic ignored "-Wmismatched-new-delete"
@@ -25,21 +26,12 @@ namespace http = boost::beast::http;
 using asio::ip::tcp;
 
 constexpr std::size_t kReaders = 4;  // of files: a slow disk under one request is not the others' matter
+constexpr std::size_t kMaxKey = 64 * 1024;
 constexpr auto kLinger = std::chrono::seconds(1);
 constexpr std::size_t kLingerBytes = 1024 * 1024;
 
 Error words(const std::string& what, const boost::system::error_code& error) {
   return {ErrorCode::invalid_argument, what + ": " + error.message()};
-}
-
-Result<void> load_certificate(asio::ssl::context& tls, const std::string& certificate, const std::string& key) {
-  boost::system::error_code error;
-  tls.set_options(asio::ssl::context::default_workarounds | asio::ssl::context::no_tlsv1 | asio::ssl::context::no_tlsv1_1, error);
-  tls.use_certificate_chain_file(certificate, error);
-  if (error) return tl::unexpected(words("TLS certificate " + certificate, error));
-  tls.use_private_key_file(key, asio::ssl::context::pem, error);
-  if (error) return tl::unexpected(words("TLS key " + key, error));
-  return {};
 }
 
 Address address_of(const tcp::endpoint& endpoint) {
@@ -89,14 +81,27 @@ Result<std::unique_ptr<HttpServer>> HttpServer::listen(asio::io_context& control
                                                        HttpLimits limits, TrustedProxies proxies) {
   std::unique_ptr<HttpServer> server(new HttpServer(control, routes, drops, limits, std::move(proxies)));
   if (!tls_cert.empty()) {
-    server->tls_.emplace(asio::ssl::context::tls_server);
-    if (auto loaded = load_certificate(*server->tls_, tls_cert, tls_key); !loaded) return tl::unexpected(loaded.error());
+    if (auto loaded = server->load_certificate(tls_cert, tls_key); !loaded) return tl::unexpected(loaded.error());
   }
   for (Address address : at) {
     if (!server->acceptors_.empty()) address.port = server->port();
     if (auto bound = server->bind(address); !bound) return tl::unexpected(bound.error());
   }
   return server;
+}
+
+Result<void> HttpServer::load_certificate(const std::string& certificate, const std::string& key) {
+  boost::system::error_code error;
+  asio::ssl::context tls(asio::ssl::context::tls_server);
+  tls.set_options(asio::ssl::context::default_workarounds | asio::ssl::context::no_tlsv1 | asio::ssl::context::no_tlsv1_1, error);
+  tls.use_certificate_chain_file(certificate, error);
+  if (error) return tl::unexpected(words("TLS certificate " + certificate, error));
+  const auto pem = read_secret(key, kMaxKey);
+  if (!pem) return fail(pem.error().code, "TLS key " + pem.error().message);
+  tls.use_private_key(asio::buffer(*pem), asio::ssl::context::pem, error);
+  if (error) return tl::unexpected(words("TLS key " + key, error));
+  tls_ = std::move(tls);  // connections hold what they were made with (SSL_CTX counts its references)
+  return {};
 }
 
 Result<void> HttpServer::bind(const Address& at) {

@@ -39,6 +39,8 @@ class HttpServer {
 
   std::uint16_t port() const { return acceptors_.front().local_endpoint().port(); }
   void start();
+  /// For connections that come from now on. Errors: invalid_argument, forbidden (a key that everybody can read), not_found; what there was stays.
+  Result<void> load_certificate(const std::string& certificate, const std::string& key);
   /// Takes no further connections; those that exist go on.
   void stop_accepting();
   std::size_t connections() const { return gate_.open(); }

@@ -128,6 +128,8 @@ void MediaWorker::remove_session(const SessionId& session, Time now) {
   if (!entry) return;
   entry->session->set_tap(nullptr, now);
   add_drops(gone_drops_, entry->session->peer_drops());
+  add(gone_totals_, entry->session->stats());
+  gone_totals_.participants = gone_totals_.feeds = 0;  // gauges
   router_.remove_session(session, now);
   sessions_.erase(sessions_.begin() + (entry - sessions_.data()));
 }
@@ -168,6 +170,7 @@ WorkerReport MediaWorker::report() {
   report.loop = loop_->stats();
   report.router_drops = router_.drops();
   report.peer_drops = gone_drops_;
+  report.totals = gone_totals_;
   for (const auto& entry : sessions_) {
     add(report.totals, entry.session->stats());
     add_drops(report.peer_drops, entry.session->peer_drops());

@@ -95,6 +95,7 @@ class MediaWorker final : public runtime::MediaHandler {
   const Duration pre_roll_;    // zero: none is kept
   Time keep_at_ = Time::max();  // of the next look at the keepers
   std::vector<std::pair<std::string, std::uint64_t>> gone_drops_;  // of sessions that are over
+  sfu::SessionStats gone_totals_;                                  // the same: a counter never falls
   std::vector<Address> candidates_;
   std::unique_ptr<runtime::MediaLoop> loop_;
 };

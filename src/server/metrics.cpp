@@ -52,10 +52,10 @@ void per_worker(Text& text, const MetricsInput& in, std::string_view name, std::
 void media_part(Text& text, const MetricsInput& in) {
   using Report = WorkerReport;
   per_worker(text, in, "feeds", "gauge", "Feeds.", [](const Report& r) { return r.totals.feeds; });
-  per_worker(text, in, "rtp_packets_in_total", "counter", "RTP packets received from publishers, of living sessions.", [](const Report& r) { return r.totals.packets_in; });
-  per_worker(text, in, "rtp_packets_out_total", "counter", "RTP packets sent to subscribers, of living sessions.", [](const Report& r) { return r.totals.packets_out; });
-  per_worker(text, in, "rtp_bytes_in_total", "counter", "RTP payload bytes received, of living sessions.", [](const Report& r) { return r.totals.bytes_in; });
-  per_worker(text, in, "rtp_bytes_out_total", "counter", "RTP payload bytes sent, of living sessions.", [](const Report& r) { return r.totals.bytes_out; });
+  per_worker(text, in, "rtp_packets_in_total", "counter", "RTP packets received from publishers.", [](const Report& r) { return r.totals.packets_in; });
+  per_worker(text, in, "rtp_packets_out_total", "counter", "RTP packets sent to subscribers.", [](const Report& r) { return r.totals.packets_out; });
+  per_worker(text, in, "rtp_bytes_in_total", "counter", "RTP payload bytes received.", [](const Report& r) { return r.totals.bytes_in; });
+  per_worker(text, in, "rtp_bytes_out_total", "counter", "RTP payload bytes sent.", [](const Report& r) { return r.totals.bytes_out; });
   per_worker(text, in, "retransmitted_total", "counter", "Packets sent again.", [](const Report& r) { return r.totals.retransmitted; });
   per_worker(text, in, "nack_misses_total", "counter", "Packets asked for again and no longer there.", [](const Report& r) { return r.totals.nack_misses; });
   per_worker(text, in, "datagrams_in_total", "counter", "UDP datagrams received.", [](const Report& r) { return r.loop.received; });

@@ -254,30 +254,5 @@ TEST_F(RestTest, a_deleted_recording_takes_every_export_that_holds_it) {
   EXPECT_FALSE(fs::exists(exports));
 }
 
-TEST(Retention, what_ended_long_ago_goes_by_itself_and_only_where_that_is_configured) {
-  ServerProcess server({"--recording-retention-days", "30"});
-  SessionProbe surgeon(server.session_url("theatre"), server.token("theatre", "surgeon"));
-  ASSERT_TRUE(surgeon.connect());
-  std::vector<fs::path> folders;
-  for (int i = 0; i < 2; ++i) {
-    ASSERT_TRUE(surgeon->requestSessionRecording(true));
-    ASSERT_TRUE(surgeon.wait_recording(true));
-    ASSERT_TRUE(surgeon->requestSessionRecording(false));
-    ASSERT_TRUE(surgeon.wait_recording(false));
-    folders.push_back(server.recordings() / "theatre" / surgeon->sessionRecordingState().recordingId);
-  }
-  server.stop();
-  Json manifest = read_manifest(folders[0]);
-  manifest["startedAt"] = manifest["stoppedAt"] = "2001-01-01T00:00:00.000Z";
-  std::ofstream(folders[0] / "manifest.json") << manifest.dump();
-  server.start_again();
-  EXPECT_TRUE(surgeon.wait([&] { return !fs::exists(folders[0]); })) << server.log();
-  EXPECT_TRUE(fs::exists(folders[1]));
-  std::ifstream log(server.recordings() / "deletions.jsonl");
-  std::string line;
-  ASSERT_TRUE(std::getline(log, line));
-  EXPECT_EQ(Json::parse(line).at("by"), "retention of 30 days");
-}
-
 }  // namespace
 }  // namespace amphi::end_to_end
