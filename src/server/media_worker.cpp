@@ -24,6 +24,7 @@ void add(sfu::SessionStats& sum, const sfu::SessionStats& one) {
   sum.bytes_out += one.bytes_out;
   sum.retransmitted += one.retransmitted;
   sum.nack_misses += one.nack_misses;
+  sum.parameter_sets_ignored += one.parameter_sets_ignored;
 }
 
 }  // namespace

@@ -36,6 +36,8 @@ class SessionDirectory {
     std::function<void(const SessionId&)> participant_joined;
     std::function<void(const SessionId&, const ParticipantId&)> participant_left;
     std::function<void(const SessionId&)> session_removed;
+    /// A participant has reached a limit; empty: nobody in particular. `what`: in words.
+    std::function<void(const SessionId&, const ParticipantId&, const std::string& what)> limit_reached = [](const auto&, const auto&, const auto&) {};
   };
   /// All outlive the directory.
   SessionDirectory(boost::asio::io_context& control, std::vector<std::unique_ptr<MediaWorker>>& workers, Bytes key, Random& random,
@@ -54,6 +56,9 @@ class SessionDirectory {
   void leave(const Member& member);
   /// The resume window begins, unless another connection speaks for the participant already.
   void connection_lost(const Member& member, const WebSocketConnection& connection);
+
+  /// Tells everybody in the session that a participant has reached a limit.
+  void limit_reached(const Member& member, const std::string& what);
 
   void handle_event(const SessionId& session, sfu::Event event);
   /// Nothing of this session is being recorded any more.

@@ -123,6 +123,12 @@ Result<PublishAnswer> Session::publish_offer(const ParticipantId& id, std::strin
 void Session::Impl::add_feed(Participant& owner, const peer::LineInfo& line, const std::string& label, Time now) {
   auto feed = std::make_unique<Feed>();
   feed->info = {feed_id(owner.id, line.mid, label), owner.id, owner.identity, label, *line.codec};
+  if (line.codec->name == rtp::CodecName::h264) {
+    const auto sets = rtp::parse_sprop(line.codec->fmtp);
+    if (sets.refused) ++stats.parameter_sets_ignored;
+    if (!sets.empty()) feed->inserter = std::make_unique<ParameterSetInserter>(sets);
+    if (feed->inserter && !feed->inserter->is_needed()) feed->inserter.reset();
+  }
   feed->owner = &owner;
   feed->line = line.line;
   Feed& added = *feed;

@@ -10,6 +10,7 @@
 
 #include "rtp/history.h"
 #include "rtp/reported_instant.h"
+#include "sfu/parameter_sets.h"
 #include "sfu/session.h"
 
 namespace amphi::sfu {
@@ -42,7 +43,8 @@ struct Feed {
   FeedInfo info;
   Participant* owner = nullptr;
   peer::Line line = 0;                    // in the owner's publishing peer
-  rtp::PacketHistory history;
+  rtp::PacketHistory history;             // by the numbers that go to subscribers, before each one's own offset
+  std::unique_ptr<ParameterSetInserter> inserter;  // nullptr: the packets hold all that a decoder needs
   std::vector<Subscription> subscriptions;
   rtp::ReportedInstant reported;          // the newest report, and when it came
   std::optional<Time> reported_at;
@@ -85,6 +87,7 @@ struct Session::Impl {
   void release(std::unique_ptr<peer::Peer> peer, Time now);
 
   // forwarding.cpp
+  void spread(Feed& feed, const peer::ReceivedRtp& packet, SendBatch& batch, Time now);
   void forward(Feed& feed, const peer::ReceivedRtp& packet, SendBatch& batch, Time now);
   void drain(peer::Peer& peer, PeerOwner owner, SendBatch& batch, Time now);
   void drain_all(SendBatch& batch, Time now);
