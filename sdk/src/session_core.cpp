@@ -250,6 +250,7 @@ void SessionCore::on_rejoined(const signalling::Rejoined& rejoined) {
     connected_ = true;
     participant_id_ = rejoined.participant_id;
   }
+  unsupported_.clear();
   begin_transports_again(rejoined.participant_id);
   if (incoming_audio_feed_) incoming_audio_feed_->update([](FeedStatistics& s) { s.stalled = false; });  // until there is something to receive
   services_->session_connected(rejoined.participant_id, grants_.contains("record"));
