@@ -67,6 +67,7 @@ void drops_part(Text& text, const MetricsInput& in) {
   in.drops.for_each([&](std::string_view name, std::uint64_t value) { drop(text, "control", name, value); });
   in.services_drops.for_each([&](std::string_view name, std::uint64_t value) { drop(text, "services", name, value); });
   if (in.workers.empty()) return;
+  std::uint64_t muted = 0;
   runtime::LoopStats loop;
   Counters<sfu::RouterDrop> router;
   std::vector<std::pair<std::string, std::uint64_t>> peers;
@@ -74,6 +75,7 @@ void drops_part(Text& text, const MetricsInput& in) {
     loop.send_would_block += worker.loop.send_would_block;
     loop.send_errors += worker.loop.send_errors;
     loop.oversized += worker.loop.oversized;
+    muted += worker.totals.muted;
     for (std::size_t i = 0; i < Counters<sfu::RouterDrop>::kSize; ++i)
       router.add(static_cast<sfu::RouterDrop>(i), worker.router_drops[static_cast<sfu::RouterDrop>(i)]);
     for (std::size_t i = 0; i < worker.peer_drops.size(); ++i) {
@@ -81,6 +83,7 @@ void drops_part(Text& text, const MetricsInput& in) {
       peers[i].second += worker.peer_drops[i].second;
     }
   }
+  drop(text, "session", "muted_feed", muted);
   drop(text, "socket", "send_would_block", loop.send_would_block);
   drop(text, "socket", "send_error", loop.send_errors);
   drop(text, "socket", "oversized", loop.oversized);

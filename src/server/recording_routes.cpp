@@ -156,9 +156,9 @@ asio::awaitable<HttpAnswer> gone_or(RecordingParts parts, std::string session, s
 }
 
 void add_recording_routes(RestRoutes& routes, RecordingParts parts) {
-  routes.add(verb::get, "/v1/recordings", Access::member, [parts](const RestCall& call) { return list(parts, call); });
-  routes.add(verb::get, "/v1/sessions/*/recordings", Access::member, [parts](const RestCall& call) { return list_session(parts, call); });
-  routes.add(verb::get, "/v1/sessions/*/recordings/*/*", Access::member, [parts](const RestCall& call) { return file_of(parts, call); });
+  routes.add(verb::get, "/v1/recordings", Access::recordings, [parts](const RestCall& call) { return list(parts, call); });
+  routes.add(verb::get, "/v1/sessions/*/recordings", Access::recordings, [parts](const RestCall& call) { return list_session(parts, call); });
+  routes.add(verb::get, "/v1/sessions/*/recordings/*/*", Access::recordings, [parts](const RestCall& call) { return file_of(parts, call); });
   routes.add(verb::delete_, "/v1/sessions/*/recordings/*", Access::admin, [parts](const RestCall& call) { return remove(parts, call); });
 }
 

@@ -65,7 +65,7 @@ class RestTest : public ::testing::Test {
   }
 
   ServerProcess server_;
-  const std::string member_ = server_.token("theatre", "watcher", "subscribe");
+  const std::string member_ = server_.token("theatre", "watcher", "recordings");
   const std::string recorder_ = server_.token("theatre", "control room", "record");
   const std::string admin_ = server_.token("any", "archivist", "admin");
   SessionProbe surgeon_{server_.session_url("theatre"), server_.token("theatre", "surgeon")};
@@ -94,7 +94,7 @@ TEST_F(RestTest, a_recording_is_asked_for_marked_listed_and_deleted_and_everybod
   EXPECT_EQ(ask("GET", "/v1/recordings?limit=1&cursor=" + page.at("next").get<std::string>(), member_).json().at("recordings")[0].at("recordingId"), id);
   EXPECT_EQ(ask("GET", "/v1/recordings?session=theatre", admin_).json().at("recordings").size(), 2u);
   EXPECT_EQ(ask("GET", "/v1/recordings?session=theatre", server_.token("other", "x", "subscribe")).status, 403);
-  EXPECT_TRUE(ask("GET", "/v1/recordings", server_.token("other", "x", "subscribe")).json().at("recordings").empty());
+  EXPECT_TRUE(ask("GET", "/v1/recordings", server_.token("other", "x", "recordings")).json().at("recordings").empty());
   EXPECT_EQ(ask("GET", "/v1/recordings?limit=0", admin_).status, 400);
   EXPECT_EQ(ask("GET", "/v1/recordings?cursor=x", admin_).status, 400);
 
