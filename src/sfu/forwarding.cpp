@@ -31,12 +31,36 @@ Feed* Session::Impl::feed_of(Participant& owner, const peer::ReceivedRtp& packet
 }
 
 void Session::Impl::forward(Feed& feed, const peer::ReceivedRtp& packet, SendBatch& batch, Time now) {
+  if (feed.info.muted) {
+    ++stats.muted;
+    return;
+  }
   if (packet.payload.empty()) {  // nothing for a subscriber, but whoever counts numbers must not take it for lost
     if (tap) tap->packet(feed.info.id, packet, now);
     return;
   }
   ++stats.packets_in;
   stats.bytes_in += packet.payload.size();
+  if (!feed.inserter) {
+    spread(feed, packet, batch, now);
+  } else {
+    peer::ReceivedRtp moved = packet;
+    const auto place = feed.inserter->place(packet.seq, packet.header.timestamp, packet.payload);
+    moved.seq = place.seq;
+    if (place.insert_before) {
+      peer::ReceivedRtp sets = moved;
+      sets.seq = moved.seq - 1;
+      sets.header.marker = false;
+      sets.payload = feed.inserter->payload();
+      spread(feed, sets, batch, now);
+    }
+    spread(feed, moved, batch, now);
+  }
+  if (tap) tap->packet(feed.info.id, packet, now);
+}
+
+/// One packet to every subscriber that can use it.
+void Session::Impl::spread(Feed& feed, const peer::ReceivedRtp& packet, SendBatch& batch, Time now) {
   feed.history.insert(packet.seq, packet.header, packet.payload, now);
   const bool video = feed.info.codec.kind() == rtp::Kind::video;
   if (std::exchange(feed.generation, packet.generation) != packet.generation && video)
@@ -59,7 +83,6 @@ void Session::Impl::forward(Feed& feed, const peer::ReceivedRtp& packet, SendBat
     ++stats.packets_out;
     stats.bytes_out += packet.payload.size();
   }
-  if (tap) tap->packet(feed.info.id, packet, now);
 }
 
 void Session::Impl::drain(peer::Peer& peer, PeerOwner owner, SendBatch& batch, Time now) {
@@ -134,7 +157,7 @@ void Session::Impl::on_event(PeerOwner owner, peer::Peer& peer, const peer::Even
       if (!report->contradicts) subscription.participant->subscribing->send_sender_report(subscription.line, report->ntp, report->rtp_timestamp, now);
     feed->reported = {report->ntp, report->rtp_timestamp};
     feed->reported_at = report->contradicts ? std::nullopt : std::optional(now);
-    if (tap) tap->sender_report(feed->info.id, report->ntp, report->rtp_timestamp, now);
+    if (tap && !feed->info.muted) tap->sender_report(feed->info.id, report->ntp, report->rtp_timestamp, now);
     outputs_pending = true;
   }
 }

@@ -28,6 +28,7 @@ struct Limits {
 struct SessionConfig {
   SessionId id;
   std::vector<Address> local;                              // the worker's sockets
+  std::vector<Address> candidates;                         // as what clients are told of them; empty: as they are
   std::shared_ptr<const dtls::Certificate> certificate;
   Limits limits;
 };
@@ -55,6 +56,7 @@ enum class Which { publishing, subscribing };
 
 struct FeedAdded { FeedInfo feed; };
 struct FeedRemoved { FeedId feed; ParticipantId participant; };
+struct FeedMuted { FeedInfo feed; };   // or no longer
 struct SubscribeOffer {
   ParticipantId participant;
   std::uint64_t offer_id = 0;
@@ -68,12 +70,13 @@ struct TransportDisconnected { ParticipantId participant; Which which; };
 struct TransportFailed { ParticipantId participant; Which which; Error error; };
 /// Several sources (ssrc) send on the feed's m-line at the same time. One is forwarded and recorded; told once for each selected source.
 struct SourcesCompete { FeedId feed; ParticipantId participant; std::uint32_t selected, refused; };
-using Event = std::variant<FeedAdded, FeedRemoved, SubscribeOffer, FeedUnsupported, TransportConnected, TransportDisconnected, TransportFailed,
+using Event = std::variant<FeedAdded, FeedRemoved, FeedMuted, SubscribeOffer, FeedUnsupported, TransportConnected, TransportDisconnected, TransportFailed,
                            SourcesCompete>;
 
 struct SessionStats {
   std::size_t participants = 0, feeds = 0;
-  std::uint64_t packets_in = 0, packets_out = 0, bytes_in = 0, bytes_out = 0, retransmitted = 0, nack_misses = 0;
+  std::uint64_t packets_in = 0, packets_out = 0, bytes_in = 0, bytes_out = 0, retransmitted = 0, nack_misses = 0, muted = 0;
+  std::uint64_t parameter_sets_ignored = 0;  // offers whose `sprop-parameter-sets` cannot be used
 };
 
 class Session {
@@ -96,6 +99,9 @@ class Session {
   /// A changed network: the next SubscribeOffer restarts ICE. Also gives an outstanding, unanswered offer again (after a resume).
   Result<void> restart_subscribe(const ParticipantId& participant, bool ice_restart, Time now);
 
+  /// A muted feed is forwarded to nobody, and to the tap it is as if it had been removed. It stays muted when its owner publishes it
+  /// again, until the owner leaves. Errors: not_found.
+  Result<FeedInfo> mute_feed(const FeedId& feed, bool muted, Time now);
   /// Asks the feed's publisher (throttled). Unknown feed: ignored.
   void request_keyframe(const FeedId& feed, Time now);
   std::vector<FeedInfo> feeds() const;

@@ -5,11 +5,13 @@
 #include <limits>
 #include <memory>
 #include <optional>
+#include <set>
 #include <unordered_map>
 #include <vector>
 
 #include "rtp/history.h"
 #include "rtp/reported_instant.h"
+#include "sfu/parameter_sets.h"
 #include "sfu/session.h"
 
 namespace amphi::sfu {
@@ -25,15 +27,24 @@ struct Subscription {
   std::optional<rtp::Seq> last;  // the newest of its own numbers
   rtp::Seq since = std::numeric_limits<rtp::Seq>::min();  // from here on `offset` holds: older numbers stood for other packets
 
+  /// After a pause that the server made: the numbers close up, and a picture waits for its keyframe.
+  void pause(bool video) {
+    paused = true;
+    if (video) started = false;
+  }
+  bool paused = false;
+
   /// The number under which this subscriber gets a packet. After a long absence the numbers close up: SRTP's index (RFC 3711
   /// 3.3.1) does not survive a step of 2^15.
   rtp::Seq renumbered(rtp::Seq seq, bool video) {
     constexpr rtp::Seq kAway = 3000;
-    if (last && seq + offset > *last + kAway) {
-      offset = *last + 2 - seq;  // one is missing: the gap shows
-      since = *last + 2;
+    if (last && (paused || seq + offset > *last + kAway)) {
+      const rtp::Seq next = *last + (paused ? 1 : 2);  // 2: one is missing, and the gap shows
+      offset = next - seq;
+      since = next;
       if (video) started = false;
     }
+    paused = false;
     return seq + offset;
   }
 
@@ -60,7 +71,8 @@ struct Feed {
   peer::Line line = 0;                    // in the owner's publishing peer
   std::uint8_t payload_type = 0;          // of info.codec: another one on the line is another codec
   std::optional<Time> codec_changed;
-  rtp::PacketHistory history;
+  rtp::PacketHistory history;             // by the numbers that go to subscribers, before each one's own offset
+  std::unique_ptr<ParameterSetInserter> inserter;  // nullptr: the packets hold all that a decoder needs
   std::vector<Subscription> subscriptions;
   std::uint32_t generation = 0;           // of its packets' source
   rtp::ReportedInstant reported;          // the newest report, and when it came
@@ -83,6 +95,7 @@ struct Participant {
   bool offer_needed = false;
   bool offered_again = false;               // after an answer that could not be taken; until one can
   std::string offer_sdp;
+  std::set<FeedId> muted;                   // by the administrator; also feeds that are not published now
 };
 
 struct PeerOwner {
@@ -109,6 +122,7 @@ struct Session::Impl {
   /// The feed of a packet; nullptr: none, or the packet is dropped.
   Feed* feed_of(Participant& owner, const peer::ReceivedRtp& packet, Time now);
   Feed* change_codec(Participant& owner, const peer::ReceivedRtp& packet, Time now);
+  void spread(Feed& feed, const peer::ReceivedRtp& packet, SendBatch& batch, Time now);
   void forward(Feed& feed, const peer::ReceivedRtp& packet, SendBatch& batch, Time now);
   void drain(peer::Peer& peer, PeerOwner owner, SendBatch& batch, Time now);
   void drain_all(SendBatch& batch, Time now);
