@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "recording/frame_assembler.h"
+#include "recording/frame_clock.h"
 #include "recording/manifest.h"
 #include "recording/reorder.h"
 #include "recording/timeline.h"
@@ -46,6 +47,8 @@ class Feed {
   void come_back(Time now);
   /// Uses all that arrived and completes the file, which lasts until `now`, or until the feed had gone.
   void finish(Time now);
+  /// It was in the session before, and nothing of it was written: what was dropped then counts too.
+  void continue_account(const TrackRecord& before);
   void set_hash(const Sha256Digest& digest);
   /// Storage failed: nothing is written any more; the account stays.
   void abandon();
@@ -66,9 +69,15 @@ class Feed {
   };
 
   void drain(Time now, bool flush);
+  void take_frames(Time now);
   void take_packet(const rtp::RtpHeader& header, ByteView payload, Time arrival, std::uint64_t missing, Time now);
   void take_frame(Frame frame, Time now);
   void open_file(const Frame& first);
+  void tell_late_start(Duration at, const Frame& first);
+  /// `at`: of the next frame, or where the track ends.
+  void watch_silence(Duration at, bool bidirectional);
+  void end_silence();
+  Duration silent_after() const;
   void begin_gap(std::string_view reason, std::uint64_t packets);
   void tell_open_gap();
   void end_gap(Duration to);
@@ -79,7 +88,6 @@ class Feed {
   void end_overflow();
   void want_keyframe(Time now);
   void update_record();
-  std::uint64_t dropped_frames() const;
 
   TrackRecord record_;
   Time start_;
@@ -90,6 +98,7 @@ class Feed {
   ReorderBuffer reorder_;
   FrameAssembler assembler_;
   FeedTimeline timeline_;
+  FrameClock clock_;
   std::unique_ptr<TrackFile> track_;
   std::optional<FileNumber> file_number_;
   std::optional<std::uint32_t> ssrc_;
@@ -97,10 +106,16 @@ class Feed {
   bool finished_ = false;
   std::optional<Time> left_at_;
 
+  struct Silence {
+    Duration from, to;
+  };
   std::optional<OpenGap> gap_;
+  std::optional<Silence> silence_;  // between two frames; a gap, unless the next interval is as long
   std::optional<Time> tell_unlisted_at_;  // there is something to tell
   Time unlisted_told_at_;
-  Duration longest_interval_{};  // from one frame to the next
+  Duration regular_interval_{};  // the longest from one frame to the next that was followed by one as long
+  Duration last_interval_{};
+  std::optional<Time> first_packet_at_;
   Duration written_until_{};  // on the recording's line: the end of the last frame, as far as it is known
   Time keyframe_wanted_at_;
   Time keyframe_at_;

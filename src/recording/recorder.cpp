@@ -210,9 +210,11 @@ void Recorder::add_feed(const FeedInfo& feed, Time now) {
     if (me.refused.insert(feed.id).second) me.drops.add(Drop::refused_feed);
     return;
   }
-  const bool told = *place != nullptr;
+  const std::unique_ptr<Feed> before = std::move(*place);
+  const bool told = before != nullptr;
   ParticipantClock& clock = me.clocks[feed.participant];
   *place = std::make_unique<Feed>(feed, me.start, now, clock, me.out, Desk{me.journal, me.files, me.gaps, me.sealer()});
+  if (told) (*place)->continue_account(before->record());
   me.active.emplace(feed.id, place->get());
   if (!told) me.journal.feed(feed, (*place)->record().summary.offset_ms);
 }
