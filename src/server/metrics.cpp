@@ -52,10 +52,10 @@ void per_worker(Text& text, const MetricsInput& in, std::string_view name, std::
 void media_part(Text& text, const MetricsInput& in) {
   using Report = WorkerReport;
   per_worker(text, in, "feeds", "gauge", "Feeds.", [](const Report& r) { return r.totals.feeds; });
-  per_worker(text, in, "rtp_packets_in_total", "counter", "RTP packets received from publishers, of living sessions.", [](const Report& r) { return r.totals.packets_in; });
-  per_worker(text, in, "rtp_packets_out_total", "counter", "RTP packets sent to subscribers, of living sessions.", [](const Report& r) { return r.totals.packets_out; });
-  per_worker(text, in, "rtp_bytes_in_total", "counter", "RTP payload bytes received, of living sessions.", [](const Report& r) { return r.totals.bytes_in; });
-  per_worker(text, in, "rtp_bytes_out_total", "counter", "RTP payload bytes sent, of living sessions.", [](const Report& r) { return r.totals.bytes_out; });
+  per_worker(text, in, "rtp_packets_in_total", "counter", "RTP packets received from publishers.", [](const Report& r) { return r.totals.packets_in; });
+  per_worker(text, in, "rtp_packets_out_total", "counter", "RTP packets sent to subscribers.", [](const Report& r) { return r.totals.packets_out; });
+  per_worker(text, in, "rtp_bytes_in_total", "counter", "RTP payload bytes received.", [](const Report& r) { return r.totals.bytes_in; });
+  per_worker(text, in, "rtp_bytes_out_total", "counter", "RTP payload bytes sent.", [](const Report& r) { return r.totals.bytes_out; });
   per_worker(text, in, "retransmitted_total", "counter", "Packets sent again.", [](const Report& r) { return r.totals.retransmitted; });
   per_worker(text, in, "nack_misses_total", "counter", "Packets asked for again and no longer there.", [](const Report& r) { return r.totals.nack_misses; });
   per_worker(text, in, "datagrams_in_total", "counter", "UDP datagrams received.", [](const Report& r) { return r.loop.received; });
@@ -67,6 +67,7 @@ void drops_part(Text& text, const MetricsInput& in) {
   in.drops.for_each([&](std::string_view name, std::uint64_t value) { drop(text, "control", name, value); });
   in.services_drops.for_each([&](std::string_view name, std::uint64_t value) { drop(text, "services", name, value); });
   if (in.workers.empty()) return;
+  std::uint64_t muted = 0;
   runtime::LoopStats loop;
   Counters<sfu::RouterDrop> router;
   std::vector<std::pair<std::string, std::uint64_t>> peers;
@@ -74,6 +75,7 @@ void drops_part(Text& text, const MetricsInput& in) {
     loop.send_would_block += worker.loop.send_would_block;
     loop.send_errors += worker.loop.send_errors;
     loop.oversized += worker.loop.oversized;
+    muted += worker.totals.muted;
     for (std::size_t i = 0; i < Counters<sfu::RouterDrop>::kSize; ++i)
       router.add(static_cast<sfu::RouterDrop>(i), worker.router_drops[static_cast<sfu::RouterDrop>(i)]);
     for (std::size_t i = 0; i < worker.peer_drops.size(); ++i) {
@@ -81,6 +83,7 @@ void drops_part(Text& text, const MetricsInput& in) {
       peers[i].second += worker.peer_drops[i].second;
     }
   }
+  drop(text, "session", "muted_feed", muted);
   drop(text, "socket", "send_would_block", loop.send_would_block);
   drop(text, "socket", "send_error", loop.send_errors);
   drop(text, "socket", "oversized", loop.oversized);

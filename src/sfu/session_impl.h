@@ -5,6 +5,7 @@
 #include <limits>
 #include <memory>
 #include <optional>
+#include <set>
 #include <unordered_map>
 #include <vector>
 
@@ -25,15 +26,24 @@ struct Subscription {
   std::optional<rtp::Seq> last;  // the newest of its own numbers
   rtp::Seq since = std::numeric_limits<rtp::Seq>::min();  // from here on `offset` holds: older numbers stood for other packets
 
+  /// After a pause that the server made: the numbers close up, and a picture waits for its keyframe.
+  void pause(bool video) {
+    paused = true;
+    if (video) started = false;
+  }
+  bool paused = false;
+
   /// The number under which this subscriber gets a packet. After a long absence the numbers close up: SRTP's index (RFC 3711
   /// 3.3.1) does not survive a step of 2^15.
   rtp::Seq renumbered(rtp::Seq seq, bool video) {
     constexpr rtp::Seq kAway = 3000;
-    if (last && seq + offset > *last + kAway) {
-      offset = *last + 2 - seq;  // one is missing: the gap shows
-      since = *last + 2;
+    if (last && (paused || seq + offset > *last + kAway)) {
+      const rtp::Seq next = *last + (paused ? 1 : 2);  // 2: one is missing, and the gap shows
+      offset = next - seq;
+      since = next;
       if (video) started = false;
     }
+    paused = false;
     return seq + offset;
   }
 };
@@ -42,6 +52,8 @@ struct Feed {
   FeedInfo info;
   Participant* owner = nullptr;
   peer::Line line = 0;                    // in the owner's publishing peer
+  std::uint8_t payload_type = 0;          // of info.codec: another one on the line is another codec
+  std::optional<Time> codec_changed;
   rtp::PacketHistory history;
   std::vector<Subscription> subscriptions;
   rtp::ReportedInstant reported;          // the newest report, and when it came
@@ -64,6 +76,7 @@ struct Participant {
   bool offer_needed = false;
   bool offered_again = false;               // after an answer that could not be taken; until one can
   std::string offer_sdp;
+  std::set<FeedId> muted;                   // by the administrator; also feeds that are not published now
 };
 
 struct PeerOwner {
@@ -77,14 +90,18 @@ struct Session::Impl {
   Participant* find(const ParticipantId& id);
   Feed* find_feed(const FeedId& id);
   std::unique_ptr<peer::Peer> make_peer(Participant& participant, Which which);
-  void add_feed(Participant& owner, const peer::LineInfo& line, const std::string& label, Time now);
+  void add_feed(Participant& owner, const peer::LineInfo& line, const peer::LineCodec& codec, const std::string& label, Time now);
   void remove_feed(Participant& owner, peer::Line line, Time now);
   void subscribe(Participant& subscriber, Feed& feed);
+  void drop_declined(Participant& subscriber);
   void offer_if_needed(Participant& participant, Time now);
   void emit_offer(Participant& participant);
   void release(std::unique_ptr<peer::Peer> peer, Time now);
 
   // forwarding.cpp
+  /// The feed of a packet; nullptr: none, or the packet is dropped.
+  Feed* feed_of(Participant& owner, const peer::ReceivedRtp& packet, Time now);
+  Feed* change_codec(Participant& owner, const peer::ReceivedRtp& packet, Time now);
   void forward(Feed& feed, const peer::ReceivedRtp& packet, SendBatch& batch, Time now);
   void drain(peer::Peer& peer, PeerOwner owner, SendBatch& batch, Time now);
   void drain_all(SendBatch& batch, Time now);
