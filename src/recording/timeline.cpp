@@ -5,7 +5,6 @@
 namespace amphi::recording {
 namespace {
 
-constexpr Duration kLeastStep = 100us;
 constexpr Duration kLateForGood = 2s;  // a sender that paused its timestamps, not a network that stalled
 constexpr Duration kMostReportError = 10s;
 constexpr Duration kLatestReport = 5s;
@@ -143,11 +142,13 @@ void FeedTimeline::observe(rtp::WireTimestamp wire, Time arrival) {
   last_arrival_ = arrival;
 }
 
-Duration FeedTimeline::place(rtp::WireTimestamp wire, Time arrival) {
+Duration FeedTimeline::place(rtp::WireTimestamp wire, Time arrival, bool reordered) {
   const Duration arrived = arrival - start_;
   const bool seen = placed_any_ || !earliest_.empty();
   const rtp::Timestamp timestamp = seen ? rtp::extend(wire, last_timestamp_) : rtp::Timestamp{wire};
   const rtp::Timestamp step = placed_any_ ? timestamp - last_timestamp_ : 0;
+  // Shown before the newest: as far from it as the sender says. The newest stays the one that the line goes on from.
+  if (reordered && step < 0 && length(step) > -kJump) return last_ + length(step);
   const Duration advance = std::max(length(step), Duration{0});
   const Duration expected = last_ + advance;
 
@@ -169,7 +170,7 @@ Duration FeedTimeline::place(rtp::WireTimestamp wire, Time arrival) {
   }
   Duration place = anew ? wanted : slewed(expected, wanted, advance);
   if (!placed_any_) place = std::max(place, floor_);
-  if (placed_any_) place = std::max(place, last_ + kLeastStep);
+  if (placed_any_) place = std::max(place, last_);
   if (!placed_any_) first_ = place;
   last_ = place;
   last_timestamp_ = timestamp;

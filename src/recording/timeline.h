@@ -86,8 +86,9 @@ class FeedTimeline {
 
   /// A packet arrived. Before the first frame is placed this tells where arrivals lie.
   void observe(rtp::WireTimestamp timestamp, Time arrival);
-  /// Where this frame lies; later frames lie later, even if their timestamps do not grow.
-  Duration place(rtp::WireTimestamp timestamp, Time arrival);
+  /// Where this frame lies. Frames never lie before the ones before them, except `reordered` ones, whose timestamps may step back.
+  /// Equal places are told apart by FrameClock.
+  Duration place(rtp::WireTimestamp timestamp, Time arrival, bool reordered = false);
   void handle_sender_report(rtp::NtpTime ntp, rtp::WireTimestamp timestamp, Time now);
   /// Other timestamps from here on: the next frame lies where it arrives.
   void restart();
