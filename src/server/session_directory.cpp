@@ -134,6 +134,7 @@ asio::awaitable<Result<Member>> SessionDirectory::join(AccessToken token, std::s
   const Member member{session.id, *id};
   session.joining.insert(token.identity);
   if (const auto room = make_room(session, token.identity); !room) {
+    if (room.error().code == ErrorCode::limit_exceeded) hooks_.limit_reached(session.id, {}, token.identity + ": " + room.error().message);
     stop_joining(session, token.identity);
     co_return tl::unexpected(room.error());
   }
