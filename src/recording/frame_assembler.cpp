@@ -44,6 +44,12 @@ std::uint32_t opus_samples(ByteView packet) {
   return samples <= 5760 ? samples : 0;  // 120 ms is the most that the standard allows
 }
 
+void FrameAssembler::use(const rtp::SpropParameterSets& sets) {
+  sps_ = sets.sps;
+  pps_ = sets.pps;
+  idr_without_sps_ = !sets.empty();
+}
+
 void FrameAssembler::add(const rtp::RtpHeader& header, ByteView payload, Time arrival, bool missing) {
   if (payload.empty()) {
     // A lost packet before it may have been media all the same.
@@ -127,6 +133,8 @@ void FrameAssembler::append_vp8(ByteView payload) {
 }
 
 void FrameAssembler::append_h264(ByteView payload) {
+  const unsigned type = nal_type(payload);
+  if (type == 0 || (type > kStapA && type != kFuA)) return break_open(Drop::unsupported_packetization);
   if (!depacketizer_.add(payload, open_->nal_units)) break_open(Drop::malformed_packet);
 }
 
@@ -149,7 +157,8 @@ void FrameAssembler::close() {
   open_.reset();
   if (done.broken) return;
   if (done.frame.keyframe && (done.frame.width == 0 || done.frame.height == 0)) {
-    drops_.add(Drop::malformed_packet);
+    const bool without_sets = codec_ == rtp::CodecName::h264 && (done.frame.sps.empty() || done.frame.pps.empty());
+    drops_.add(without_sets ? Drop::missing_parameter_set : Drop::malformed_packet);
     waits_ = true;
     return;
   }

@@ -19,6 +19,27 @@ bool starts_sequence(unsigned nal_header) {
   return type == kSps || type == kIdr;
 }
 
+bool is_sps(unsigned nal_header) {
+  return (nal_header & kTypeMask) == kSps;
+}
+
+/// Whether a NAL unit that `wanted(its header)` begins in the payload.
+template <class Wanted>
+bool begins(ByteView payload, Wanted wanted) {
+  if (payload.empty()) return false;
+  const unsigned type = at(payload, 0) & kTypeMask;
+  if (type == kFuA) return payload.size() >= 2 && at(payload, 1) & kFuStart && wanted(at(payload, 1));
+  if (type != kStapA) return wanted(at(payload, 0));
+
+  ByteReader in(payload.subspan(1));
+  while (in.remaining() > 0) {
+    const ByteView unit = in.bytes(in.u16());
+    if (unit.empty()) return false;
+    if (wanted(at(unit, 0))) return true;
+  }
+  return false;
+}
+
 bool is_single(unsigned type) {
   return type >= 1 && type <= 23;
 }
@@ -26,18 +47,11 @@ bool is_single(unsigned type) {
 }  // namespace
 
 bool is_h264_keyframe_start(ByteView payload) {
-  if (payload.empty()) return false;
-  const unsigned type = at(payload, 0) & kTypeMask;
-  if (type == kFuA) return payload.size() >= 2 && at(payload, 1) & kFuStart && starts_sequence(at(payload, 1));
-  if (type != kStapA) return starts_sequence(at(payload, 0));
+  return begins(payload, starts_sequence);
+}
 
-  ByteReader in(payload.subspan(1));
-  while (in.remaining() > 0) {
-    const ByteView unit = in.bytes(in.u16());
-    if (unit.empty()) return false;
-    if (starts_sequence(at(unit, 0))) return true;
-  }
-  return false;
+bool has_h264_sps(ByteView payload) {
+  return begins(payload, is_sps);
 }
 
 bool H264Depacketizer::add(ByteView payload, std::vector<Bytes>& nal_units) {

@@ -14,6 +14,9 @@ namespace amphi::rtp {
 /// of their own, that is so for the first and the third.
 bool is_h264_keyframe_start(ByteView payload);
 
+/// A sequence parameter set begins in this payload.
+bool has_h264_sps(ByteView payload);
+
 /// Turns payloads into NAL units, without start codes. One thread; one per stream.
 class H264Depacketizer {
  public:

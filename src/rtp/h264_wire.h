@@ -8,6 +8,7 @@ inline constexpr unsigned kTypeMask = 0x1f;
 
 inline constexpr unsigned kIdr = 5;
 inline constexpr unsigned kSps = 7;
+inline constexpr unsigned kPps = 8;
 inline constexpr unsigned kStapA = 24;
 inline constexpr unsigned kFuA = 28;
 

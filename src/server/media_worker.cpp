@@ -25,6 +25,7 @@ void add(sfu::SessionStats& sum, const sfu::SessionStats& one) {
   sum.retransmitted += one.retransmitted;
   sum.nack_misses += one.nack_misses;
   sum.muted += one.muted;
+  sum.parameter_sets_ignored += one.parameter_sets_ignored;
 }
 
 }  // namespace

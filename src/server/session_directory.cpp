@@ -146,6 +146,7 @@ asio::awaitable<Result<Member>> SessionDirectory::join(AccessToken token, std::s
   MediaSession* there = find(member.session);  // everything may have been closed meanwhile
   if (!there) co_return going_down();
   if (!added) {
+    if (added.error().code == ErrorCode::limit_exceeded) hooks_.limit_reached(there->id, {}, added.error().message);
     stop_joining(*there, token.identity);
     co_return tl::unexpected(added.error());
   }
@@ -301,6 +302,10 @@ void SessionDirectory::close_all(const std::string& reason) {
 void SessionDirectory::tell(MediaSession& session, const std::string& text, const ParticipantId& except) {
   for (auto& [id, participant] : session.participants)
     if (participant.connection && id != except) participant.connection->send(text);
+}
+
+void SessionDirectory::limit_reached(const Member& member, const std::string& what) {
+  if (const Participant* found = find(member)) hooks_.limit_reached(member.session, member.participant, found->identity + ": " + what);
 }
 
 void SessionDirectory::handle_event(const SessionId& id, sfu::Event event) {

@@ -37,6 +37,26 @@ void Session::Impl::forward(Feed& feed, const peer::ReceivedRtp& packet, SendBat
   }
   ++stats.packets_in;
   stats.bytes_in += packet.payload.size();
+  if (!feed.inserter) {
+    spread(feed, packet, batch, now);
+  } else {
+    peer::ReceivedRtp moved = packet;
+    const auto place = feed.inserter->place(packet.seq, packet.header.timestamp, packet.payload);
+    moved.seq = place.seq;
+    if (place.insert_before) {
+      peer::ReceivedRtp sets = moved;
+      sets.seq = moved.seq - 1;
+      sets.header.marker = false;
+      sets.payload = feed.inserter->payload();
+      spread(feed, sets, batch, now);
+    }
+    spread(feed, moved, batch, now);
+  }
+  if (tap) tap->packet(feed.info.id, packet, now);
+}
+
+/// One packet to every subscriber that can use it.
+void Session::Impl::spread(Feed& feed, const peer::ReceivedRtp& packet, SendBatch& batch, Time now) {
   feed.history.insert(packet.seq, packet.header, packet.payload, now);
   const bool video = feed.info.codec.kind() == rtp::Kind::video;
   bool keyframe_known = false, keyframe = false;
@@ -55,7 +75,6 @@ void Session::Impl::forward(Feed& feed, const peer::ReceivedRtp& packet, SendBat
     ++stats.packets_out;
     stats.bytes_out += packet.payload.size();
   }
-  if (tap) tap->packet(feed.info.id, packet, now);
 }
 
 void Session::Impl::drain(peer::Peer& peer, PeerOwner owner, SendBatch& batch, Time now) {

@@ -187,6 +187,12 @@ Feed* Session::Impl::change_codec(Participant& owner, const peer::ReceivedRtp& p
 void Session::Impl::add_feed(Participant& owner, const peer::LineInfo& line, const peer::LineCodec& codec, const std::string& label, Time now) {
   auto feed = std::make_unique<Feed>();
   feed->info = {feed_id(owner.id, line.mid, label), owner.id, owner.identity, label, codec.codec};
+  if (codec.codec.name == rtp::CodecName::h264) {
+    const auto sets = rtp::parse_sprop(codec.codec.fmtp);
+    if (sets.refused) ++stats.parameter_sets_ignored;
+    if (!sets.empty()) feed->inserter = std::make_unique<ParameterSetInserter>(sets);
+    if (feed->inserter && !feed->inserter->is_needed()) feed->inserter.reset();
+  }
   feed->owner = &owner;
   feed->line = line.line;
   feed->payload_type = codec.payload_type;

@@ -73,6 +73,7 @@ using Event = std::variant<FeedAdded, FeedRemoved, FeedMuted, SubscribeOffer, Fe
 struct SessionStats {
   std::size_t participants = 0, feeds = 0;
   std::uint64_t packets_in = 0, packets_out = 0, bytes_in = 0, bytes_out = 0, retransmitted = 0, nack_misses = 0, muted = 0;
+  std::uint64_t parameter_sets_ignored = 0;  // offers whose `sprop-parameter-sets` cannot be used
 };
 
 class Session {

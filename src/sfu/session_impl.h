@@ -11,6 +11,7 @@
 
 #include "rtp/history.h"
 #include "rtp/reported_instant.h"
+#include "sfu/parameter_sets.h"
 #include "sfu/session.h"
 
 namespace amphi::sfu {
@@ -54,7 +55,8 @@ struct Feed {
   peer::Line line = 0;                    // in the owner's publishing peer
   std::uint8_t payload_type = 0;          // of info.codec: another one on the line is another codec
   std::optional<Time> codec_changed;
-  rtp::PacketHistory history;
+  rtp::PacketHistory history;             // by the numbers that go to subscribers, before each one's own offset
+  std::unique_ptr<ParameterSetInserter> inserter;  // nullptr: the packets hold all that a decoder needs
   std::vector<Subscription> subscriptions;
   rtp::ReportedInstant reported;          // the newest report, and when it came
   std::optional<Time> reported_at;
@@ -102,6 +104,7 @@ struct Session::Impl {
   /// The feed of a packet; nullptr: none, or the packet is dropped.
   Feed* feed_of(Participant& owner, const peer::ReceivedRtp& packet, Time now);
   Feed* change_codec(Participant& owner, const peer::ReceivedRtp& packet, Time now);
+  void spread(Feed& feed, const peer::ReceivedRtp& packet, SendBatch& batch, Time now);
   void forward(Feed& feed, const peer::ReceivedRtp& packet, SendBatch& batch, Time now);
   void drain(peer::Peer& peer, PeerOwner owner, SendBatch& batch, Time now);
   void drain_all(SendBatch& batch, Time now);
