@@ -78,7 +78,7 @@ std::optional<MidFeed> read_mid_feed(const Json& json) {
 
 std::optional<MidError> read_mid_error(const Json& json) {
   Reader r(json);
-  MidError out{r.text("mid"), error_code_from_wire(r.text("code"))};
+  MidError out{r.text("mid"), {error_code_from_wire(r.text("code")), r.optional_text("message")}};
   if (!r.ok()) return std::nullopt;
   return out;
 }
@@ -142,6 +142,8 @@ std::optional<Message> parse(std::string_view text) {
     return FeedAdded{std::move(*feed)};
   }
   if (type == "feedRemoved") return checked(r, FeedRemoved{r.text("feedId")});
+  if (type == "feedUnsupported")
+    return checked(r, FeedUnsupported{r.text("feedId"), {error_code_from_wire(r.text("code")), r.optional_text("message")}});
   if (type == "closing") return checked(r, Closing{r.optional_text("reason"), r.optional_flag("mayReturn")});
   if (type == "ping") return Ping{};
   if (type == "pong") return Pong{};

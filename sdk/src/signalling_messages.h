@@ -39,7 +39,7 @@ struct JoinedMessage {
 };
 struct MidError {
   std::string mid;
-  ErrorCode code;
+  Error error;
 };
 struct PublishAnswer {
   std::string sdp;
@@ -55,6 +55,8 @@ struct ParticipantJoined { ParticipantDescription participant; };
 struct ParticipantLeft { std::string participant_id; };
 struct FeedAdded { FeedDescription feed; };
 struct FeedRemoved { std::string feed_id; };
+/// Our answer to a subscribeOffer takes none of the feed's codecs.
+struct FeedUnsupported { std::string feed_id; Error error; };
 struct Closing { std::string reason; bool may_return = false; };
 struct Ping {};
 struct Pong {};
@@ -65,7 +67,7 @@ struct ErrorMessage {
 };
 struct UnknownMessage {};
 using Message = std::variant<JoinedMessage, PublishAnswer, SubscribeOffer, ParticipantJoined, ParticipantLeft, FeedAdded, FeedRemoved,
-                             Closing, Ping, Pong, ErrorMessage, UnknownMessage>;
+                             FeedUnsupported, Closing, Ping, Pong, ErrorMessage, UnknownMessage>;
 
 /// nullopt: not a well-formed message of a known type. An unknown type is UnknownMessage.
 std::optional<Message> parse(std::string_view text);

@@ -24,6 +24,9 @@ void Subscribing::offered(const signalling::SubscribeOffer& offer, Time now) {
   feed_of_mid_.clear();  // an offer names all
   for (const auto& [mid, feed_id] : offer.feeds) feed_of_mid_[mid] = feed_id;
   connect_lines();
+  const bool any = std::any_of(lines_.begin(), lines_.end(), [](const Line& line) { return line.active; });
+  if (any && !was_connected_) reachability_.wanted(now);
+  if (!any && !was_connected_) reachability_.settled();
   if (statistics_at_ == Time::max()) statistics_at_ = now + kStatisticsEvery;
   events_.answer(offer.offer_id_text, std::move(*answer));
 }
@@ -106,16 +109,23 @@ void Subscribing::handle_input(const Datagram& in, Time now) {
 void Subscribing::handle(const peer::Event& event, Time now) {
   if (std::holds_alternative<peer::Connected>(event)) {
     restarts_.connected();
+    reachability_.settled();
     was_connected_ = true;
+    events_.reachable(true);
     for (std::size_t i = 0; i < lines_.size(); ++i)
       if (lines_[i].sink != nullptr && lines_[i].codec != rtp::CodecName::opus) peer_.request_keyframe(i, now);
   } else if (std::holds_alternative<peer::Disconnected>(event)) {
     restarts_.silent(now);
+    reachability_.wanted(now);
   } else if (const auto* failed = std::get_if<peer::Failed>(&event)) {
     if (may_revive(failed->error, peer_, was_connected_)) {
       restarts_.consent_lost(now);
     } else if (failed->error.code == ErrorCode::disconnected) {
       restarts_.stop();  // closed at the other end: signalling tells whether anything comes after it
+      reachability_.settled();
+    } else if (failed->error.code == ErrorCode::timeout && events_.broken) {
+      restarts_.stop();  // a handshake that got no answer: only a new transport can try again
+      events_.broken(failed->error);
     } else {
       fail(failed->error);
     }
@@ -128,6 +138,7 @@ void Subscribing::fail(const Error& error) {
   failed_ = true;
   failure_ = errc_of(error.code);
   restarts_.stop();
+  reachability_.settled();
   if (error.code == ErrorCode::fingerprint_mismatch) events_.falsified(error);
   for (auto& [id, sink] : sinks_)
     if (sink.feed != nullptr) sink.feed->end(*failure_);
@@ -135,6 +146,11 @@ void Subscribing::fail(const Error& error) {
 
 void Subscribing::handle_timeout(Time now) {
   peer_.handle_timeout(now);
+  if (reachability_.take_due(now)) {
+    restarts_.consent_lost(now);
+    events_.reachable(false);
+    update_statistics(now);
+  }
   if (restarts_.take_due(now)) events_.restart();
   if (now < statistics_at_) return;
   update_statistics(now);
@@ -152,14 +168,17 @@ void Subscribing::update_statistics(Time now) {
     of_feed[sink->feed.get()].add(sink->counted, stats, sink->rate.update(stats.bytes, now));
     sink->counted = stats;
   }
-  for (const auto& [feed, interval] : of_feed)
-    feed->update([&, &all = interval](FeedStatistics& s) {
+  const bool stalled = lapsed_ || restarts_.lost() || reachability_.unreachable() || !was_connected_;
+  for (const auto& [feed, interval] : of_feed) {
+    feed->set_unreachable(reachability_.unreachable());
+    feed->update([&, &all = interval, has_run = feed->has_run()](FeedStatistics& s) {
       all.apply(s, peer_.stats());
-      s.stalled = restarts_.lost();
+      s.stalled = stalled && has_run;
     });
+  }
 }
 
-Time Subscribing::next_timeout() const noexcept { return std::min({peer_.next_timeout(), restarts_.next_timeout(), statistics_at_}); }
+Time Subscribing::next_timeout() const noexcept { return std::min({peer_.next_timeout(), restarts_.next_timeout(), reachability_.next_timeout(), statistics_at_}); }
 
 void Subscribing::drain(SendBatch& out, Time now) {
   while (auto output = peer_.poll_output()) {
@@ -174,6 +193,7 @@ void Subscribing::drain(SendBatch& out, Time now) {
 void Subscribing::close(SendBatch& out, Time now) {
   failed_ = true;
   restarts_.stop();
+  reachability_.settled();
   statistics_at_ = Time::max();
   for (Line& line : lines_) line.sink = nullptr;
   sinks_.clear();

@@ -127,6 +127,12 @@ void Peer::Impl::take(const rtp::TransportFeedback& transport_feedback, Time now
   emit(BandwidthEstimated{bps});
 }
 
+void Peer::Impl::take(const rtp::ReceiverBandwidth& bandwidth, Time) {
+  if (extensions.transport_seq != 0) return;  // our own estimate is the better one
+  announced_bps = bandwidth.bits_per_second;
+  emit(BandwidthEstimated{announced_bps});
+}
+
 void Peer::Impl::send_rtcp(Bytes packet) {
   if (!srtp || !pair) return;
   std::size_t size = packet.size();
@@ -153,6 +159,30 @@ Time Peer::Impl::feedback_deadline() const {
     if (line.receive && line.negotiated.active && line.receive->ssrc())
       deadline = std::min({deadline, line.receive->nacks.next_timeout(), line.receive->keyframe_deadline()});
   return deadline;
+}
+
+void Peer::Impl::send_receiver_limit() {
+  rtp::ReceiverBandwidth bandwidth{own_ssrc, 0, {}};
+  std::uint64_t packets = 0;
+  std::int64_t lost = 0;
+  for (const auto& line : lines) {
+    if (!line.receive || !line.receive->ssrc() || !line.negotiated.active || !line.negotiated.format) continue;
+    if (line.negotiated.format->transport_cc) return;  // the sender estimates for the whole transport
+    if (!line.negotiated.format->remb || bandwidth.ssrcs.size() == 255) continue;
+    bandwidth.ssrcs.push_back(*line.receive->ssrc());
+    packets += line.receive->statistics.received();
+    lost += line.receive->statistics.lost();
+  }
+  if (bandwidth.ssrcs.empty()) return;
+  // Counts fall when a line begins anew with another source: that interval tells nothing.
+  const std::uint64_t received_now = packets >= limited_packets ? packets - limited_packets : 0;
+  const auto lost_now = static_cast<std::uint64_t>(std::max<std::int64_t>(lost - limited_lost, 0));
+  limited_packets = packets;
+  limited_lost = lost;
+  bandwidth.bits_per_second = receiver_limit.update(received_now == 0 ? 0 : received_now + lost_now, lost_now, kReportInterval);
+  Bytes packet;
+  rtp::append_rtcp(packet, bandwidth);
+  send_rtcp(std::move(packet));
 }
 
 void Peer::Impl::send_due_feedback(Time now) {
@@ -188,6 +218,7 @@ void Peer::Impl::send_due_feedback(Time now) {
   }
   if (next_report > now) return;
   next_report = now + kReportInterval;
+  send_receiver_limit();
   rtp::ReceiverReport report{own_ssrc, {}};
   const auto flush = [&] {
     Bytes packet;

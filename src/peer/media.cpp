@@ -6,6 +6,15 @@
 namespace amphi::peer {
 namespace {
 
+/// The format that a payload type stands for; nullptr: none that was negotiated. A payload type is a main stream's or RTX.
+const Format* format_of(const NegotiatedLine& line, std::uint8_t payload_type, bool& rtx) {
+  for (const Format& format : line.formats) {
+    rtx = format.rtx_payload_type == payload_type;
+    if (rtx || format.payload_type == payload_type) return &format;
+  }
+  return nullptr;
+}
+
 Drop drop_of(srtp::Verdict verdict) {
   switch (verdict) {
     case srtp::Verdict::authentication_failed: return Drop::srtp_authentication;
@@ -29,9 +38,8 @@ Source* Peer::Impl::find_source(const rtp::RtpPacket& packet) {
   bool rtx = false;
   for (std::size_t i = 0; i < lines.size(); ++i) {
     const NegotiatedLine& line = lines[i].negotiated;
-    if (!line.active || !line.format) continue;
-    const bool is_rtx = line.format->rtx_payload_type == packet.header.payload_type;
-    if (!is_rtx && line.format->payload_type != packet.header.payload_type) continue;
+    bool is_rtx = false;
+    if (!line.active || !format_of(line, packet.header.payload_type, is_rtx)) continue;
     if (packet.mid.empty() ? found.has_value() : packet.mid != line.mid) {
       if (packet.mid.empty()) return nullptr;  // ambiguous
       continue;
@@ -72,23 +80,29 @@ std::optional<ReceivedRtp> Peer::Impl::receive_rtp(MutableBytes data, Time now) 
     return std::nullopt;
   }
   if (packet->transport_seq) feedback.on_packet(*packet->transport_seq, now);
+  receiver_limit.on_packet(data.size());
   const Source* source = find_source(*packet);
   if (!source || !lines[source->line].negotiated.active || !lines[source->line].receive) {
     drops.add(Drop::unknown_stream);
     return std::nullopt;
   }
   LineState& line = lines[source->line];
-  const Format& format = *line.negotiated.format;
+  bool rtx = false;
+  const Format* const format = format_of(line.negotiated, packet->header.payload_type, rtx);
+  if (!format) {
+    drops.add(Drop::unknown_payload_type);
+    return std::nullopt;
+  }
 
   ReceivedRtp received;
   received.line = source->line;
   received.header = packet->header;
   received.payload = packet->payload;
-  received.codec = format.codec.name;
+  received.codec = format->codec.name;
   received.audio_level = packet->audio_level;
-  if (source->rtx || format.rtx_payload_type == packet->header.payload_type) {
+  if (source->rtx || rtx) {
     if (packet->payload.empty()) return std::nullopt;  // a probe: padding only
-    if (packet->payload.size() < 2 || format.rtx_payload_type != packet->header.payload_type || !line.receive->ssrc()) {
+    if (packet->payload.size() < 2 || !rtx || !line.receive->ssrc()) {
       drops.add(Drop::rtx_malformed);
       return std::nullopt;
     }
@@ -96,17 +110,14 @@ std::optional<ReceivedRtp> Peer::Impl::receive_rtp(MutableBytes data, Time now) 
     received.header.seq = reader.u16();
     received.payload = reader.rest();
     received.header.ssrc = *line.receive->ssrc();
-    received.header.payload_type = format.payload_type;
+    received.header.payload_type = format->payload_type;
     received.recovered = true;
-  } else if (packet->header.payload_type != format.payload_type) {
-    drops.add(Drop::unknown_payload_type);
-    return std::nullopt;
   } else if (line.receive->retired(packet->header.ssrc)) {
     drops.add(Drop::unknown_stream);
     return std::nullopt;
   }
-  const auto seq = line.receive->on_packet(received.header, received.recovered, format.nack && format.rtx_payload_type.has_value(),
-                                         format.codec.clock_rate, received.payload.size(), now);
+  const auto seq = line.receive->on_packet(received.header, received.recovered, format->nack && format->rtx_payload_type.has_value(),
+                                         format->codec.clock_rate, received.payload.size(), now);
   if (!seq) {
     drops.add(Drop::repeated);
     return std::nullopt;

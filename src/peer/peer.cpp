@@ -7,6 +7,17 @@
 
 namespace amphi::peer {
 
+namespace {
+
+LineInfo info_of(Line index, const NegotiatedLine& line) {
+  LineInfo info{index, line.mid, line.kind, std::nullopt, line.active, line.refused, line.declined, line.stream_id, line.track_id};
+  if (line.format) info.codec = line.format->codec;
+  for (const Format& format : line.formats) info.codecs.push_back({format.payload_type, format.codec});
+  return info;
+}
+
+}  // namespace
+
 std::string_view counter_name(Drop drop) {
   switch (drop) {
     case Drop::unknown_datagram: return "unknown_datagram";
@@ -32,6 +43,7 @@ std::string_view counter_name(Drop drop) {
     case Drop::rtcp_over_budget: return "rtcp_over_budget";
     case Drop::unknown_path: return "unknown_path";
     case Drop::unvalidated_path: return "unvalidated_path";
+    case Drop::codec_change: return "codec_change";
     case Drop::count_: break;
   }
   return "unknown";
@@ -87,7 +99,8 @@ Line Peer::add_line(SendLine line) {
   state.negotiated.mid = line.mid.empty() ? impl_->unused_mid() : std::move(line.mid);
   state.codec = line.codec;
   state.negotiated.kind = line.codec.kind();
-  state.negotiated.format = offered_format(line.codec);
+  state.negotiated.formats = offered_formats(line.codec, impl_->config.end == End::client);
+  state.negotiated.format = state.negotiated.formats.front();
   state.negotiated.stream_id = std::move(line.stream_id);
   state.negotiated.track_id = std::move(line.track_id);
   state.negotiated.ssrc = state.send->ssrc();
@@ -111,7 +124,8 @@ void Peer::close_line(Line line) {
   LineState& state = impl_->lines[line];
   state.open = false;
   state.negotiated.active = false;
-  if (!state.offered) state.free = true;  // nobody has to agree to the end of what nobody knows
+  // No agreement is needed on the end of a line that was never offered, or that the answer rejected.
+  if (!state.offered || state.negotiated.rejected) state.free = true;
 }
 
 void Peer::restart_ice(Time now) {
@@ -128,9 +142,11 @@ std::string Peer::create_offer(Time) {
     state.offered = true;
     offer.push_back(state.negotiated);
     offer.back().active = state.open;
-    // Never the first one: it names the transport of all (RFC 9143 7.2), which would go with it.
-    offer.back().rejected = !state.open && offer.size() > 1;
-    offer.back().format = offered_format(state.codec);
+    // A first line that was taken only turns inactive: it names the transport of all (RFC 9143 7.2).
+    offer.back().rejected = state.free || (!state.open && offer.size() > 1);
+    offer.back().declined = false;
+    offer.back().formats = offered_formats(state.codec, impl_->config.end == End::client);
+    offer.back().format = offer.back().formats.front();
   }
   impl_->offered = offer;
   return write_offer(impl_->local_transport(), offer, impl_->config.end == End::client);
@@ -140,33 +156,39 @@ Result<void> Peer::accept_answer(std::string_view sdp, Time now) {
   if (!impl_->offered) return fail(ErrorCode::invalid_state, "an answer came without an offer");
   auto answer = read_answer(sdp, *impl_->offered);
   if (!answer) return tl::unexpected(answer.error());
-  const auto role = role_by_answer(answer->remote.setup, impl_->role, impl_->preferred_role());
-  if (!role) return tl::unexpected(role.error());
-  if (auto taken = impl_->take_remote(answer->remote, *role, now); !taken) return taken;
+  if (answer->remote) {
+    const auto role = role_by_answer(answer->remote->setup, impl_->role, impl_->preferred_role());
+    if (!role) return tl::unexpected(role.error());
+    if (auto taken = impl_->take_remote(*answer->remote, *role, now); !taken) return taken;
+  }
   for (std::size_t i = 0; i < answer->lines.size(); ++i) {
     LineState& line = impl_->lines[i];
     if (line.negotiated.mid != answer->lines[i].mid) continue;  // another took its place meanwhile: for the next offer
     line.negotiated = std::move(answer->lines[i]);
     line.negotiated.active = line.negotiated.active && line.open;
-    line.free = line.free || line.negotiated.rejected;
+    line.free = line.free || (line.negotiated.rejected && !line.open);
   }
   impl_->extensions = answer->extensions;
   impl_->offered.reset();
   return {};
 }
 
-void Peer::Impl::refuse_beyond(std::size_t most_active, std::vector<NegotiatedLine>& wanted) const {
+void Peer::Impl::refuse_lines(const OfferTerms& terms, std::vector<NegotiatedLine>& wanted) const {
+  if (terms.refuse)
+    for (std::size_t i = 0; i < wanted.size(); ++i)
+      if (wanted[i].active) wanted[i].refused = terms.refuse(info_of(i, wanted[i]));
   const auto goes_on = [&](std::size_t i) { return i < lines.size() && lines[i].negotiated.active && lines[i].negotiated.mid == wanted[i].mid; };
   std::size_t taken = 0;
   for (const bool those_that_go_on : {true, false})
     for (std::size_t i = 0; i < wanted.size(); ++i) {
-      if (!wanted[i].active || goes_on(i) != those_that_go_on) continue;
-      wanted[i].refused = ++taken > most_active;
+      if (!wanted[i].active || wanted[i].refused || goes_on(i) != those_that_go_on) continue;
+      if (++taken > terms.most_active)
+        wanted[i].refused = Error{ErrorCode::limit_exceeded, "too many feeds: at most " + std::to_string(terms.most_active) + " per participant"};
     }
   for (NegotiatedLine& line : wanted) line.active = line.active && !line.refused;
 }
 
-Result<std::string> Peer::accept_offer(std::string_view sdp, Time now, std::size_t most_active) {
+Result<std::string> Peer::accept_offer(std::string_view sdp, Time now, const OfferTerms& terms) {
   auto offer = read_offer(sdp);
   if (!offer) return tl::unexpected(offer.error());
   if (offer->lines.size() < impl_->lines.size())
@@ -174,18 +196,23 @@ Result<std::string> Peer::accept_offer(std::string_view sdp, Time now, std::size
   for (std::size_t i = 0; i < impl_->lines.size(); ++i)
     if (impl_->lines[i].negotiated.mid != offer->lines[i].mid && !impl_->lines[i].negotiated.rejected)
       return fail(ErrorCode::invalid_argument, "the offer's m-lines are in another order");
-  if (impl_->fingerprint && *impl_->fingerprint != offer->remote.fingerprint)
+  if (impl_->fingerprint && offer->remote && *impl_->fingerprint != offer->remote->fingerprint)
     return fail(ErrorCode::fingerprint_mismatch, "a later description names another DTLS fingerprint");
-  const auto role = role_by_offer(offer->remote.setup, impl_->role, impl_->preferred_role());
-  if (!role) return tl::unexpected(role.error());
-  if (impl_->remote_credentials && *impl_->remote_credentials != offer->remote.credentials)
+  dtls::Role role = impl_->role.value_or(impl_->preferred_role());
+  if (offer->remote) {
+    const auto chosen = role_by_offer(offer->remote->setup, impl_->role, role);
+    if (!chosen) return tl::unexpected(chosen.error());
+    role = *chosen;
+  }
+  if (impl_->remote_credentials && offer->remote && *impl_->remote_credentials != offer->remote->credentials)
     restart_ice(now);  // an offer that restarts is answered with new credentials too (RFC 8839 4.4.1.1.1)
-  impl_->refuse_beyond(most_active, offer->lines);
+  impl_->refuse_lines(terms, offer->lines);
   ++impl_->description_version;
   LocalTransport local = impl_->local_transport();
-  local.role = *role;
+  local.role = role;
   std::string answer = write_answer(*offer, local);
-  if (auto taken = impl_->take_remote(offer->remote, *role, now); !taken) return tl::unexpected(taken.error());
+  if (offer->remote)
+    if (auto taken = impl_->take_remote(*offer->remote, role, now); !taken) return tl::unexpected(taken.error());
 
   impl_->extensions = offer->extensions;
   impl_->lines.resize(offer->lines.size());
@@ -208,12 +235,7 @@ Result<std::string> Peer::accept_offer(std::string_view sdp, Time now, std::size
 
 std::vector<LineInfo> Peer::lines() const {
   std::vector<LineInfo> infos;
-  for (std::size_t i = 0; i < impl_->lines.size(); ++i) {
-    const NegotiatedLine& line = impl_->lines[i].negotiated;
-    LineInfo info{i, line.mid, line.kind, std::nullopt, line.active, line.refused, line.stream_id, line.track_id};
-    if (line.format) info.codec = line.format->codec;
-    infos.push_back(std::move(info));
-  }
+  for (std::size_t i = 0; i < impl_->lines.size(); ++i) infos.push_back(info_of(i, impl_->lines[i].negotiated));
   return infos;
 }
 

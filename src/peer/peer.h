@@ -9,6 +9,7 @@
 
 #include <bit>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -50,15 +51,31 @@ struct SendLine {
   std::string track_id;
 };
 
+/// A codec under its payload type on one line.
+struct LineCodec {
+  std::uint8_t payload_type = 0;
+  rtp::Codec codec;
+};
+
 /// One line as negotiated, seen from either end.
 struct LineInfo {
   Line line = 0;
   std::string mid;
   rtp::Kind kind = rtp::Kind::video;
-  std::optional<rtp::Codec> codec;   // nullopt: rejected
+  std::optional<rtp::Codec> codec;   // the preferred one; nullopt: rejected
   bool active = false;               // false: inactive, refused or rejected
-  bool refused = false;              // active in the offer, and one more than accept_offer was to take
+  std::optional<Error> refused;      // receiver: why the line is not taken
+  bool declined = false;             // sender: the answer takes none of the line's codecs
   std::string stream_id, track_id;
+  std::vector<LineCodec> codecs{};   // receiver: all that the sender may use, in its order
+};
+
+/// What a receiver takes of an offer.
+struct OfferTerms {
+  /// Further active lines are answered `inactive`, those that are active already have their places.
+  std::size_t most_active = std::numeric_limits<std::size_t>::max();
+  /// Asked of each active line. An error: the line is answered `inactive`, and LineInfo::refused tells the error.
+  std::function<std::optional<Error>(const LineInfo&)> refuse{};
 };
 
 /// A received RTP packet, RTX (RFC 4588) already undone: valid until the next call on the peer.
@@ -119,7 +136,7 @@ using Output = std::variant<Transmit, Event>;
 
 enum class Drop {
   unknown_datagram, not_connected, srtp_malformed, srtp_authentication, srtp_replayed, rtp_malformed, unknown_stream,
-  unknown_payload_type, rtcp_malformed, rtx_malformed, repeated, oversized, stun_not_ours,
+  unknown_payload_type, rtcp_malformed, rtx_malformed, repeated, oversized, stun_not_ours, codec_change,
   // Of feedback that would cost more than its sender may cause: docs/limits.md, section Media.
   duplicate_nack, nack_too_soon, nack_unknown, nack_too_many, nack_over_budget, duplicate_keyframe_request, report_too_soon,
   rtcp_over_budget,
@@ -156,11 +173,12 @@ class Peer {
   /// Sender. The offer carries all host candidates; there is no trickle (the server's are all known at once, the
   /// client's are learnt by its checks).
   std::string create_offer(Time now);
-  /// Sender. Errors: malformed, invalid_argument (no fingerprint or ICE credentials, not our lines).
+  /// Sender. The answer may decline any line: see LineInfo::declined. Errors: malformed, unsupported (fingerprint),
+  /// invalid_argument (no fingerprint or ICE credentials, not our lines).
   Result<void> accept_answer(std::string_view sdp, Time now);
-  /// Receiver: takes an offer (the first, or again) and gives the answer. A failed offer changes nothing. Of active lines at most so many
-  /// are taken, those first that are active already; the others are answered `inactive`.
-  Result<std::string> accept_offer(std::string_view sdp, Time now, std::size_t most_active = std::numeric_limits<std::size_t>::max());
+  /// Receiver: takes an offer (the first, or again) and gives the answer. A failed offer changes nothing. A line that cannot
+  /// be taken is refused alone: see LineInfo::refused.
+  Result<std::string> accept_offer(std::string_view sdp, Time now, const OfferTerms& terms = {});
   std::vector<LineInfo> lines() const;
 
   // --- transport ---------------------------------------------------------------------------------------------------

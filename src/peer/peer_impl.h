@@ -7,6 +7,7 @@
 
 #include "base/token_bucket.h"
 #include "cc/bandwidth_estimator.h"
+#include "cc/receiver_limit.h"
 #include "cc/transport_feedback.h"
 #include "peer/description.h"
 #include "peer/peer.h"
@@ -44,7 +45,7 @@ struct Peer::Impl {
 
   LocalTransport local_transport() const;
   std::string unused_mid();
-  void refuse_beyond(std::size_t most_active, std::vector<NegotiatedLine>& offered) const;
+  void refuse_lines(const OfferTerms& terms, std::vector<NegotiatedLine>& offered) const;
   void forget_sources(Line line);
   void learn_source(std::optional<std::uint32_t> ssrc, Line line, bool rtx);
   Source& add_source(const Source& source);
@@ -79,10 +80,12 @@ struct Peer::Impl {
   void take(const rtp::FullIntraRequest& request, Time now);
   void take(const rtp::TransportFeedback& feedback, Time now);
   Duration resend_interval() const;
+  void take(const rtp::ReceiverBandwidth& bandwidth, Time now);
   void take_blocks(const std::vector<rtp::ReportBlock>& blocks, Time now);
   std::optional<Line> sending_line(std::uint32_t ssrc) const;
   void send_rtcp(Bytes packet);
   void send_due_feedback(Time now);
+  void send_receiver_limit();
   Time feedback_deadline() const;
 
   Config config;
@@ -113,6 +116,9 @@ struct Peer::Impl {
   cc::BandwidthEstimator estimator;
   std::uint64_t announced_bps = 0;
   cc::FeedbackGenerator feedback;
+  cc::ReceiverLimit receiver_limit;
+  std::uint64_t limited_packets = 0;       // of the lines that REMB limits, at the last report
+  std::int64_t limited_lost = 0;
   Time next_report = Time::max();
   Duration rtcp_round_trip{};
   std::unique_ptr<RetransmissionBudget> budget;  // of a sender

@@ -377,6 +377,26 @@ TEST(Peer, a_bottleneck_is_found_by_its_feedback) {
   EXPECT_LT(estimate->bits_per_second, 600'000u);
 }
 
+TEST(Peer, a_sender_without_transport_wide_feedback_is_told_a_limit_that_follows_its_link) {
+  for (const double loss : {0.0, 0.3}) {
+    SCOPED_TRACE(loss);
+    Call call(12, {.delay = 20ms, .loss = loss});
+    const Line video = call.client.peer.add_line({"", testing::vp8_codec(), "s", "t"});
+    std::string offer = call.client.peer.create_offer(call.world.now());
+    for (const std::string from : {"a=rtcp-fb:96 transport-cc", "a=extmap:2 http"})
+      offer.replace(offer.find(from), from.size(), from[2] == 'r' ? "a=rtcp-fb:96 goog-remb" : "a=extmap:2 unknown");
+    const auto answer = call.server.peer.accept_offer(offer, call.world.now());
+    ASSERT_TRUE(answer);
+    EXPECT_NE(answer->find("a=rtcp-fb:96 goog-remb"), std::string::npos);
+    ASSERT_TRUE(call.client.peer.accept_answer(*answer, call.world.now()));
+    ASSERT_TRUE(call.world.run_until([&] { return call.client.peer.connected() && call.server.peer.connected(); }, 30s));
+    call.stream(video, 1, 1000);  // 800 kbit/s
+    const auto* told = call.client.last<BandwidthEstimated>();
+    ASSERT_TRUE(told);
+    EXPECT_EQ(told->bits_per_second >= 1'999'000u, loss == 0) << told->bits_per_second;
+  }
+}
+
 TEST(Peer, a_browsers_header_extensions_are_kept_under_its_own_ids_and_unknown_ones_declined) {
   Call call(13);
   call.client.peer.add_line({"", testing::vp8_codec(), "s", "t"});

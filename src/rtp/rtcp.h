@@ -1,4 +1,4 @@
-// RTCP: SR, RR, SDES, BYE (RFC 3550 6), NACK, PLI (RFC 4585 6), FIR (RFC 5104 4.3.1) and transport-wide feedback
+// RTCP: SR, RR, SDES, BYE (RFC 3550 6), NACK, PLI (RFC 4585 6), FIR (RFC 5104 4.3.1), REMB and transport-wide feedback
 // (draft-holmer-rmcat-transport-wide-cc-extensions-01), parsed once into values. Unknown packets are skipped.
 #pragma once
 
@@ -122,8 +122,14 @@ struct TransportFeedback {
   std::vector<Arrival> arrivals;              // contiguous sequence numbers
 };
 
+struct ReceiverBandwidth {  // REMB, draft-alvestrand-rmcat-remb-03
+  std::uint32_t sender_ssrc = 0;
+  std::uint64_t bits_per_second = 0;   // 18 bits of precision on the wire
+  std::vector<std::uint32_t> ssrcs;    // at most 255
+};
+
 using RtcpPacket = std::variant<SenderReport, ReceiverReport, SourceDescription, Bye, Nack, PictureLoss,
-                                FullIntraRequest, TransportFeedback>;
+                                FullIntraRequest, TransportFeedback, ReceiverBandwidth>;
 
 /// Gives the well-formed packets of a compound (RFC 3550 6.1) or reduced-size (RFC 5506) datagram to `visit`, in order.
 /// Stops at the first malformed packet, and where transport feedback names more packets than one interval can hold.

@@ -138,6 +138,23 @@ bool parse_full_intra_request(ByteReader in, Packets& out) {
   return true;
 }
 
+bool parse_application_layer(ByteReader in, Packets& out) {
+  ReceiverBandwidth bandwidth;
+  bandwidth.sender_ssrc = in.u32();
+  in.skip(4);
+  if (in.u32() != kRembIdentifier || !in.ok()) return true;  // another application's
+  const std::size_t count = in.u8();
+  const std::uint32_t rate = in.u24();
+  const std::uint32_t exponent = rate >> 18;
+  const std::uint64_t mantissa = rate & 0x3ffff;
+  if (exponent > 45) return true;  // more than 64 bits can tell
+  bandwidth.bits_per_second = mantissa << exponent;
+  for (std::size_t i = 0; i < count; ++i) bandwidth.ssrcs.push_back(in.u32());
+  if (!in.ok()) return false;
+  out.emplace_back(std::move(bandwidth));
+  return true;
+}
+
 /// Appends the symbols of one chunk, but never more than `count` in all. False: a reserved symbol.
 bool append_symbols(std::uint16_t chunk, std::size_t count, std::vector<std::uint8_t>& symbols) {
   const std::size_t left = count - symbols.size();
@@ -207,6 +224,7 @@ bool parse_one(std::uint8_t type, std::uint8_t count_or_format, ByteView body, P
     case kPayloadFeedback:
       if (count_or_format == kPictureLoss) return parse_picture_loss(in, out);
       if (count_or_format == kFullIntraRequest) return parse_full_intra_request(in, out);
+      if (count_or_format == kApplicationLayer) return parse_application_layer(in, out);
       return true;
     default:
       return true;

@@ -14,6 +14,7 @@ constexpr std::size_t kMaxText = 256 * 1024;
 constexpr std::size_t kMaxMedia = 512;
 constexpr std::size_t kMaxOfAKind = 256;  // ssrcs, groups, candidates, extensions, rids of one m-line
 constexpr std::size_t kMaxFeedback = 32;  // of one format
+constexpr std::size_t kMaxFormatText = 1024;
 
 /// What a line does to the description; a text is the reason why it is wrong.
 using Complaint = const char*;
@@ -26,6 +27,11 @@ struct Transport {
   Setup setup = Setup::unset;
   bool end_of_candidates = false;
 };
+
+/// The order in which fingerprint algorithms are preferred; 0: not supported.
+int strength(std::string_view algorithm) {
+  return algorithm == "sha-512" ? 3 : algorithm == "sha-384" ? 2 : algorithm == "sha-256" ? 1 : 0;
+}
 
 class Parser {
  public:
@@ -53,6 +59,9 @@ class Parser {
 
   SessionDescription out_;
   Transport session_;
+  std::vector<Extension> session_extensions_;
+  bool allow_mixed_ = false;
+  bool has_bundle_ = false;
   std::optional<Direction> session_direction_;
 
   // Of the m-line being read.
@@ -145,7 +154,9 @@ Complaint Parser::media_line(std::string_view value) {
   } else if (kind == "application") {
     media.kind = MediaKind::application;
   } else {
-    return "m= of a kind that is neither audio, video nor application";
+    media.kind = MediaKind::other;
+    media.other_kind = kind;
+    if (kind.empty()) return "m= without a kind";
   }
   std::string_view ports = next_word(value);
   const auto port = number<std::uint16_t>(cut(ports, '/'));
@@ -154,7 +165,8 @@ Complaint Parser::media_line(std::string_view value) {
   media.port = *port;
 
   index_of_.fill(-1);
-  if (media.kind != MediaKind::application) {
+  media.format_text = trimmed(value).substr(0, kMaxFormatText);
+  if (media.is_rtp()) {
     for (std::string_view word = next_word(value); !word.empty(); word = next_word(value)) {
       const auto payload_type = number<std::uint8_t>(word);
       if (!payload_type || *payload_type > 127) return "m= with a payload type that is not 0 to 127";
@@ -177,8 +189,10 @@ Complaint Parser::attribute(std::string_view value) {
   if (transport_attribute(name, value) || direction_attribute(name)) return kFine;
   if (media_) return media_attribute(name, value);
   if (name == "ice-lite") out_.ice_lite = true;
-  if (name == "group" && next_word(value) == "BUNDLE") {
-    out_.bundle.clear();
+  if (name == "extmap") return extmap(value);
+  if (name == "extmap-allow-mixed") allow_mixed_ = true;
+  if (name == "group" && next_word(value) == "BUNDLE" && !has_bundle_) {
+    has_bundle_ = true;
     for (std::string_view mid = next_word(value); !mid.empty(); mid = next_word(value)) {
       if (out_.bundle.size() == kMaxMedia) return kTooMany;
       out_.bundle.emplace_back(mid);
@@ -196,8 +210,7 @@ bool Parser::transport_attribute(std::string_view name, std::string_view value) 
     level.pwd = value;
   } else if (name == "fingerprint") {
     std::string algorithm = lowered(next_word(value));
-    // Of several (RFC 8122 5), the one that every endpoint can check.
-    if (!level.algorithm.empty() && algorithm != "sha-256") return true;
+    if (!level.algorithm.empty() && strength(algorithm) <= strength(level.algorithm)) return true;
     level.algorithm = std::move(algorithm);
     level.value = uppered(trimmed(value));
   } else if (name == "setup") {
@@ -258,6 +271,8 @@ Complaint Parser::media_attribute(std::string_view name, std::string_view value)
     media_->bundle_only = true;
   } else if (name == "rtcp-mux" || name == "rtcp-mux-only") {
     mux_ = true;
+  } else if (name == "extmap-allow-mixed") {
+    media_->extmap_allow_mixed = true;
   } else if (name == "rtcp-rsize") {
     media_->rtcp_rsize = true;
   } else if (name == "simulcast") {
@@ -275,7 +290,7 @@ PayloadFormat* Parser::format(std::string_view payload_type, bool& is_number) {
 }
 
 Complaint Parser::rtpmap(std::string_view value) {
-  if (media_->kind == MediaKind::application) return kFine;
+  if (!media_->is_rtp()) return kFine;
   bool is_number = false;
   PayloadFormat* const found = format(next_word(value), is_number);
   std::string_view words = trimmed(value);
@@ -292,7 +307,7 @@ Complaint Parser::rtpmap(std::string_view value) {
 }
 
 Complaint Parser::fmtp(std::string_view value) {
-  if (media_->kind == MediaKind::application) return kFine;
+  if (!media_->is_rtp()) return kFine;
   bool is_number = false;
   PayloadFormat* const found = format(next_word(value), is_number);
   if (!is_number) return "fmtp without a payload type";
@@ -304,7 +319,7 @@ Complaint Parser::fmtp(std::string_view value) {
 }
 
 Complaint Parser::feedback(std::string_view value) {
-  if (media_->kind == MediaKind::application) return kFine;
+  if (!media_->is_rtp()) return kFine;
   const std::string_view which = next_word(value);
   const std::string what(trimmed(value));
   if (what.empty()) return "rtcp-fb without a kind of feedback";
@@ -326,8 +341,9 @@ Complaint Parser::extmap(std::string_view value) {
   const std::string_view uri = next_word(value);
   if (!id || uri.empty()) return "extmap is not <id> <uri>";
   if (*id == 0 || *id > 255) return kFine;  // 4096 and up: only to be negotiated (RFC 8285 5), which nobody does
-  if (media_->extensions.size() == kMaxOfAKind) return kTooMany;
-  media_->extensions.push_back({static_cast<std::uint8_t>(*id), std::string(uri)});
+  std::vector<Extension>& level = media_ ? media_->extensions : session_extensions_;
+  if (level.size() == kMaxOfAKind) return kTooMany;
+  level.push_back({static_cast<std::uint8_t>(*id), std::string(uri)});
   return kFine;
 }
 
@@ -393,7 +409,11 @@ void Parser::finish_media() {
   }
   std::erase_if(media.formats, [](const PayloadFormat& entry) { return entry.encoding.empty(); });
 
-  media.rtcp_mux = mux_ || media.kind == MediaKind::application;
+  const std::string_view written_anyway = media.is_rtp() ? "0" : media.kind == MediaKind::application ? "webrtc-datachannel" : "";
+  if (!media.formats.empty() || media.format_text == written_anyway) media.format_text.clear();
+  if (media.is_rtp()) media.extensions.insert(media.extensions.end(), session_extensions_.begin(), session_extensions_.end());
+  media.extmap_allow_mixed = media.extmap_allow_mixed || allow_mixed_;
+  media.rtcp_mux = mux_ || !media.is_rtp();
   media.ice_ufrag = own_.ufrag.empty() ? session_.ufrag : own_.ufrag;
   media.ice_pwd = own_.pwd.empty() ? session_.pwd : own_.pwd;
   const Transport& print = own_.algorithm.empty() ? session_ : own_;

@@ -126,6 +126,7 @@ Result<void> Application::start_workers() {
 HttpRoutes::Parts Application::routes() {
   HttpRoutes::Parts parts;
   parts.web = config_.web;
+  parts.allow_autopublish = config_.allow_autopublish;
   parts.rest = &rest_;
   parts.drops = &drops_;
   parts.metrics = [this] { return metrics(); };

@@ -16,7 +16,7 @@ struct Options {
   std::optional<std::string> recordings, web, key_file, tls_cert, tls_key, recording_signing_key, recording_key, ready_file;
   std::optional<std::int64_t> port, media_port, workers, recording_reserve_mb, recording_pre_roll_seconds, recording_retention_days;
   std::optional<std::vector<std::string>> listen, media_addresses;
-  std::optional<bool> dev;
+  std::optional<bool> dev, allow_autopublish;
 };
 
 template <class Visit>
@@ -34,6 +34,11 @@ template <class Visit>
 void each_list(Options& o, Visit visit) {
   visit("listen", o.listen, "address to take HTTP and WebSocket at; repeat it for more");
   visit("media-address", o.media_addresses, "address for media; repeat it for more (default: every interface's)");
+}
+template <class Visit>
+void each_switch(Options& o, Visit visit) {
+  visit("dev", o.dev, "own key, loopback only, a ready link");
+  visit("allow-autopublish", o.allow_autopublish, "kiosks: a link with ?publish=camera,microphone shares these without a click on the page");
 }
 template <class Visit>
 void each_number(Options& o, Visit visit) {
@@ -64,7 +69,7 @@ std::optional<std::string> read_toml(const std::string& path, Options& o) {
     return found == given.end() ? nullptr : found->second;
   };
   std::optional<std::string> mistake;
-  std::vector<std::string> known{"dev"};
+  std::vector<std::string> known;
   const auto complain = [&](const char* name, const char* expected) {
     if (!mistake) mistake = path + ": " + name + " must be " + expected;
   };
@@ -82,10 +87,13 @@ std::optional<std::string> read_toml(const std::string& path, Options& o) {
     value = node->value_exact<std::int64_t>();
     if (!value || *value < least || *value > most) complain(name, "a number in its range");
   });
-  if (const toml::node* node = find("dev")) {
-    o.dev = node->value_exact<bool>();
-    if (!o.dev) complain("dev", "true or false");
-  }
+  each_switch(o, [&](const char* name, auto& value, const char*) {
+    known.emplace_back(name);
+    const toml::node* node = find(name);
+    if (node == nullptr) return;
+    value = node->value_exact<bool>();
+    if (!value) complain(name, "true or false");
+  });
   each_list(o, [&](const char* name, auto& value, const char*) {
     known.emplace_back(name);
     const toml::node* node = find(name);
@@ -125,6 +133,7 @@ void apply(const Options& o, ServeConfig& config) {
   apply(o.recording_retention_days, config.recording_retention_days);
   apply(o.media_addresses, config.media_addresses);
   apply(o.dev, config.dev);
+  apply(o.allow_autopublish, config.allow_autopublish);
 }
 
 /// The first thing that can never work; empty: none.
@@ -158,7 +167,9 @@ void add_serve(CLI::App& app, std::string& config_file, Options& flags) {
     app.add_option_function<std::vector<std::string>>(std::string("--") + name, [&value](const std::vector<std::string>& v) { value = v; }, help)
         ->expected(1, 64);
   });
-  app.add_flag_function("--dev", [&flags](std::int64_t) { flags.dev = true; }, "own key, loopback only, a ready link");
+  each_switch(flags, [&](const char* name, auto& value, const char* help) {
+    app.add_flag_function(std::string("--") + name, [&value](std::int64_t) { value = true; }, help);
+  });
 }
 
 Command finish_serve(const std::string& config_file, const Options& flags) {

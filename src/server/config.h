@@ -32,6 +32,7 @@ struct ServeConfig {
   unsigned recording_retention_days = 0;  // 0: kept
   std::string ready_file;
   bool dev = false;
+  bool allow_autopublish = false;         // a link with ?publish=… shares devices without a click on the page
 };
 
 struct TokenConfig {

@@ -70,6 +70,14 @@ TEST_F(ConfigTest, a_file_sets_the_same_options_and_a_flag_wins_over_it) {
   EXPECT_TRUE(config.dev);
 }
 
+TEST_F(ConfigTest, a_link_shares_devices_without_a_click_only_where_the_server_says_so) {
+  EXPECT_FALSE(served({"--dev"}).allow_autopublish);
+  EXPECT_TRUE(served({"--dev", "--allow-autopublish"}).allow_autopublish);
+  EXPECT_TRUE(served({"--config", file("kiosk.toml", "dev = true\nallow-autopublish = true\n")}).allow_autopublish);
+  EXPECT_FALSE(served({"--config", file("desk.toml", "dev = true\nallow-autopublish = false\n")}).allow_autopublish);
+  EXPECT_EQ(refused({"--config", file("vague.toml", "dev = true\nallow-autopublish = \"yes\"\n")}).status, 2);
+}
+
 TEST_F(ConfigTest, a_table_of_the_file_is_the_beginning_of_its_options_names) {
   const auto nested = file("nested.toml", "dev = true\n[recording]\npre_roll_seconds = 30\nreserve_mb = 7\n");
   EXPECT_EQ(served({"--config", nested}).recording_pre_roll_seconds, 30u);

@@ -60,6 +60,12 @@ asio::awaitable<HttpAnswer> HttpRoutes::answer(const HttpRequest& request) const
     metrics.body = co_await parts_.metrics();
     co_return metrics;
   }
+  if (path->size() == 1 && (*path)[0] == "page.json" && !parts_.web.empty()) {
+    HttpAnswer options;
+    options.content_type = "application/json";
+    options.body = std::string(R"({"allowAutopublish":)") + (parts_.allow_autopublish ? "true}" : "false}");
+    co_return options;
+  }
   co_return page(*path);
 }
 

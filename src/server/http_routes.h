@@ -18,6 +18,7 @@ class HttpRoutes {
  public:
   struct Parts {
     std::string web;                                          // folder; empty: no page
+    bool allow_autopublish = false;                           // told to the page, which a link cannot forge
     const RestRoutes* rest = nullptr;                         // all outlive the routes
     Counters<Drop>* drops = nullptr;
     std::function<boost::asio::awaitable<std::string>()> metrics;

@@ -96,6 +96,7 @@ class HttpServerTest : public ::testing::Test {
     HttpRoutes::Parts parts;
     parts.rest = &rest_;
     parts.drops = &drops_;
+    parts.web = "/there/is/no/page";
     return parts;
   }()};
   std::unique_ptr<HttpServer> server_, small_;
@@ -137,6 +138,16 @@ TEST_F(HttpServerTest, every_method_finds_its_handler_and_only_for_those_who_may
     EXPECT_EQ(reply.status == 405, reply.head.find("Allow: ") != reply.head.npos) << reply.head;
     EXPECT_EQ(reply.status == 401, reply.head.find("WWW-Authenticate: Bearer") != reply.head.npos) << reply.head;
   }
+}
+
+TEST_F(HttpServerTest, no_address_makes_the_page_believe_that_it_may_share_devices_by_itself) {
+  for (const char* target : {"/page.json", "/page.json?allowAutopublish=true", "/page.json#allowAutopublish=true"}) {
+    const Reply reply = ask("GET", target, "");
+    EXPECT_EQ(reply.status, 200) << target;
+    EXPECT_EQ(Json::parse(reply.body), (Json{{"allowAutopublish", false}})) << target;
+    EXPECT_NE(reply.head.find("no-store"), std::string::npos);
+  }
+  EXPECT_EQ(ask("POST", "/page.json", "").status, 405);
 }
 
 TEST_F(HttpServerTest, a_body_is_taken_up_to_its_limit) {

@@ -168,6 +168,7 @@ void SessionDirectory::take_over(MediaSession& session, Participant& participant
   if (participant.away) participant.away->cancel();
   participant.away.reset();
   participant.connection = std::move(connection);
+  participant.acknowledged = true;  // its resume token came with a `joined` before
   participant.spent_token = participant.resume_token;
   greet(session, participant, true);
   session.worker->post([id = session.id, who = participant.id](MediaWorker& worker, Time now) {
@@ -201,9 +202,14 @@ void SessionDirectory::greet(MediaSession& session, Participant& participant, bo
 
 void SessionDirectory::leave(const Member& member) { remove(member); }
 
+void SessionDirectory::acknowledge(const Member& member) {
+  if (Participant* participant = find(member)) participant->acknowledged = true;
+}
+
 void SessionDirectory::connection_lost(const Member& member, const WebSocketConnection& connection) {
   if (!speaks_for(member, connection)) return;
   Participant& participant = *find(member);
+  if (!participant.acknowledged) return remove(member);
   participant.connection.reset();
   participant.away = std::make_unique<asio::steady_timer>(control_, kResumeWindow);
   participant.away->async_wait([this, member](boost::system::error_code error) {
@@ -296,6 +302,10 @@ void SessionDirectory::handle_event(const SessionId& id, sfu::Event event) {
                  [&](sfu::SubscribeOffer& e) {
                    Participant* to = find(Member{id, e.participant});
                    if (to && to->connection) to->connection->send(signalling::subscribe_offer(e));
+                 },
+                 [&](sfu::FeedUnsupported& e) {
+                   Participant* to = find(Member{id, e.participant});
+                   if (to && to->connection) to->connection->send(signalling::feed_unsupported(e));
                  },
                  [&](sfu::TransportConnected& e) { spdlog::debug("{}: a transport is connected", e.participant.value); },
                  [&](sfu::TransportDisconnected& e) { spdlog::debug("{}: a transport is silent", e.participant.value); },

@@ -52,7 +52,10 @@ class SessionDirectory {
   bool speaks_for(const Member& member, const WebSocketConnection& connection) const;
   /// At once and for good.
   void leave(const Member& member);
-  /// The resume window begins, unless another connection speaks for the participant already.
+  /// The participant has received `joined`: its first message shows that.
+  void acknowledge(const Member& member);
+  /// The resume window begins, unless another connection speaks for the participant already. A participant that never acknowledged
+  /// `joined` leaves at once: nobody holds its resume token.
   void connection_lost(const Member& member, const WebSocketConnection& connection);
 
   void handle_event(const SessionId& session, sfu::Event event);
@@ -77,6 +80,7 @@ class SessionDirectory {
     Grants grants;
     std::string resume_token;
     std::string spent_token;  // the one before: its successor may have been lost on the way
+    bool acknowledged = false;  // it has sent a message since it joined, or resumed: it has received `joined`
     std::shared_ptr<WebSocketConnection> connection;  // nullptr: away
     std::unique_ptr<boost::asio::steady_timer> away;
     std::map<FeedId, sfu::FeedInfo> feeds;

@@ -76,6 +76,7 @@ asio::awaitable<std::optional<Member>> Signalling::greet(Connection connection, 
 
 asio::awaitable<bool> Signalling::handle(Connection connection, Member member, std::string text) {
   if (!directory_.speaks_for(member, *connection)) co_return false;
+  directory_.acknowledge(member);
   auto message = signalling::decode(text);
   if (!message) {
     const auto& refused = message.error();

@@ -11,6 +11,7 @@ using Json = nlohmann::json;
 
 constexpr std::string_view kOfferPrefix = "off_";
 constexpr std::size_t kMaxSdp = 200'000;
+constexpr std::size_t kMaxMid = 64;  // room for a UUID
 
 std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
@@ -59,11 +60,11 @@ Decoded publish_offer_from(const Json& object) {
     return wrong("`feeds` must be an array of at most 64");
   for (const auto& feed : *feeds) {
     if (!feed.is_object()) return wrong("each of `feeds` must be an object");
-    const auto mid = text_of(feed, "mid", 1, 16);
+    const auto mid = text_of(feed, "mid", 1, kMaxMid);
     const auto kind = text_of(feed, "kind", 1, 16);
     const auto label = text_of(feed, "label", 0, 128);
     if (!mid || !kind || !label || (*kind != "audio" && *kind != "video"))
-      return wrong("each of `feeds` needs `mid`, `kind` (audio or video) and `label`");
+      return wrong("each of `feeds` needs `mid` (1 to 64 characters), `kind` (audio or video) and `label` (at most 128)");
     message.feeds.push_back({*mid, *kind == "audio" ? rtp::Kind::audio : rtp::Kind::video, *label});
   }
   return message;
@@ -152,7 +153,7 @@ std::string encode(const Joined& joined) {
 std::string publish_answer(const sfu::PublishAnswer& answer) {
   Json json{{"type", "publishAnswer"}, {"sdp", answer.sdp}, {"feeds", json_of(answer.feeds)}};
   for (const auto& refused : answer.refused)
-    json["refused"].push_back({{"mid", refused.mid}, {"code", wire_name(refused.error.code)}, {"message", refused.error.message}});
+    json["refused"].push_back({{"mid", refused.mid}, {"code", wire_name(refused.error.code)}, {"message", refused.error.message.substr(0, 1024)}});
   return dump(json);
 }
 
@@ -161,6 +162,10 @@ std::string subscribe_offer(const sfu::SubscribeOffer& offer) {
                {"offerId", std::string(kOfferPrefix) + std::to_string(offer.offer_id)},
                {"sdp", offer.sdp},
                {"feeds", json_of(offer.feeds)}});
+}
+
+std::string feed_unsupported(const sfu::FeedUnsupported& told) {
+  return dump({{"type", "feedUnsupported"}, {"feedId", told.feed.value}, {"code", wire_name(told.error.code)}, {"message", told.error.message}});
 }
 
 std::string participant_joined(const ParticipantView& participant) {

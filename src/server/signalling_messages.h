@@ -62,6 +62,7 @@ struct Joined {
 std::string encode(const Joined& joined);
 std::string publish_answer(const sfu::PublishAnswer& answer);
 std::string subscribe_offer(const sfu::SubscribeOffer& offer);
+std::string feed_unsupported(const sfu::FeedUnsupported& told);
 std::string participant_joined(const ParticipantView& participant);
 std::string participant_left(const ParticipantId& participant);
 std::string feed_added(const sfu::FeedInfo& feed);

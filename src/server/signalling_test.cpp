@@ -182,6 +182,44 @@ TEST(Signalling, who_offers_faster_than_anybody_has_to_is_refused_and_nobody_els
   rig.on_control([&] { EXPECT_GE(rig.drops[Drop::ws_offer_rate_limited], 25u); });
 }
 
+TEST(Signalling, a_participant_that_never_acknowledged_its_join_is_gone_with_its_connection_and_any_other_is_held) {
+  Rig rig;
+  rig.run();
+  Talker watcher(rig.port(), "s");
+  ASSERT_EQ(watcher.join("s watcher")["type"], "joined");
+  const auto hear = [&](const char* type) {
+    const Json heard = watcher.hear();
+    EXPECT_EQ(heard["type"], type) << heard;
+    return heard;
+  };
+  // Gone before anything was said: by a lost connection, and by `leave` right behind the join.
+  (void)Talker(rig.port(), "s").join("s crashed");
+  hear("participantJoined");
+  hear("participantLeft");
+  {
+    Talker destroyed(rig.port(), "s");
+    destroyed.say({{"type", "join"}, {"version", 1}, {"token", "s destroyed"}});
+    destroyed.say({{"type", "leave"}});
+    hear("participantJoined");
+    hear("participantLeft");
+  }
+  // One message is enough to be held; so is a resume.
+  std::string resume;
+  {
+    Talker held(rig.port(), "s");
+    resume = held.join("s held").value("resumeToken", "");
+    held.say({{"type", "ping"}});
+    held.say({{"type", "publishOffer"}, {"sdp", "x"}, {"feeds", Json::array()}});
+    EXPECT_EQ(held.hear()["type"], "error") << "so the ping was read";
+  }
+  hear("participantJoined");
+  const Json back = Talker(rig.port(), "s").join("s held", resume);
+  ASSERT_EQ(back["resumed"], true) << back;
+  EXPECT_EQ(Talker(rig.port(), "s").join("s held", back.value("resumeToken", ""))["resumed"], true) << "a resume acknowledges";
+  watcher.say({{"type", "publishOffer"}, {"sdp", "x"}, {"feeds", Json::array()}});
+  hear("error");  // nobody has left meanwhile
+}
+
 TEST(Signalling, a_token_that_has_expired_lets_nobody_in_and_brings_back_who_is_in) {
   Rig rig;
   rig.run();

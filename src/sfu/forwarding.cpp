@@ -11,12 +11,19 @@ void Session::handle_input(peer::Peer& peer, const Datagram& in, SendBatch& batc
   if (found == impl_->owners.end()) return;
   const PeerOwner owner = found->second;
   if (const auto packet = peer.handle_input(in, now)) {
-    if (owner.which == Which::publishing && packet->line < owner.participant->feeds.size())
-      if (Feed* feed = owner.participant->feeds[packet->line].get()) impl_->forward(*feed, *packet, batch, now);
+    if (owner.which == Which::publishing)
+      if (Feed* feed = impl_->feed_of(*owner.participant, *packet, now)) impl_->forward(*feed, *packet, batch, now);
     return;  // an RTP packet gives no outputs; what it makes due comes with the deadline
   }
   impl_->drain(peer, owner, batch, now);
   if (impl_->outputs_pending) impl_->drain_all(batch, now);
+}
+
+Feed* Session::Impl::feed_of(Participant& owner, const peer::ReceivedRtp& packet, Time now) {
+  if (packet.line >= owner.feeds.size()) return nullptr;
+  Feed* feed = owner.feeds[packet.line].get();
+  if (!feed || packet.header.payload_type == feed->payload_type) return feed;
+  return change_codec(owner, packet, now);
 }
 
 void Session::Impl::forward(Feed& feed, const peer::ReceivedRtp& packet, SendBatch& batch, Time now) {

@@ -4,11 +4,49 @@
 #include <algorithm>
 
 #include "base/digest.h"
+#include "peer/formats.h"
 #include "sfu/session_impl.h"
 
 namespace amphi::sfu {
 namespace {
 
+constexpr Duration kCodecChangeInterval = 1s;  // a sender that alternates must not keep everybody negotiating
+
+const FeedDeclaration* declaration_of(const std::vector<FeedDeclaration>& declared, const std::string& mid) {
+  const auto found = std::find_if(declared.begin(), declared.end(), [&](const auto& d) { return d.mid == mid; });
+  return found == declared.end() ? nullptr : &*found;
+}
+
+std::optional<Error> declaration_error(const std::vector<FeedDeclaration>& declared, const peer::LineInfo& line) {
+  const FeedDeclaration* declaration = declaration_of(declared, line.mid);
+  if (!declaration) return Error{ErrorCode::invalid_argument, "no entry of `feeds` names this m-line"};
+  if (declaration->kind != line.kind)
+    return Error{ErrorCode::invalid_argument, "`feeds` says " + std::string(text(declaration->kind)) + ", the m-line is " + std::string(text(line.kind))};
+  return std::nullopt;
+}
+
+/// What an offer refuses: lines that are not taken, and entries of `feeds` that name no m-line.
+std::vector<RefusedFeed> refusals(const std::vector<peer::LineInfo>& lines, const std::vector<FeedDeclaration>& declared) {
+  std::vector<RefusedFeed> refused;
+  for (const auto& line : lines)
+    if (line.refused) refused.push_back({line.mid, *line.refused});
+  for (const auto& declaration : declared) {
+    const bool known = std::any_of(lines.begin(), lines.end(), [&](const auto& line) { return line.mid == declaration.mid; });
+    if (!known) refused.push_back({declaration.mid, {ErrorCode::not_found, "the offer has no m-line with this mid"}});
+  }
+  return refused;
+}
+
+/// The codec that a feed goes on with after another offer; nullptr: the line has it no more.
+const peer::LineCodec* codec_that_goes_on(const peer::LineInfo& line, const Feed& feed) {
+  const peer::LineCodec* same_name = nullptr;
+  for (const auto& codec : line.codecs) {
+    if (codec.codec.name != feed.info.codec.name) continue;
+    if (codec.payload_type == feed.payload_type) return &codec;
+    if (!same_name) same_name = &codec;
+  }
+  return same_name;
+}
 
 /// The same feed has the same id whenever it is published: after it was stopped for a while, in another codec, and at a server that was
 /// started anew (which knows the participant's id, and nothing else). Globally unique, as the participant's is.
@@ -98,31 +136,57 @@ Result<PublishAnswer> Session::publish_offer(const ParticipantId& id, std::strin
   if (!participant) return fail(ErrorCode::not_found, "no such participant in the session");
   if (!participant->publishing) return fail(ErrorCode::forbidden, "the token has no `publish` grant");
   const std::size_t most = impl_->config.limits.feeds_per_participant;
-  auto answer = participant->publishing->accept_offer(sdp, now, most);
+  peer::OfferTerms terms;
+  terms.most_active = most;
+  terms.refuse = [&](const peer::LineInfo& line) { return declaration_error(declared, line); };
+  auto answer = participant->publishing->accept_offer(sdp, now, terms);
   if (!answer) return tl::unexpected(answer.error());
 
   PublishAnswer result{std::move(*answer), {}, {}};
   const auto lines = participant->publishing->lines();
   participant->feeds.resize(lines.size());
   for (const auto& line : lines) {
-    const auto declaration = std::find_if(declared.begin(), declared.end(), [&](const auto& d) { return d.mid == line.mid; });
     auto& feed = participant->feeds[line.line];
-    const bool wanted = line.active && line.codec && declaration != declared.end() && declaration->kind == line.kind;
-    if (feed && (!wanted || feed->info.codec.name != line.codec->name)) impl_->remove_feed(*participant, line.line, now);
-    if (wanted && !feed) impl_->add_feed(*participant, line, declaration->label, now);
+    if (feed) {
+      const peer::LineCodec* goes_on = line.active ? codec_that_goes_on(line, *feed) : nullptr;
+      if (goes_on) feed->payload_type = goes_on->payload_type;
+      else impl_->remove_feed(*participant, line.line, now);
+    }
+    if (line.active && !feed) impl_->add_feed(*participant, line, line.codecs.front(), declaration_of(declared, line.mid)->label, now);
     if (feed) result.feeds.push_back({line.mid, feed->info.id});
-    if (line.refused)
-      result.refused.push_back({line.mid, {ErrorCode::limit_exceeded, "too many feeds: at most " + std::to_string(most) + " per participant"}});
   }
+  result.refused = refusals(lines, declared);
   for (auto& other : impl_->participants) impl_->offer_if_needed(*other, now);
   return result;
 }
 
-void Session::Impl::add_feed(Participant& owner, const peer::LineInfo& line, const std::string& label, Time now) {
+Feed* Session::Impl::change_codec(Participant& owner, const peer::ReceivedRtp& packet, Time now) {
+  const Feed& feed = *owner.feeds[packet.line];
+  // A retransmission or padding says nothing about the codec that the sender uses from now on.
+  const bool may_change = !packet.recovered && !packet.payload.empty() &&
+                          (!feed.codec_changed || now - *feed.codec_changed >= kCodecChangeInterval);
+  if (!may_change) {
+    drops_of_gone.add(peer::Drop::codec_change);
+    return nullptr;
+  }
+  const peer::LineInfo line = owner.publishing->lines()[packet.line];
+  const auto codec = std::find_if(line.codecs.begin(), line.codecs.end(), [&](const auto& c) { return c.payload_type == packet.header.payload_type; });
+  if (codec == line.codecs.end()) return nullptr;  // the peer gives only what was negotiated
+  const std::string label = feed.info.label;
+  remove_feed(owner, packet.line, now);
+  add_feed(owner, line, *codec, label, now);
+  for (auto& other : participants) offer_if_needed(*other, now);
+  Feed& changed = *owner.feeds[packet.line];
+  changed.codec_changed = now;
+  return &changed;
+}
+
+void Session::Impl::add_feed(Participant& owner, const peer::LineInfo& line, const peer::LineCodec& codec, const std::string& label, Time now) {
   auto feed = std::make_unique<Feed>();
-  feed->info = {feed_id(owner.id, line.mid, label), owner.id, owner.identity, label, *line.codec};
+  feed->info = {feed_id(owner.id, line.mid, label), owner.id, owner.identity, label, codec.codec};
   feed->owner = &owner;
   feed->line = line.line;
+  feed->payload_type = codec.payload_type;
   Feed& added = *feed;
   owner.feeds[line.line] = std::move(feed);
   events.push_back(FeedAdded{added.info});
@@ -167,6 +231,18 @@ void Session::Impl::offer_if_needed(Participant& participant, Time now) {
   emit_offer(participant);
 }
 
+void Session::Impl::drop_declined(Participant& subscriber) {
+  for (const auto& line : subscriber.subscribing->lines()) {
+    if (!line.declined || line.line >= subscriber.subscribed.size() || !subscriber.subscribed[line.line].feed) continue;
+    Feed& feed = *subscriber.subscribed[line.line].feed;
+    std::erase_if(feed.subscriptions, [&](const Subscription& s) { return s.participant == &subscriber; });
+    subscriber.subscribed[line.line].feed = nullptr;
+    subscriber.subscribing->close_line(line.line);
+    events.push_back(FeedUnsupported{subscriber.id, feed.info.id,
+                                     {ErrorCode::unsupported, "this client's answer does not take " + peer::describe(feed.info.codec)}});
+  }
+}
+
 void Session::Impl::emit_offer(Participant& participant) {
   SubscribeOffer offer{participant.id, participant.offer_id, participant.offer_sdp, {}};
   const auto lines = participant.subscribing->lines();
@@ -191,6 +267,7 @@ Result<void> Session::subscribe_answer(const ParticipantId& id, std::uint64_t of
     return taken;
   }
   participant->offered_again = false;
+  impl_->drop_declined(*participant);
   impl_->on_subscriber_connected(*participant, now);
   impl_->offer_if_needed(*participant, now);
   return {};

@@ -48,7 +48,7 @@ struct RefusedFeed {
 struct PublishAnswer {
   std::string sdp;
   std::vector<PublishedFeed> feeds;
-  std::vector<RefusedFeed> refused;   // their lines are answered inactive
+  std::vector<RefusedFeed> refused;   // each for itself: m-lines that are not taken, entries of `feeds` that name none
 };
 
 enum class Which { publishing, subscribing };
@@ -61,10 +61,12 @@ struct SubscribeOffer {
   std::string sdp;
   std::vector<PublishedFeed> feeds;   // active lines only
 };
+/// The subscriber's answer takes none of the feed's codecs: it does not get this feed.
+struct FeedUnsupported { ParticipantId participant; FeedId feed; Error error; };
 struct TransportConnected { ParticipantId participant; Which which; };
 struct TransportDisconnected { ParticipantId participant; Which which; };
 struct TransportFailed { ParticipantId participant; Which which; Error error; };
-using Event = std::variant<FeedAdded, FeedRemoved, SubscribeOffer, TransportConnected, TransportDisconnected, TransportFailed>;
+using Event = std::variant<FeedAdded, FeedRemoved, SubscribeOffer, FeedUnsupported, TransportConnected, TransportDisconnected, TransportFailed>;
 
 struct SessionStats {
   std::size_t participants = 0, feeds = 0;
@@ -82,11 +84,11 @@ class Session {
   Result<void> add_participant(const ParticipantId& participant, const std::string& identity, bool may_publish,
                                bool may_subscribe, Time now);
   void remove_participant(const ParticipantId& participant, Time now);
-  /// A failed offer changes nothing. Feeds past the limit are refused, each for itself; those that go on have their places.
-  /// Errors: malformed, forbidden (no publish grant), not_found.
+  /// A failed offer changes nothing. An m-line that cannot be taken, is not declared or is past the limit is refused alone;
+  /// feeds that are there already have their places. Errors: malformed, forbidden (no publish grant), not_found.
   Result<PublishAnswer> publish_offer(const ParticipantId& participant, std::string_view sdp,
                                       const std::vector<FeedDeclaration>& feeds, Time now);
-  /// An answer that cannot be taken ends its offer: another is made at once, but if that one's answer fails too, only when something
+  /// An answer may decline any of the feeds (FeedUnsupported). One that cannot be taken ends its offer: another is made at once, but if that one's answer fails too, only when something
   /// has changed. Errors: malformed, not_found, invalid_state (not the outstanding offer).
   Result<void> subscribe_answer(const ParticipantId& participant, std::uint64_t offer_id, std::string_view sdp, Time now);
   /// A changed network: the next SubscribeOffer restarts ICE. Also gives an outstanding, unanswered offer again (after a resume).

@@ -48,6 +48,8 @@ struct Feed {
   FeedInfo info;
   Participant* owner = nullptr;
   peer::Line line = 0;                    // in the owner's publishing peer
+  std::uint8_t payload_type = 0;          // of info.codec: another one on the line is another codec
+  std::optional<Time> codec_changed;
   rtp::PacketHistory history;
   std::vector<Subscription> subscriptions;
   rtp::ReportedInstant reported;          // the newest report, and when it came
@@ -83,14 +85,18 @@ struct Session::Impl {
   Participant* find(const ParticipantId& id);
   Feed* find_feed(const FeedId& id);
   std::unique_ptr<peer::Peer> make_peer(Participant& participant, Which which);
-  void add_feed(Participant& owner, const peer::LineInfo& line, const std::string& label, Time now);
+  void add_feed(Participant& owner, const peer::LineInfo& line, const peer::LineCodec& codec, const std::string& label, Time now);
   void remove_feed(Participant& owner, peer::Line line, Time now);
   void subscribe(Participant& subscriber, Feed& feed);
+  void drop_declined(Participant& subscriber);
   void offer_if_needed(Participant& participant, Time now);
   void emit_offer(Participant& participant);
   void release(std::unique_ptr<peer::Peer> peer, Time now);
 
   // forwarding.cpp
+  /// The feed of a packet; nullptr: none, or the packet is dropped.
+  Feed* feed_of(Participant& owner, const peer::ReceivedRtp& packet, Time now);
+  Feed* change_codec(Participant& owner, const peer::ReceivedRtp& packet, Time now);
   void forward(Feed& feed, const peer::ReceivedRtp& packet, SendBatch& batch, Time now);
   void drain(peer::Peer& peer, PeerOwner owner, SendBatch& batch, Time now);
   void drain_all(SendBatch& batch, Time now);

@@ -3,6 +3,7 @@
 
 #include <fstream>
 
+#include "json_schema.h"
 #include "raw_client.h"
 #include "recorded_files.h"
 #include "server_process.h"
@@ -23,7 +24,23 @@ class RestTest : public ::testing::Test {
   };
   Reply ask(const std::string& method, const std::string& target, const std::string& token, const Json& body = nullptr) {
     const auto reply = http(server_.port(), method, target, token, body.is_null() ? "" : body.dump());
+    if (const std::string schema = schema_of(method, target, reply.status); !schema.empty())
+      EXPECT_EQ(schema_error(protocol_schema(schema), Json::parse(reply.body, nullptr, false)), "") << method << " " << target << ": " << schema;
     return {reply.status, reply.body};
+  }
+  /// The schema in protocol/ that an answer must fit; empty: it is no JSON.
+  static std::string schema_of(const std::string& method, const std::string& target, int status) {
+    const std::string path = target.substr(0, target.find('?'));
+    if (status >= 400) return "rest/error";
+    if (status == 204) return "";
+    if (path == "/v1/recordings") return "rest/recordings";
+    if (path.ends_with("/recording")) return "services/recording.state";
+    if (path.ends_with("/markers")) return "services/recording.marker";
+    if (path.ends_with("/recordings")) return "rest/sessionRecordings";
+    if (path.ends_with("/manifest.json")) return "rest/manifest";
+    if (path.ends_with("/exports")) return method == "POST" ? "rest/export" : "rest/exports";
+    if (path.find("/exports/") != std::string::npos && !path.ends_with("/file")) return "rest/export";
+    return "";
   }
   const Json& state() { return state_ = ask("GET", "/v1/sessions/theatre/recording", member_).json(); }
   /// Until `done` holds of what GET says.

@@ -4,7 +4,7 @@
 import { Backoff } from './backoff';
 import { errorFromWire, failure, makeError, success, type AmphiError, type Result } from './errors';
 import type { ConnectionMachine, ConnectionOutput } from './machine';
-import { durationAt, nextLine, zeroLine, type DurationLine } from './running_duration';
+import { confirmedLine, durationAt, nextLine, zeroLine, type DurationLine } from './running_duration';
 import {
   isLabel, parseServices, servicesVersion, type FromServicesServer, type MarkerMessage, type RecordingStateMessage, type ToServicesServer,
 } from './services_messages';
@@ -68,7 +68,7 @@ export interface ServicesConfig {
 }
 
 /** What was asked: on or off, or a marker's label. */
-interface PendingRequest { readonly id: string; readonly what: boolean | string; readonly deadline: number }
+interface PendingRequest { readonly number: number; readonly id: string; readonly what: boolean | string; readonly deadline: number }
 
 export const servicesDrops = ['malformed', 'unknown_type', 'stale_revision', 'unexpected'] as const;
 export type ServicesDrop = (typeof servicesDrops)[number];
@@ -105,6 +105,8 @@ export class ServicesClient implements ConnectionMachine<ServicesOutput> {
   private confirmed: RecordingStateMessage = { type: 'recording.state', revision: 0, on: false, phase: 'off', totalMs: 0 };
   private line: DurationLine = zeroLine;
   private requestError: AmphiError | undefined;
+  /** Number of the newest resolved request; `requestError` is its outcome. */
+  private newestResolved = 0;
   /** Its response, still to come, says nothing new. */
   private answeredByState: string | undefined;
   /** Whose markers were heard last, and up to which. */
@@ -133,8 +135,9 @@ export class ServicesClient implements ConnectionMachine<ServicesOutput> {
     if (this.lifetime !== 'running') return;
     this.lifetime = 'closed';
     if (this.pending.length > 0) {
-      this.pending = [];
-      this.requestError = makeError('disconnected', 'The session ended before the server answered.');
+      for (const { number } of this.pending.splice(0)) {
+        this.noteOutcome(number, makeError('disconnected', 'The session ended before the server answered.'));
+      }
       this.emitState();
     }
     this.closeGracefully();
@@ -209,7 +212,7 @@ export class ServicesClient implements ConnectionMachine<ServicesOutput> {
 
   private request(what: boolean | string, now: number): void {
     this.requestsMade += 1;
-    const request = { id: `${this.config.requestPrefix}_${this.requestsMade}`, what, deadline: now + requestTimeoutMs };
+    const request = { number: this.requestsMade, id: `${this.config.requestPrefix}_${this.requestsMade}`, what, deadline: now + requestTimeoutMs };
     this.pending.push(request);
     this.requestError = undefined;
     this.sendRequest(request);
@@ -322,22 +325,28 @@ export class ServicesClient implements ConnectionMachine<ServicesOutput> {
   private resolve(requestId: string, error: AmphiError | undefined): boolean {
     const index = this.pending.findIndex((request) => request.id === requestId);
     if (index < 0) return false;
-    this.pending.splice(index, 1);
-    this.requestError = error;
+    for (const { number } of this.pending.splice(index, 1)) this.noteOutcome(number, error);
     return true;
   }
 
+  /** The outcome of an older request never replaces that of a newer request, in whichever order they resolve. */
+  private noteOutcome(number: number, error: AmphiError | undefined): void {
+    if (number < this.newestResolved) return;
+    this.newestResolved = number;
+    this.requestError = error;
+  }
+
   private expireRequests(now: number): void {
-    const waiting = this.pending.filter((request) => now < request.deadline);
-    if (waiting.length === this.pending.length) return;
-    this.pending = waiting;
-    this.requestError = makeError('timeout', 'The server did not answer in time.');
+    const expired = this.pending.filter((request) => now >= request.deadline);
+    if (expired.length === 0) return;
+    this.pending = this.pending.filter((request) => now < request.deadline);
+    for (const { number } of expired) this.noteOutcome(number, makeError('timeout', 'The server did not answer in time.'));
     this.emitState();
   }
 
   private drawLine(connection: OpenedConnection, totalMs: number, now: number): void {
     const growsForMs = this.confirmed.phase === 'recording' ? 1.25 * connection.heartbeatMs : 0;
-    this.line = nextLine(this.line, totalMs, now, growsForMs);
+    this.line = this.confirmed.on ? nextLine(this.line, totalMs, now, growsForMs) : confirmedLine(totalMs, now);
   }
 
   private open(now: number): void {
