@@ -52,6 +52,7 @@ void MediaServerSession::onRecordingStateChanged(RecordingHandler h) { core_->se
 void MediaServerSession::onParticipantJoined(ParticipantHandler h) { core_->set_handler(&Handlers::participant_joined, std::move(h)); }
 void MediaServerSession::onParticipantLeft(ParticipantHandler h) { core_->set_handler(&Handlers::participant_left, std::move(h)); }
 void MediaServerSession::onFeedAdded(FeedHandler h) { core_->set_handler(&Handlers::feed_added, std::move(h)); }
+void MediaServerSession::onFeedChanged(FeedHandler h) { core_->set_handler(&Handlers::feed_changed, std::move(h)); }
 void MediaServerSession::onFeedRemoved(FeedHandler h) { core_->set_handler(&Handlers::feed_removed, std::move(h)); }
 
 bool MediaServerSession::areSessionServicesConnected() const { return core_->services_connected(); }

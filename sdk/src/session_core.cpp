@@ -161,6 +161,8 @@ void SessionCore::on_signalling(signalling::Output& output) {
     on_participant_left(gone->participant_id);
   } else if (auto* added = std::get_if<signalling::FeedAdded>(&output)) {
     on_feed_added(added->feed);
+  } else if (auto* changed = std::get_if<signalling::FeedChanged>(&output)) {
+    on_feed_changed(changed->feed);
   } else if (auto* removed = std::get_if<signalling::FeedRemoved>(&output)) {
     on_feed_removed(removed->feed_id);
   } else if (auto* unsupported = std::get_if<signalling::FeedUnsupported>(&output)) {

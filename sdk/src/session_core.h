@@ -60,7 +60,7 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
     Session::ErrorHandler disconnected, reconnecting, media_unreachable, services_disconnected;
     Session::RecordingHandler recording_changed;
     Session::MarkerHandler marker_added;
-    Session::FeedHandler feed_added, feed_removed;
+    Session::FeedHandler feed_added, feed_changed, feed_removed;
     Session::ParticipantHandler participant_joined, participant_left;
   };
   template <class Handler>
@@ -115,6 +115,8 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   void detach_audio(const std::string& feed_id);
   void remove_incoming_audio(const FeedCore* feed);
   void on_feed_added(const signalling::FeedDescription& feed);
+  FeedInfo info_of(const signalling::FeedDescription& described) const;  // with the mutex held
+  void on_feed_changed(const signalling::FeedDescription& described);
   void on_feed_removed(const std::string& feed_id);
   void on_feed_unsupported(const std::string& feed_id);
   void on_codec_known(const std::string& feed_id, rtp::CodecName codec);
@@ -157,13 +159,9 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   bool told_unreachable_ = false;
   Time base_{};                                              // running time zero of everything received
   std::vector<std::shared_ptr<OutgoingStream>> outgoing_;
-<<<<<<< HEAD
   std::map<const FeedCore*, IncomingVideo> incoming_video_;
   VideoSources video_sources_;                               // which feed each of them shows
-=======
-  std::map<std::string, IncomingVideo> incoming_video_;      // by feed id
   std::set<std::string> unsupported_;                        // feeds that our answers cannot take
->>>>>>> h_negotiation
   std::shared_ptr<FeedCore> incoming_audio_feed_;
   std::shared_ptr<IncomingAudioPipeline> incoming_audio_;
   std::map<std::string, std::shared_ptr<RtpInlet>> audio_inlets_;   // by feed id

@@ -134,18 +134,12 @@ std::shared_ptr<FeedCore> SessionCore::subscribe_video(const std::string& feed_i
   feed->set_teardown([on_control] { on_control(&SessionCore::remove_incoming_video); });
   control_.post([this, feed, pipeline, subscribed = *source] {
     if (ended_ || feed->ended() || !transport_) return feed->end({});
-<<<<<<< HEAD
     const auto present = feed_info(subscribed.id);
     if (!present) return feed->end({});  // gone in the meantime
+    if (unsupported_.contains(subscribed.id)) return feed->end(Errc::unsupported);
     if (const auto* before = video_sources_.of(subscribed.id)) {
       const auto old = incoming_video_.at(before).feed;
       remove_incoming_video(before);
-=======
-    if (unsupported_.contains(feed_id)) return feed->end(Errc::unsupported);
-    if (const auto before = incoming_video_.find(feed_id); before != incoming_video_.end()) {
-      const auto old = before->second.feed;
-      remove_incoming_video(feed_id, old.get());
->>>>>>> h_negotiation
       old->end({});
     }
     incoming_video_[feed.get()] = {feed, pipeline};
@@ -253,16 +247,24 @@ void SessionCore::remove_incoming_audio(const FeedCore* feed) {
   incoming_audio_.reset();
 }
 
-void SessionCore::on_feed_added(const signalling::FeedDescription& described) {
+/// With the owner's identity, where it is known.
+FeedInfo SessionCore::info_of(const signalling::FeedDescription& described) const {
   FeedInfo info;
   info.id = described.id;
   info.kind = described.kind == "audio" ? FeedKind::audio : FeedKind::video;
   info.label = described.label;
   info.participantId = described.participant_id;
   info.codec = described.codec;
+  info.muted = described.muted;
+  if (const auto it = participants_.find(info.participantId); it != participants_.end()) info.participantIdentity = it->second.identity;
+  return info;
+}
+
+void SessionCore::on_feed_added(const signalling::FeedDescription& described) {
+  FeedInfo info;
   {
     std::lock_guard lock(mutex_);
-    if (const auto it = participants_.find(info.participantId); it != participants_.end()) info.participantIdentity = it->second.identity;
+    info = info_of(described);
     feeds_[info.id] = info;
   }
   if (info.kind == FeedKind::audio) {
@@ -271,6 +273,16 @@ void SessionCore::on_feed_added(const signalling::FeedDescription& described) {
     restore_video(info);
   }
   deliver(&Handlers::feed_added, info);
+}
+
+void SessionCore::on_feed_changed(const signalling::FeedDescription& described) {
+  FeedInfo info;
+  {
+    std::lock_guard lock(mutex_);
+    info = info_of(described);
+    if (const auto it = feeds_.find(info.id); it != feeds_.end()) it->second = info;
+  }
+  deliver(&Handlers::feed_changed, info);
 }
 
 void SessionCore::on_feed_removed(const std::string& feed_id) {
@@ -295,9 +307,9 @@ void SessionCore::on_feed_removed(const std::string& feed_id) {
 
 void SessionCore::on_feed_unsupported(const std::string& feed_id) {
   unsupported_.insert(feed_id);
-  if (const auto it = incoming_video_.find(feed_id); it != incoming_video_.end()) {
-    const auto feed = it->second.feed;
-    remove_incoming_video(feed_id, feed.get());
+  if (const auto* subscription = video_sources_.of(feed_id)) {
+    const auto feed = incoming_video_.at(subscription).feed;
+    remove_incoming_video(subscription);
     feed->end(Errc::unsupported);
   }
   detach_audio(feed_id);

@@ -97,6 +97,8 @@ void Client::handle_message(std::string_view text, Time now) {
     remove_participant(gone->participant_id);
   } else if (auto* added = std::get_if<FeedAdded>(&*message)) {
     add_feed(added->feed);
+  } else if (auto* changed = std::get_if<FeedChanged>(&*message)) {
+    change_feed(changed->feed);
   } else if (auto* removed = std::get_if<FeedRemoved>(&*message)) {
     remove_feed(removed->feed_id);
   } else if (auto* unsupported = std::get_if<FeedUnsupported>(&*message)) {
@@ -227,7 +229,16 @@ void Client::remove_participant(const std::string& id) {
 void Client::add_feed(const FeedDescription& feed) {
   if (feed.participant_id == participant_id_) return drops_.add(Drop::unexpected);
   const auto [it, fresh] = feeds_.emplace(feed.id, feed);
-  if (fresh) outputs_.push_back(FeedAdded{feed});
+  if (fresh) return outputs_.push_back(FeedAdded{feed});
+  if (it->second != feed) change_feed(feed);  // while the connection was lost
+}
+
+/// Of its own feeds the client keeps no list.
+void Client::change_feed(const FeedDescription& feed) {
+  const auto known = feeds_.find(feed.id);
+  if (known == feeds_.end() && feed.participant_id != participant_id_) return drops_.add(Drop::unexpected);
+  if (known != feeds_.end()) known->second = feed;
+  outputs_.push_back(FeedChanged{feed});
 }
 
 void Client::remove_feed(const std::string& id) {

@@ -40,13 +40,8 @@ struct Rejoined {                              // the server knows nothing of ou
 struct PublishRefused { Error error; };        // the outstanding publish offer came to nothing
 struct SubscribeRefused { Error error; };      // an answer, or the request for a restart, came to nothing
 struct Ended { std::optional<Error> error; };  // terminal, exactly once after connect(); empty: graceful
-<<<<<<< HEAD
-using Output = std::variant<OpenConnection, SendText, CloseConnection, Joined, Interrupted, Lapsed, Resumed, Rejoined, PublishAnswer,
-                            PublishRefused, SubscribeOffer, SubscribeRefused, ParticipantJoined, ParticipantLeft, FeedAdded, FeedRemoved, Ended>;
-=======
-using Output = std::variant<OpenConnection, SendText, CloseConnection, Joined, Interrupted, Resumed, Rejoined, PublishAnswer, PublishRefused,
-                            SubscribeOffer, SubscribeRefused, ParticipantJoined, ParticipantLeft, FeedAdded, FeedRemoved, FeedUnsupported, Ended>;
->>>>>>> h_negotiation
+using Output = std::variant<OpenConnection, SendText, CloseConnection, Joined, Interrupted, Lapsed, Resumed, Rejoined, PublishAnswer, PublishRefused,
+                            SubscribeOffer, SubscribeRefused, ParticipantJoined, ParticipantLeft, FeedAdded, FeedChanged, FeedRemoved, FeedUnsupported, Ended>;
 
 enum class Drop { malformed, unknown_type, unexpected, error_reported, count_ };
 std::string_view counter_name(Drop drop);
@@ -109,6 +104,7 @@ class Client {
   void add_participant(const ParticipantDescription& participant);
   void remove_participant(const std::string& id);
   void add_feed(const FeedDescription& feed);
+  void change_feed(const FeedDescription& feed);
   void remove_feed(const std::string& id);
   void lost(Error why, Time now);
   void end(std::optional<Error> error);

@@ -73,6 +73,35 @@ TEST(SignallingClient, leaving_is_graceful_in_every_state_and_told_once) {
   }
 }
 
+TEST(SignallingClient, a_feed_that_is_muted_is_told_also_where_that_happened_while_the_connection_was_lost) {
+  Rig rig;
+  const auto feed = [](const char* id, const char* owner, bool muted) {
+    Json json = Rig::feed(id, owner);
+    if (muted) json["muted"] = true;
+    return json;
+  };
+  rig.join(Rig::joined(false, "r1", {{{"id", "par_b"}, {"identity", "Bob"}, {"feeds", {feed("fd_1", "par_b", false), feed("fd_2", "par_b", true)}}}}));
+  const auto added = rig.take<FeedAdded>();
+  ASSERT_EQ(added.size(), 2u);
+  EXPECT_FALSE(added[0].feed.muted);
+  EXPECT_TRUE(added[1].feed.muted);
+  rig.hear({{"type", "feedChanged"}, {"feed", feed("fd_1", "par_b", true)}});
+  const auto changed = rig.take<FeedChanged>();
+  ASSERT_EQ(changed.size(), 1u);
+  EXPECT_TRUE(changed[0].feed.muted);
+  rig.hear({{"type", "feedChanged"}, {"feed", feed("fd_other", "par_b", true)}});
+  EXPECT_EQ(rig.client.drops()[Drop::unexpected], 1u) << "nobody has that feed";
+
+  rig.client.connection_closed(rig.now);
+  rig.run(Client::kFirstBackoff);
+  rig.client.connection_opened(rig.now);
+  rig.hear(Rig::joined(true, "r2", {{{"id", "par_b"}, {"identity", "Bob"}, {"feeds", {feed("fd_1", "par_b", false), feed("fd_2", "par_b", true)}}}}));
+  const auto meanwhile = rig.take<FeedChanged>();
+  ASSERT_EQ(meanwhile.size(), 1u);
+  EXPECT_EQ(meanwhile[0].feed.id, "fd_1");
+  EXPECT_FALSE(meanwhile[0].feed.muted);
+}
+
 TEST(SignallingClient, a_lost_connection_is_resumed_with_the_newest_token_and_only_changes_are_told) {
   Rig rig;
   const Json before = {{{"id", "par_b"}, {"identity", "Bob"}, {"feeds", {Rig::feed("fd_1", "par_b"), Rig::feed("fd_2", "par_b")}}}};

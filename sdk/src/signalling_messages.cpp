@@ -57,7 +57,7 @@ class Reader {
 
 std::optional<FeedDescription> read_feed(const Json& json) {
   Reader r(json);
-  FeedDescription feed{r.text("id"), r.text("kind"), r.optional_text("label"), r.text("participantId"), r.optional_text("codec")};
+  FeedDescription feed{r.text("id"), r.text("kind"), r.optional_text("label"), r.text("participantId"), r.optional_text("codec"), r.optional_flag("muted")};
   if (!r.ok() || feed.id.empty() || (feed.kind != "audio" && feed.kind != "video")) return std::nullopt;
   return feed;
 }
@@ -135,10 +135,11 @@ std::optional<Message> parse(std::string_view text) {
     return ParticipantJoined{std::move(*participant)};
   }
   if (type == "participantLeft") return checked(r, ParticipantLeft{r.text("participantId")});
-  if (type == "feedAdded") {
+  if (type == "feedAdded" || type == "feedChanged") {
     const Json* f = r.find("feed");
     auto feed = f != nullptr ? read_feed(*f) : std::nullopt;
     if (!feed) return std::nullopt;
+    if (type == "feedChanged") return FeedChanged{std::move(*feed)};
     return FeedAdded{std::move(*feed)};
   }
   if (type == "feedRemoved") return checked(r, FeedRemoved{r.text("feedId")});

@@ -15,6 +15,7 @@ namespace amphi::sdk::signalling {
 struct FeedDescription {
   std::string id, kind, label, participant_id, codec;
   bool operator==(const FeedDescription&) const = default;
+  bool muted = false;  // by an administrator
 };
 struct ParticipantDescription {
   std::string id, identity;
@@ -54,6 +55,7 @@ struct SubscribeOffer {
 struct ParticipantJoined { ParticipantDescription participant; };
 struct ParticipantLeft { std::string participant_id; };
 struct FeedAdded { FeedDescription feed; };
+struct FeedChanged { FeedDescription feed; };
 struct FeedRemoved { std::string feed_id; };
 /// Our answer to a subscribeOffer takes none of the feed's codecs.
 struct FeedUnsupported { std::string feed_id; Error error; };
@@ -66,7 +68,7 @@ struct ErrorMessage {
   std::string in_reply_to;
 };
 struct UnknownMessage {};
-using Message = std::variant<JoinedMessage, PublishAnswer, SubscribeOffer, ParticipantJoined, ParticipantLeft, FeedAdded, FeedRemoved,
+using Message = std::variant<JoinedMessage, PublishAnswer, SubscribeOffer, ParticipantJoined, ParticipantLeft, FeedAdded, FeedChanged, FeedRemoved,
                              FeedUnsupported, Closing, Ping, Pong, ErrorMessage, UnknownMessage>;
 
 /// nullopt: not a well-formed message of a known type. An unknown type is UnknownMessage.

@@ -41,15 +41,17 @@ const Credentials& Agent::local_credentials() const {
   return machine_->local_credentials();
 }
 
-std::vector<Candidate> Agent::local_candidates() const {
+std::vector<Candidate> host_candidates(const std::vector<Address>& addresses) {
   std::vector<Candidate> candidates;
-  for (const Address& address : machine_->local()) {
+  for (const Address& address : addresses) {
     const auto index = candidates.size();
     candidates.push_back(
         {address, host_priority(static_cast<std::uint16_t>(65535 - index)), std::to_string(index + 1)});
   }
   return candidates;
 }
+
+std::vector<Candidate> Agent::local_candidates() const { return host_candidates(machine_->local()); }
 
 void Agent::set_remote(Credentials credentials, std::vector<Candidate> candidates, Time now) {
   machine_->set_remote(std::move(credentials), candidates, now);

@@ -36,6 +36,8 @@ struct Candidate {
 /// RFC 8445 5.1.2.1 for a host candidate, component 1.
 std::uint32_t host_priority(std::uint16_t local_preference);
 
+std::vector<Candidate> host_candidates(const std::vector<Address>& addresses);
+
 enum class Role { lite_controlled, full_controlling };
 /// waiting: no remote credentials yet. checking: no pair yet. connected: a pair is selected and its peer was heard of
 /// within 5 s. disconnected: not so; the pair still carries media. failed: not for 30 s, and nothing may be sent until

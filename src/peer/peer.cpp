@@ -63,7 +63,7 @@ Peer::~Peer() = default;
 // --- negotiation ---------------------------------------------------------------------------------------------------
 
 LocalTransport Peer::Impl::local_transport() const {
-  return {config.end, ice.local_credentials(), ice.local_candidates(), config.certificate->fingerprint(), config.cname,
+  return {config.end, ice.local_credentials(), config.candidates.empty() ? ice.local_candidates() : ice::host_candidates(config.candidates), config.certificate->fingerprint(), config.cname,
           session_id, description_version, role.value_or(preferred_role())};
 }
 

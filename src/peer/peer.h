@@ -34,9 +34,10 @@ enum class End { server, client };
 
 struct Config {
   End end = End::server;
-  std::vector<Address> local;                          // whose sockets exist; become host candidates
+  std::vector<Address> local;                          // whose sockets exist
   std::shared_ptr<const dtls::Certificate> certificate;
   std::string cname;                                   // RFC 7022; the same for all peers of one participant
+  std::vector<Address> candidates{};                   // as what the descriptions name `local`; empty: as they are
 };
 
 /// One m-line: its index in the description. Of a line that was closed it is used again for another feed, under a new mid, once both

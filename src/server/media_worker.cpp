@@ -17,17 +17,20 @@ void add(sfu::SessionStats& sum, const sfu::SessionStats& one) {
   sum.retransmitted += one.retransmitted;
   sum.nack_misses += one.nack_misses;
   sum.keyframes_throttled += one.keyframes_throttled;
+  sum.muted += one.muted;
 }
 
 }  // namespace
 
 Result<std::unique_ptr<MediaWorker>> MediaWorker::create(unsigned index, const std::vector<Address>& bind,
                                                          std::shared_ptr<const dtls::Certificate> certificate,
-                                                         boost::asio::io_context& control, EventSink on_event, Duration pre_roll) {
+                                                         boost::asio::io_context& control, EventSink on_event, Duration pre_roll,
+                                                         const std::vector<OuterAddress>& outer) {
   std::unique_ptr<MediaWorker> worker(new MediaWorker(std::move(certificate), control, std::move(on_event), pre_roll));
   auto loop = runtime::MediaLoop::create("media-" + std::to_string(index), bind, *worker);
   if (!loop) return tl::unexpected(loop.error());
   worker->loop_ = std::move(*loop);
+  worker->candidates_ = candidates_of(worker->loop_->local_addresses(), outer);
   worker->loop_->start();
   return worker;
 }
@@ -104,6 +107,7 @@ Result<sfu::Session*> MediaWorker::find_or_create(const SessionId& session) {
   sfu::SessionConfig config;
   config.id = session;
   config.local = loop_->local_addresses();
+  config.candidates = candidates_;
   config.certificate = certificate_;
   sfu::Session* made = router_.create_session(std::move(config));
   if (!made) return fail(ErrorCode::internal, "The session could not be created.");
@@ -118,6 +122,8 @@ void MediaWorker::remove_session(const SessionId& session, Time now) {
   entry->session->set_tap(nullptr, now);
   gone_peer_drops_ += entry->session->peer_drops();
   gone_ice_drops_ += entry->session->ice_drops();
+  add(gone_totals_, entry->session->stats());
+  gone_totals_.participants = gone_totals_.feeds = 0;  // gauges
   router_.remove_session(session, now);
   sessions_.erase(sessions_.begin() + (entry - sessions_.data()));
 }
@@ -159,6 +165,7 @@ WorkerReport MediaWorker::report() {
   report.router_drops = router_.drops();
   report.peer_drops = gone_peer_drops_;
   report.ice_drops = gone_ice_drops_;
+  report.totals = gone_totals_;
   for (const auto& entry : sessions_) {
     add(report.totals, entry.session->stats());
     report.peer_drops += entry.session->peer_drops();

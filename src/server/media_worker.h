@@ -15,6 +15,7 @@
 
 #include "runtime/clock.h"
 #include "runtime/media_loop.h"
+#include "server/advertised.h"
 #include "server/recording_sink.h"
 #include "sfu/router.h"
 
@@ -36,10 +37,13 @@ class MediaWorker final : public runtime::MediaHandler {
 
   static Result<std::unique_ptr<MediaWorker>> create(unsigned index, const std::vector<Address>& bind,
                                                      std::shared_ptr<const dtls::Certificate> certificate,
-                                                     boost::asio::io_context& control, EventSink on_event, Duration pre_roll);
+                                                     boost::asio::io_context& control, EventSink on_event, Duration pre_roll,
+                                                     const std::vector<OuterAddress>& outer = {});
   ~MediaWorker() override;
 
   std::vector<Address> addresses() const { return loop_->local_addresses(); }
+  /// As what clients are told of them.
+  const std::vector<Address>& candidates() const { return candidates_; }
   /// Closes every session's peers, and ends the thread.
   void stop();
 
@@ -93,6 +97,8 @@ class MediaWorker final : public runtime::MediaHandler {
   Time keep_at_ = Time::max();  // of the next look at the keepers
   Counters<peer::Drop> gone_peer_drops_;  // of sessions that are over
   Counters<ice::Drop> gone_ice_drops_;
+  sfu::SessionStats gone_totals_;                                  // the same: a counter never falls
+  std::vector<Address> candidates_;
   std::unique_ptr<runtime::MediaLoop> loop_;
 };
 

@@ -52,10 +52,10 @@ void per_worker(Text& text, const MetricsInput& in, std::string_view name, std::
 void media_part(Text& text, const MetricsInput& in) {
   using Report = WorkerReport;
   per_worker(text, in, "feeds", "gauge", "Feeds.", [](const Report& r) { return r.totals.feeds; });
-  per_worker(text, in, "rtp_packets_in_total", "counter", "RTP packets received from publishers, of living sessions.", [](const Report& r) { return r.totals.packets_in; });
-  per_worker(text, in, "rtp_packets_out_total", "counter", "RTP packets sent to subscribers, of living sessions.", [](const Report& r) { return r.totals.packets_out; });
-  per_worker(text, in, "rtp_bytes_in_total", "counter", "RTP payload bytes received, of living sessions.", [](const Report& r) { return r.totals.bytes_in; });
-  per_worker(text, in, "rtp_bytes_out_total", "counter", "RTP payload bytes sent, of living sessions.", [](const Report& r) { return r.totals.bytes_out; });
+  per_worker(text, in, "rtp_packets_in_total", "counter", "RTP packets received from publishers.", [](const Report& r) { return r.totals.packets_in; });
+  per_worker(text, in, "rtp_packets_out_total", "counter", "RTP packets sent to subscribers.", [](const Report& r) { return r.totals.packets_out; });
+  per_worker(text, in, "rtp_bytes_in_total", "counter", "RTP payload bytes received.", [](const Report& r) { return r.totals.bytes_in; });
+  per_worker(text, in, "rtp_bytes_out_total", "counter", "RTP payload bytes sent.", [](const Report& r) { return r.totals.bytes_out; });
   per_worker(text, in, "retransmitted_total", "counter", "Packets sent again.", [](const Report& r) { return r.totals.retransmitted; });
   per_worker(text, in, "nack_misses_total", "counter", "Packets asked for again and no longer there.", [](const Report& r) { return r.totals.nack_misses; });
   per_worker(text, in, "keyframes_throttled_total", "counter", "Keyframe requests of subscribers that ask too often.", [](const Report& r) { return r.totals.keyframes_throttled; });
@@ -68,6 +68,7 @@ void drops_part(Text& text, const MetricsInput& in) {
   in.drops.for_each([&](std::string_view name, std::uint64_t value) { drop(text, "control", name, value); });
   in.services_drops.for_each([&](std::string_view name, std::uint64_t value) { drop(text, "services", name, value); });
   if (in.workers.empty()) return;
+  std::uint64_t muted = 0;
   runtime::LoopStats loop;
   Counters<sfu::RouterDrop> router;
   Counters<peer::Drop> peers;
@@ -79,7 +80,9 @@ void drops_part(Text& text, const MetricsInput& in) {
     router += worker.router_drops;
     peers += worker.peer_drops;
     ice += worker.ice_drops;
+    muted += worker.totals.muted;
   }
+  drop(text, "session", "muted_feed", muted);
   drop(text, "socket", "send_would_block", loop.send_would_block);
   drop(text, "socket", "send_error", loop.send_errors);
   drop(text, "socket", "oversized", loop.oversized);

@@ -10,13 +10,13 @@ namespace asio = boost::asio;
 
 namespace {
 
-std::optional<std::uint64_t> known(const Result<std::uint64_t>& disk) { return disk ? std::optional(*disk) : std::nullopt; }
+std::optional<FolderId> known(const Result<FolderId>& folder) { return folder ? std::optional(*folder) : std::nullopt; }
 
 }  // namespace
 
 Recordings::Recordings(asio::io_context& control, const RecordingCatalogue& catalogue, const Safe& safe, Options options,
                        Events events)
-    : control_(control), catalogue_(catalogue), safe_(safe), options_(options), disk_(known(disk_of(catalogue.root()))), events_(std::move(events)), late_hashes_(safe, [this](const std::string& folder) { on_late_repair(folder); }), watch_(control) {
+    : control_(control), catalogue_(catalogue), safe_(safe), options_(options), root_(known(folder_id(catalogue.root()))), events_(std::move(events)), late_hashes_(safe, [this](const std::string& folder) { on_late_repair(folder); }), watch_(control) {
   for (unsigned i = 0; i < options_.writers; ++i) writers_.push_back(std::make_unique<RecordingWriter>("recording-" + std::to_string(i)));
 }
 
@@ -26,7 +26,7 @@ void Recordings::start(const SessionId& session, const services::StartRecording&
   plan.start = runtime::now();
   plan.info = {id, session, asked.requested_by, runtime::wall_now(), Duration{}, asked.continues};
   plan.session_folder = catalogue_.session_folder(session);
-  plan.disk = disk_;
+  plan.root = root_;
   plan.safe = &safe_;
   plan.reserve = options_.reserve;
   plan.revision_ceiling = revision + services::kRevisionsPerRecording;
@@ -67,11 +67,10 @@ void Recordings::stop(const RecordingId& id, bool goes_on) {
   if (found == running_.end()) return;
   const Running& running = found->second;
   const Time at = runtime::now();
-  const WallTime wall = runtime::wall_now();
   // Through the worker to the writer: when the writer hears of it, the worker has put its last packet into the sink.
-  running.worker->post([session = running.session, writer = running.writer, job = running.job, at, wall, goes_on](MediaWorker& there, Time) {
+  running.worker->post([session = running.session, writer = running.writer, job = running.job, at, goes_on](MediaWorker& there, Time) {
     there.end_recording(session, at);
-    writer->post([job, at, wall, goes_on] { job->stop(at, wall, goes_on); });
+    writer->post([job, at, goes_on] { job->stop(at, goes_on); });
   });
 }
 

@@ -68,7 +68,7 @@ class Recordings {
   const RecordingCatalogue& catalogue_;
   const Safe& safe_;
   Options options_;
-  const std::optional<std::uint64_t> disk_;  // that holds the recordings
+  const std::optional<FolderId> root_;  // of the recordings
   Events events_;
   LateHashes late_hashes_;
   std::vector<std::unique_ptr<RecordingWriter>> writers_;

@@ -137,6 +137,7 @@ std::optional<services::Caller> ServicesHub::greet(WebSocketConnection& connecti
     if (has_expired(*token, runtime::wall_now())) return refuse(Drop::ws_unauthorized, ErrorCode::unauthorized, expired().message, "hello");
     return refuse(Drop::ws_unauthorized, ErrorCode::not_found, "This participant is not in the session.", "hello");
   }
+  connection.authenticated(identity_key(*token));
   return services::Caller{participant, token->identity, token->grants.record};
 }
 

@@ -60,6 +60,7 @@ asio::awaitable<std::optional<Member>> Signalling::greet(Connection connection, 
     refuse(*connection, Drop::ws_unauthorized, token.error(), true, "join");
     co_return std::nullopt;
   }
+  connection->authenticated(identity_key(*token));
   auto member = co_await directory_.join(*token, join->resume_token, connection);
   if (!member && directory_.is_closed() && !join->resume_token.empty()) {  // who was here comes back after the restart
     connection->send(signalling::closing_for_now(member.error().message));

@@ -4,6 +4,8 @@
 #include <charconv>
 #include <nlohmann/json.hpp>
 
+#include "base/text.h"
+
 namespace amphi::server::signalling {
 namespace {
 
@@ -45,6 +47,7 @@ Decoded join(const Json& object) {
   if (object.contains("client")) {
     const auto client = text_of(object, "client", 0, 128);
     if (!client) return wrong("`client` must be a text of at most 128 characters");
+    if (!is_plain_text(*client)) return wrong("`client` " + std::string(kPlainTextRule));
     message.client = *client;
   }
   return message;
@@ -65,6 +68,7 @@ Decoded publish_offer_from(const Json& object) {
     const auto label = text_of(feed, "label", 0, 128);
     if (!mid || !kind || !label || (*kind != "audio" && *kind != "video"))
       return wrong("each of `feeds` needs `mid` (1 to 64 characters), `kind` (audio or video) and `label` (at most 128)");
+    if (!is_plain_text(*label)) return wrong("a feed's `label` " + std::string(kPlainTextRule));
     message.feeds.push_back({*mid, *kind == "audio" ? rtp::Kind::audio : rtp::Kind::video, *label});
   }
   return message;
@@ -83,11 +87,13 @@ Decoded subscribe_answer(const Json& object) {
 }
 
 Json json_of(const sfu::FeedInfo& feed) {
-  return {{"id", feed.id.value},
-          {"kind", rtp::text(feed.codec.kind())},
-          {"label", feed.label},
-          {"participantId", feed.participant.value},
-          {"codec", rtp::text(feed.codec.name)}};
+  Json json{{"id", feed.id.value},
+            {"kind", rtp::text(feed.codec.kind())},
+            {"label", feed.label},
+            {"participantId", feed.participant.value},
+            {"codec", rtp::text(feed.codec.name)}};
+  if (feed.muted) json["muted"] = true;
+  return json;
 }
 
 Json json_of(const ParticipantView& participant) {
@@ -175,6 +181,11 @@ std::string participant_left(const ParticipantId& participant) {
   return dump({{"type", "participantLeft"}, {"participantId", participant.value}});
 }
 std::string feed_added(const sfu::FeedInfo& feed) { return dump({{"type", "feedAdded"}, {"feed", json_of(feed)}}); }
+std::string feed_changed(const sfu::FeedInfo& feed) {
+  Json json = json_of(feed);
+  json["muted"] = feed.muted;
+  return dump({{"type", "feedChanged"}, {"feed", std::move(json)}});
+}
 std::string feed_removed(const FeedId& feed) { return dump({{"type", "feedRemoved"}, {"feedId", feed.value}}); }
 std::string closing(std::string_view reason) { return dump({{"type", "closing"}, {"reason", reason}}); }
 std::string closing_for_now(std::string_view reason) { return dump({{"type", "closing"}, {"reason", reason}, {"mayReturn", true}}); }

@@ -339,7 +339,7 @@ Result<void> Client::request_recording(bool on, Time now) {
 }
 
 Result<void> Client::add_marker(std::string label, Time now) {
-  if (!is_label(label)) return fail(ErrorCode::invalid_argument, "A marker's label has 1 to 200 characters, and no control characters.");
+  if (!is_label(label)) return fail(ErrorCode::invalid_argument, "A marker's label has 1 to 200 characters, and no control characters or bidirectional controls.");
   if (auto may = impl_->may_request(); !may) return may;
   if (impl_->confirmed.phase != Phase::recording) return fail(ErrorCode::invalid_state, "Nothing is being recorded.");
   impl_->request(std::move(label), now);

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "base/text.h"
+
 namespace amphi::services {
 namespace {
 
@@ -282,8 +284,7 @@ Json json_of(const ErrorMessage& m) {
 
 bool is_label(std::string_view text) {
   const std::size_t length = characters(text);
-  return length >= 1 && length <= kMaxLabel &&
-         std::none_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
+  return length >= 1 && length <= kMaxLabel && is_plain_text(text);
 }
 
 Decoded decode(std::string_view text) {

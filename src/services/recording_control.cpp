@@ -278,7 +278,7 @@ void RecordingControl::refused(const RecordingId& id, Error error, Time now) {
 }
 
 Result<Marker> RecordingControl::add_marker(const std::string& label, const std::string& identity, Time now) {
-  if (!is_label(label)) return fail(ErrorCode::invalid_argument, "A marker's label has 1 to 200 characters, and no control characters.");
+  if (!is_label(label)) return fail(ErrorCode::invalid_argument, "A marker's label has 1 to 200 characters, and no control characters or bidirectional controls.");
   if (stage_ != Stage::recording) return fail(ErrorCode::invalid_state, "Nothing is being recorded.");
   if (!marker_allowance_.take(now)) return fail(ErrorCode::limit_exceeded, "Too many markers; at most 20 a second.");
   if (markers_added_ >= kMostMarkers) return fail(ErrorCode::limit_exceeded, "A recording has at most 10,000 markers.");

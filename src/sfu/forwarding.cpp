@@ -27,6 +27,10 @@ Feed* Session::Impl::feed_of(Participant& owner, const peer::ReceivedRtp& packet
 }
 
 void Session::Impl::forward(Feed& feed, const peer::ReceivedRtp& packet, SendBatch& batch, Time now) {
+  if (feed.info.muted) {
+    ++stats.muted;
+    return;
+  }
   if (packet.payload.empty()) {  // nothing for a subscriber, but whoever counts numbers must not take it for lost
     if (tap) tap->packet(feed.info.id, packet, now);
     return;
@@ -122,7 +126,7 @@ void Session::Impl::forward_report(Participant& participant, const peer::SenderR
     subscription.participant->subscribing->send_sender_report(subscription.line, report.ntp, report.rtp_timestamp, now);
   feed->reported = {report.ntp, report.rtp_timestamp};
   feed->reported_at = now;
-  if (tap) tap->sender_report(feed->info.id, report.ntp, report.rtp_timestamp, now);
+  if (tap && !feed->info.muted) tap->sender_report(feed->info.id, report.ntp, report.rtp_timestamp, now);
   outputs_pending = true;
 }
 

@@ -79,6 +79,7 @@ std::unique_ptr<peer::Peer> Session::Impl::make_peer(Participant& participant, W
   peer::Config peer_config;
   peer_config.end = peer::End::server;
   peer_config.local = config.local;
+  peer_config.candidates = config.candidates;
   peer_config.certificate = config.certificate;
   peer_config.cname = participant.id.value;
   auto peer = std::make_unique<peer::Peer>(std::move(peer_config), random);
@@ -187,10 +188,11 @@ void Session::Impl::add_feed(Participant& owner, const peer::LineInfo& line, con
   feed->owner = &owner;
   feed->line = line.line;
   feed->payload_type = codec.payload_type;
+  feed->info.muted = owner.muted.contains(feed->info.id);
   Feed& added = *feed;
   owner.feeds[line.line] = std::move(feed);
   events.push_back(FeedAdded{added.info});
-  if (tap) tap->feed_added(added.info, now);
+  if (tap && !added.info.muted) tap->feed_added(added.info, now);
   for (auto& other : participants)
     if (other.get() != &owner) subscribe(*other, added);
 }
@@ -203,7 +205,7 @@ void Session::Impl::remove_feed(Participant& owner, peer::Line line, Time now) {
     subscriber.subscribed[subscription.line].feed = nullptr;
     subscriber.offer_needed = true;
   }
-  if (tap) tap->feed_removed(feed.info.id, now);
+  if (tap && !feed.info.muted) tap->feed_removed(feed.info.id, now);
   events.push_back(FeedRemoved{feed.info.id, owner.id});
   const auto subscriptions = std::move(feed.subscriptions);
   owner.feeds[line].reset();
@@ -301,13 +303,29 @@ void Session::set_tap(Tap* tap, Time now) {
   if (!tap) return;
   for (const auto& participant : impl_->participants)
     for (const auto& feed : participant->feeds) {
-      if (!feed) continue;
+      if (!feed || feed->info.muted) continue;
       tap->feed_added(feed->info, now);
       // Its next report may be seconds away, and until then nobody knew what lies beside what.
       if (!feed->reported_at || now - *feed->reported_at > rtp::kReportLasts) continue;
       const auto reported = rtp::advanced(feed->reported, now - *feed->reported_at, feed->info.codec.clock_rate);
       tap->sender_report(feed->info.id, reported.ntp, reported.rtp, now);
     }
+}
+
+Result<FeedInfo> Session::mute_feed(const FeedId& id, bool muted, Time now) {
+  Feed* feed = impl_->find_feed(id);
+  if (!feed) return fail(ErrorCode::not_found, "There is no such feed.");
+  if (feed->info.muted == muted) return feed->info;
+  feed->info.muted = muted;
+  if (muted) feed->owner->muted.insert(id);
+  else feed->owner->muted.erase(id);
+  const bool video = feed->info.codec.kind() == rtp::Kind::video;
+  for (auto& subscription : feed->subscriptions) subscription.pause(video);
+  if (impl_->tap && muted) impl_->tap->feed_removed(id, now);
+  if (impl_->tap && !muted) impl_->tap->feed_added(feed->info, now);
+  if (!muted && video) request_keyframe(id, now);
+  impl_->events.push_back(FeedMuted{feed->info});
+  return feed->info;
 }
 
 peer::Peer* Session::peer_by_ufrag(std::string_view ufrag) {

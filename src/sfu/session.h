@@ -28,6 +28,7 @@ struct Limits {
 struct SessionConfig {
   SessionId id;
   std::vector<Address> local;                              // the worker's sockets
+  std::vector<Address> candidates;                         // as what clients are told of them; empty: as they are
   std::shared_ptr<const dtls::Certificate> certificate;
   Limits limits;
 };
@@ -55,6 +56,7 @@ enum class Which { publishing, subscribing };
 
 struct FeedAdded { FeedInfo feed; };
 struct FeedRemoved { FeedId feed; ParticipantId participant; };
+struct FeedMuted { FeedInfo feed; };   // or no longer
 struct SubscribeOffer {
   ParticipantId participant;
   std::uint64_t offer_id = 0;
@@ -66,11 +68,11 @@ struct FeedUnsupported { ParticipantId participant; FeedId feed; Error error; };
 struct TransportConnected { ParticipantId participant; Which which; };
 struct TransportDisconnected { ParticipantId participant; Which which; };
 struct TransportFailed { ParticipantId participant; Which which; Error error; };
-using Event = std::variant<FeedAdded, FeedRemoved, SubscribeOffer, FeedUnsupported, TransportConnected, TransportDisconnected, TransportFailed>;
+using Event = std::variant<FeedAdded, FeedRemoved, FeedMuted, SubscribeOffer, FeedUnsupported, TransportConnected, TransportDisconnected, TransportFailed>;
 
 struct SessionStats {
   std::size_t participants = 0, feeds = 0;
-  std::uint64_t packets_in = 0, packets_out = 0, bytes_in = 0, bytes_out = 0, retransmitted = 0, nack_misses = 0;
+  std::uint64_t packets_in = 0, packets_out = 0, bytes_in = 0, bytes_out = 0, retransmitted = 0, nack_misses = 0, muted = 0;
   std::uint64_t keyframes_throttled = 0;  // keyframe requests of subscribers that ask too often; each follows later
 };
 
@@ -94,6 +96,9 @@ class Session {
   /// A changed network: the next SubscribeOffer restarts ICE. Also gives an outstanding, unanswered offer again (after a resume).
   Result<void> restart_subscribe(const ParticipantId& participant, bool ice_restart, Time now);
 
+  /// A muted feed is forwarded to nobody, and to the tap it is as if it had been removed. It stays muted when its owner publishes it
+  /// again, until the owner leaves. Errors: not_found.
+  Result<FeedInfo> mute_feed(const FeedId& feed, bool muted, Time now);
   /// Asks the feed's publisher (throttled). Unknown feed: ignored.
   void request_keyframe(const FeedId& feed, Time now);
   std::vector<FeedInfo> feeds() const;

@@ -5,6 +5,7 @@
 #include <limits>
 #include <memory>
 #include <optional>
+#include <set>
 #include <unordered_map>
 #include <vector>
 
@@ -31,15 +32,24 @@ struct Subscription {
   bool keyframe_waits = false;  // asked for more often than that: the request follows when it may
   rtp::Seq since = std::numeric_limits<rtp::Seq>::min();  // from here on `offset` holds: older numbers stood for other packets
 
+  /// After a pause that the server made: the numbers close up, and a picture waits for its keyframe.
+  void pause(bool video) {
+    paused = true;
+    if (video) started = false;
+  }
+  bool paused = false;
+
   /// The number under which this subscriber gets a packet. After a long absence the numbers close up: SRTP's index (RFC 3711
   /// 3.3.1) does not survive a step of 2^15.
   rtp::Seq renumbered(rtp::Seq seq, bool video) {
     constexpr rtp::Seq kAway = 3000;
-    if (last && seq + offset > *last + kAway) {
-      offset = *last + 2 - seq;  // one is missing: the gap shows
-      since = *last + 2;
+    if (last && (paused || seq + offset > *last + kAway)) {
+      const rtp::Seq next = *last + (paused ? 1 : 2);  // 2: one is missing, and the gap shows
+      offset = next - seq;
+      since = next;
       if (video) started = false;
     }
+    paused = false;
     return seq + offset;
   }
 };
@@ -72,6 +82,7 @@ struct Participant {
   bool offer_needed = false;
   bool offered_again = false;               // after an answer that could not be taken; until one can
   std::string offer_sdp;
+  std::set<FeedId> muted;                   // by the administrator; also feeds that are not published now
 };
 
 struct PeerOwner {

@@ -49,7 +49,7 @@ export class Server {
   async run(further) {
     const ready = join(this.folder, 'ready.json');
     rmSync(ready, { force: true });
-    this.child = spawn(serverBinary, ['serve', '--dev', '--ready-file', ready, '--recordings', join(this.folder, 'recordings'), '--web', web, ...this.autopublish, ...further],
+    this.child = spawn(serverBinary, ['serve', '--dev', '--media-port', '0', '--ready-file', ready, '--recordings', join(this.folder, 'recordings'), '--web', web, ...this.autopublish, ...further],
       { stdio: ['ignore', 'pipe', 'pipe'] });
     this.child.on('error', (error) => { this.log += String(error); });
     for (const stream of [this.child.stdout, this.child.stderr]) stream.on('data', (text) => { this.log += text; });

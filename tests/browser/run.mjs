@@ -280,6 +280,7 @@ story('without the record grant the button says why it does nothing', async ({ o
   assert.equal(await page.find('record-toggle').getAttribute('aria-disabled'), 'true');
   assert.match(await page.page.locator('#record-why').innerText(), /does not allow you to record/);
   assert.equal(await page.find('camera-toggle').isVisible(), false);
+  assert.match(await page.page.getByLabel('Recordings', { exact: true }).innerText(), /does not grant reading recordings/);
 });
 
 /** Counts how often the page asks for a device. */

@@ -33,7 +33,8 @@ export class SessionPage {
     this.controls = new Controls(this.sources, {
       join: () => this.join(), leave: () => this.session?.disconnect(), share: () => this.share(),
     });
-    this.recordings = new RecordingsList(address, link.token);
+    this.recordings = new RecordingsList(address, link.token,
+      this.claimed.grants.some((grant) => ['recordings', 'record', 'admin'].includes(grant)));
     this.ending.hidden = true;
     this.element = make('div', { class: 'page' },
       make('header', {}, make('h1', {}, address.sessionId), this.state, this.services),
@@ -68,6 +69,7 @@ export class SessionPage {
     const session = MediaServerSession.create({ url: location.href, accessToken: this.link.token, videoCodec: this.link.codec });
     this.session = session;
     session.onFeedAdded((_session, feed) => this.tiles.add(feed));
+    session.onFeedChanged((_session, feed) => this.tiles.change(feed));
     session.onFeedRemoved((_session, feed) => this.tiles.remove(feed));
     session.onConnectionStateChanged((_session, state) => {
       if (state === 'connected' || state === 'disconnected') this.reason = undefined;

@@ -41,6 +41,16 @@ export class Tiles {
     tile.dataset['feed'] = feed.id;
     tile.dataset['identity'] = feed.identity;
     this.place(feed.id, tile);
+    this.change(feed);
+  }
+
+  /** Shows whether an administrator has muted the feed. */
+  change(feed: IncomingFeed): void {
+    const tile = this.tiles.get(feed.id);
+    if (tile === undefined) return;
+    tile.dataset['muted'] = String(feed.muted);
+    tile.querySelector('.muted-notice')?.remove();
+    if (feed.muted) tile.querySelector('figcaption')?.append(make('span', { class: 'muted-notice' }, ' · muted by an administrator'));
   }
 
   remove(feed: IncomingFeed): void {

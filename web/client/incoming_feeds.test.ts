@@ -70,3 +70,14 @@ test('after a resume what is no longer there is gone and what stayed is not told
   feeds.tracksChanged(new Map([['fd_1', trackNamed('a')], ['fd_2', trackNamed('b')]]));
   expect(ids(feeds.reset([{ id: 'par_1', identity: 'Ada', feeds: [feed('fd_2')] }]))).toBe('-fd_1');
 });
+
+test('a feed that is muted says so, at once or when it comes, and one of nobody changes nothing', () => {
+  const feeds = new IncomingFeeds();
+  feeds.reset([{ id: 'par_1', identity: 'Ada', feeds: [feed('fd_1'), { ...feed('fd_2'), muted: true }] }]);
+  feeds.tracksChanged(new Map([['fd_1', trackNamed('a')], ['fd_2', trackNamed('b')]]));
+  expect(feeds.feeds.map(({ muted }) => muted)).toEqual([false, true]);
+  expect(feeds.feedChanged({ ...feed('fd_1'), muted: true })?.muted).toBe(true);
+  expect(feeds.feedChanged(feed('fd_2'))?.muted).toBe(false);
+  expect(feeds.feedChanged({ ...feed('fd_own'), muted: true })).toBeUndefined();
+  expect(feeds.feeds.map(({ muted }) => muted)).toEqual([true, false]);
+});

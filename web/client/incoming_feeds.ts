@@ -12,6 +12,8 @@ export interface IncomingFeed {
   /** Who shares it, as people see them. */
   readonly identity: string;
   readonly codec: string;
+  /** An administrator has muted it: nothing arrives. */
+  muted: boolean;
   /** Absent where this client cannot decode the feed: `error` says so. */
   readonly track: MediaStreamTrack | undefined;
   readonly error: AmphiError | undefined;
@@ -56,6 +58,15 @@ export class IncomingFeeds {
     return this.settle();
   }
 
+  /** The feed, where it is shown and somebody else's. */
+  feedChanged(feed: FeedInfo): IncomingFeed | undefined {
+    if (!this.known.has(feed.id)) return undefined;
+    this.known.set(feed.id, feed);
+    const shown = this.shown.get(feed.id);
+    if (shown !== undefined) shown.muted = feed.muted === true;
+    return shown;
+  }
+
   feedRemoved(feedId: string): FeedChanges {
     this.forget(feedId);
     return this.settle();
@@ -90,6 +101,7 @@ export class IncomingFeeds {
   private settle(): FeedChanges {
     const removed = this.feeds.filter(({ id, track, error }) => !this.known.has(id) || this.trackOf(id) !== track || this.unsupported.get(id) !== error);
     for (const { id } of removed) this.shown.delete(id);
+    for (const feed of this.shown.values()) feed.muted = this.known.get(feed.id)?.muted === true;
     const added: IncomingFeed[] = [];
     for (const feed of this.known.values()) {
       const track = this.trackOf(feed.id);
@@ -97,7 +109,7 @@ export class IncomingFeeds {
       if ((track === undefined && error === undefined) || this.shown.has(feed.id)) continue;
       const identity = this.people.get(feed.participantId)?.identity ?? '';
       const { id, kind, label, participantId, codec } = feed;
-      const incoming = { id, kind, label, participantId, codec, identity, track, error };
+      const incoming = { id, kind, label, participantId, codec, identity, muted: feed.muted === true, track, error };
       this.shown.set(id, incoming);
       added.push(incoming);
     }

@@ -191,7 +191,7 @@ export class ServicesClient implements ConnectionMachine<ServicesOutput> {
 
   /** Marks now on the running recording's time line. Everybody hears of it by `markerAdded`; a refusal is the state's error. */
   addMarker(label: string, now: number): Result {
-    if (!isLabel(label)) return failure('invalid_argument', 'A marker has 1 to 200 characters, and no control characters.');
+    if (!isLabel(label)) return failure('invalid_argument', 'A marker has 1 to 200 characters, and no control characters or bidirectional controls.');
     const refusal = this.refusal();
     if (refusal) return refusal;
     if (this.confirmed.phase !== 'recording') return failure('invalid_state', 'Nothing is being recorded.');

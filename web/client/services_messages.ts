@@ -53,7 +53,7 @@ const isRequestId = isText(1, 64);
 
 /** Whether a marker may be called that: 1 to 200 characters, none of them a control character. */
 export const isLabel: Check = (value) =>
-  isText(1, 200)(value) && !/[\u0000-\u001f\u007f]/.test(value as string);
+  isText(1, 200)(value) && !/[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/.test(value as string);
 const isWarning = isShape({ code: isText(1, 64), message: isText(0, 1024), minutesLeft: optional(isCount()) });
 const isStateShape = isShape({
   revision: isCount(), on: isFlag, phase: isOneOf('off', 'recording', 'stopping'), totalMs: isCount(),

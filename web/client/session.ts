@@ -83,6 +83,7 @@ export class MediaServerSession {
   private readonly recordingChanged = new Listeners<[MediaServerSession, SessionRecordingState]>();
   private readonly markerAdded = new Listeners<[MediaServerSession, RecordingMarker]>();
   private readonly feedAdded = new Listeners<[MediaServerSession, IncomingFeed]>();
+  private readonly feedChanged = new Listeners<[MediaServerSession, IncomingFeed]>();
   private readonly feedRemoved = new Listeners<[MediaServerSession, IncomingFeed]>();
   private readonly participantsChanged = new Listeners<[MediaServerSession]>();
 
@@ -207,6 +208,8 @@ export class MediaServerSession {
     return this.markerAdded.add(listener);
   }
   onFeedAdded(listener: (session: MediaServerSession, feed: IncomingFeed) => void): () => void { return this.feedAdded.add(listener); }
+  /** An administrator has muted the feed, or no longer: see `feed.muted`. */
+  onFeedChanged(listener: (session: MediaServerSession, feed: IncomingFeed) => void): () => void { return this.feedChanged.add(listener); }
   onFeedRemoved(listener: (session: MediaServerSession, feed: IncomingFeed) => void): () => void { return this.feedRemoved.add(listener); }
   onParticipantsChanged(listener: (session: MediaServerSession) => void): () => void { return this.participantsChanged.add(listener); }
 
@@ -261,6 +264,11 @@ export class MediaServerSession {
       case 'publishAnswer': return this.publisher.handleAnswer(message);
       case 'subscribeOffer': return this.subscriber.handleOffer(message);
       case 'feedAdded': return this.announce(this.incoming.feedAdded(message.feed));
+      case 'feedChanged': {
+        const changed = this.incoming.feedChanged(message.feed);
+        if (changed !== undefined) this.feedChanged.emit(this, changed);
+        return;
+      }
       case 'feedRemoved': return this.announce(this.incoming.feedRemoved(message.feedId));
       case 'feedUnsupported': return this.announce(this.incoming.feedUnsupported(message.feedId, errorFromWire(message)));
       case 'participantJoined':

@@ -7,7 +7,7 @@ export const signallingVersion = 1;
 export const maximumSignallingMessage = 256 * 1024;
 
 export type FeedKind = 'audio' | 'video';
-export interface FeedInfo { id: string; kind: FeedKind; label: string; participantId: string; codec: string }
+export interface FeedInfo { id: string; kind: FeedKind; label: string; participantId: string; codec: string; muted?: boolean }
 export interface ParticipantInfo { id: string; identity: string; feeds: FeedInfo[] }
 export interface PublishedFeed { mid: string; kind: FeedKind; label: string }
 export interface FeedOnMid { mid: string; feedId: string }
@@ -36,6 +36,7 @@ export type FromSignallingServer =
   | { type: 'participantJoined'; participant: ParticipantInfo }
   | { type: 'participantLeft'; participantId: string }
   | { type: 'feedAdded'; feed: FeedInfo }
+  | { type: 'feedChanged'; feed: FeedInfo }
   | { type: 'feedRemoved'; feedId: string }
   | FeedUnsupported
   | { type: 'closing'; reason: string; mayReturn?: boolean }
@@ -49,7 +50,7 @@ export type ToSignallingServer =
 
 const isKind = isOneOf('audio', 'video');
 const isSdp = isText(1, 200_000);
-const isFeed = isShape({ id: isId, kind: isKind, label: isText(0, 128), participantId: isId, codec: isText(1, 32) });
+const isFeed = isShape({ id: isId, kind: isKind, label: isText(0, 128), participantId: isId, codec: isText(1, 32), muted: optional(isFlag) });
 const isParticipant = isShape({ id: isId, identity: isId, feeds: isListOf(isFeed, 256) });
 const isMid = isText(1, 64);
 const isFeedsOnMids = isListOf(isShape({ mid: isMid, feedId: isId }), 256);
@@ -68,6 +69,7 @@ export const signallingGuards: Readonly<Record<FromSignallingServer['type'], Che
   participantJoined: isShape({ participant: isParticipant }),
   participantLeft: isShape({ participantId: isId }),
   feedAdded: isShape({ feed: isFeed }),
+  feedChanged: isShape({ feed: isFeed }),
   feedRemoved: isShape({ feedId: isId }),
   feedUnsupported: isShape({ feedId: isId, code: isCode, message: isMessage }),
   closing: isClosing,

@@ -25,6 +25,7 @@ struct FeedInfo {
   std::string participantId;
   std::string participantIdentity;  ///< what people see
   std::string codec;                ///< "VP8", "H264", "opus"
+  bool muted = false;               ///< an administrator has muted it: the server neither forwards nor records it
 };
 
 enum class FeedState {

@@ -159,6 +159,8 @@ class MediaServerSession : public std::enable_shared_from_this<MediaServerSessio
   void onParticipantLeft(ParticipantHandler handler);
   /// Also called, after `onConnected`, for each feed that was there before.
   void onFeedAdded(FeedHandler handler);
+  /// An administrator has muted the feed, or no longer: see FeedInfo::muted. Told of this participant's own feeds too.
+  void onFeedChanged(FeedHandler handler);
   void onFeedRemoved(FeedHandler handler);
   std::vector<Participant> participants() const;
   /// The feeds of all others.
