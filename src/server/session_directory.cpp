@@ -353,7 +353,8 @@ void SessionDirectory::transport_failed(MediaSession& session, const sfu::Transp
   const bool fatal = failed.error.code == ErrorCode::fingerprint_mismatch;
   drops_.add(fatal ? Drop::fingerprint_mismatch : Drop::transport_failed);
   spdlog::warn("session {}: a transport of {} failed: {}", session.id.value, failed.participant.value, failed.error.message);
-  if (participant->connection) participant->connection->send_error(failed.error, fatal);
+  const Error told{failed.error.code, std::string(failed.which == sfu::Which::publishing ? "The publishing" : "The subscribing") + " transport failed: " + failed.error.message};
+  if (participant->connection) participant->connection->send_error(told, fatal);
   if (fatal) remove(member);
 }
 
