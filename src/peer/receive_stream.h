@@ -51,6 +51,13 @@ class ReceiveStream {
   /// A timestamp of the selected source, moved as its packets' are.
   rtp::WireTimestamp moved(rtp::WireTimestamp timestamp) const { return timestamp + timestamp_offset_; }
 
+  /// Is it `pause` since the last sender report that was taken?
+  bool takes_report(Time now, Duration pause) {
+    if (reported_ && now < *reported_ + pause) return false;
+    reported_ = now;
+    return true;
+  }
+
   void want_keyframe() { keyframe_wanted_ = true; }
   bool take_keyframe_request(Time now) {
     if (!keyframe_wanted_ || now < next_keyframe_) return false;
@@ -141,6 +148,7 @@ class ReceiveStream {
   std::bitset<kWindow> seen_;
   std::uint64_t refused_ = 0;
   std::optional<KeptReport> kept_report_;
+  std::optional<Time> reported_;
   bool keyframe_wanted_ = false;
   Time next_keyframe_{};
 };

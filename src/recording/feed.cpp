@@ -6,19 +6,20 @@
 namespace amphi::recording {
 namespace {
 
-constexpr Duration kSilent = 1s;  // at the end of a track, and twice its longest interval: nothing was received any more, though the feed was there
+constexpr Duration kSilent = 1s;  // and twice the regular interval: nothing was received for longer, though the feed was there
 constexpr Duration kFirstInstant = 100ms;  // feeds that a recording finds are told one after the other
 
 }  // namespace
 
 Feed::Feed(FeedInfo info, Time start, Time now, ParticipantClock& clock, std::deque<Output>& out, Desk desk)
     : start_(start),
-      offset_(now - start <= kFirstInstant ? Duration{0} : now - start),
+      offset_(now - start <= kFirstInstant ? Duration{0} : milliseconds(to_ms(now - start))),  // as the manifest says it
       out_(out),
       desk_(desk),
       assembler_(info.codec.name, record_.drops),
       timeline_(info.codec.clock_rate, start, offset_, clock, record_.drops),
       watch_(now),
+      clock_(ticks_per_second(info.codec.name)),
       unlisted_told_at_(start),
       written_until_(offset_),
       keyframe_wanted_at_(now - kKeyframeThrottle),
@@ -60,6 +61,7 @@ void Feed::handle_packet(rtp::Seq seq, const rtp::RtpHeader& header, ByteView pa
     begin_gap("restart", 0);
   }
   ssrc_ = header.ssrc;
+  if (!first_packet_at_) first_packet_at_ = now;
   if (!payload.empty() && timeline_.observe(header.timestamp, now)) reorder_.hold_until(now + FeedTimeline::kProbe);
   switch (reorder_.insert(seq, header, payload, now)) {
     case ReorderBuffer::Place::next:
@@ -98,55 +100,101 @@ void Feed::end_overflow() {
 void Feed::handle_timeout(Time now) {
   if (finished_) return;
   drain(now, false);
+  if (reorder_.held() == 0) {  // else the frame may go on behind the hole
+    assembler_.handle_timeout(now);
+    take_frames(now);
+    tell_open_gap();
+  }
   if (track_) track_->handle_timeout(now);
   tell_unlisted(now, false);
 }
 
 Time Feed::next_timeout() const {
   if (finished_) return Time::max();
-  return std::min({reorder_.next_timeout(), track_ ? track_->next_timeout() : Time::max(), tell_unlisted_at_.value_or(Time::max())});
+  const Time frame = reorder_.held() == 0 ? assembler_.next_timeout() : reorder_.next_timeout();
+  return std::min({frame, track_ ? track_->next_timeout() : Time::max(), tell_unlisted_at_.value_or(Time::max())});
 }
 
 void Feed::drain(Time now, bool flush) {
   while (auto packet = reorder_.poll(now, flush)) {
     take_packet(packet->header, packet->payload, packet->arrival, packet->missing_before, now);
   }
+  if (flush) assembler_.flush(now);
+  take_frames(now);
   tell_open_gap();
+}
+
+void Feed::take_frames(Time now) {
+  while (auto frame = assembler_.poll()) take_frame(std::move(*frame), now);
+  if (assembler_.damaged()) begin_gap("damaged", 0);
 }
 
 void Feed::take_packet(const rtp::RtpHeader& header, ByteView payload, Time arrival, std::uint64_t missing, Time now) {
   if (missing > 0) {
     record_.lost_packets += missing;
+    assembler_.handle_loss();
+    while (auto frame = assembler_.poll()) take_frame(std::move(*frame), now);  // lies before the gap
     // What had come already when the overflow was told lies before it.
     const bool overflow = overflowed_at_ && arrival >= *overflowed_at_;
     begin_gap(overflow ? "overflow" : "loss", missing);
     if (overflow) overflowed_at_.reset();
   }
-  const std::uint64_t dropped = dropped_frames();
-  assembler_.add(header, payload, arrival, missing > 0);
-  if (dropped_frames() != dropped) begin_gap("damaged", 0);
-  while (auto frame = assembler_.poll()) take_frame(std::move(*frame), now);
-}
-
-std::uint64_t Feed::dropped_frames() const {
-  return record_.drops[Drop::incomplete_frame] + record_.drops[Drop::frame_before_keyframe] +
-         record_.drops[Drop::malformed_packet] + record_.drops[Drop::oversized_frame] +
-         record_.drops[Drop::missing_parameter_set] + record_.drops[Drop::unsupported_packetization];
+  assembler_.add(header, payload, arrival);
+  take_frames(now);
 }
 
 void Feed::take_frame(Frame frame, Time now) {
-  if (!track_ && !open_file(frame)) return;
+  if (frame.after_damage) begin_gap("damaged", 0);
+  const bool first = !track_;
+  if (first && !open_file(frame)) return;
   watch_.wrote_frame();
-  const Duration at = timeline_.place(frame.timestamp, frame.arrival);
-  if (!gap_ && record_.summary.frames > 0) longest_interval_ = std::max(longest_interval_, at - written_until_);
+  const Duration line = timeline_.place(frame.timestamp, frame.arrival, frame.bidirectional);
+  const std::int64_t ticks = clock_.place(line - offset_, frame.keyframe, frame.bidirectional);
+  const Duration at = offset_ + clock_.duration(ticks);
+  first ? tell_late_start(at, frame) : watch_silence(at, frame.bidirectional);
   end_gap(at);
   if (frame.keyframe) keyframe_at_ = now;
   // Audio ends where it is heard to end; a picture stands until the next.
   const std::uint32_t samples = record_.feed.codec.kind() == rtp::Kind::audio ? opus_samples(frame.data) : 0;
-  written_until_ = at + nanoseconds(std::int64_t{samples} * 1'000'000'000 / 48'000);
+  written_until_ = std::max(written_until_, at + nanoseconds(std::int64_t{samples} * 1'000'000'000 / 48'000));
   ++record_.summary.frames;
-  track_->add(std::move(frame), at - offset_, now);
+  record_.recorded_packets = record_.recorded_packets.value_or(0) + frame.packets;
+  const Time arrival = frame.arrival;
+  track_->add(std::move(frame), ticks, std::max(arrival, start_));
   update_record();
+}
+
+Duration Feed::silent_after() const { return std::max(kSilent, 2 * regular_interval_); }
+
+/// The feed was there, and its file begins later.
+void Feed::tell_late_start(Duration at, const Frame& first) {
+  const Duration heard = std::clamp(first_packet_at_.value_or(first.arrival) - start_, offset_, at);
+  if (heard - offset_ > kSilent) put_gap({rounded_ms(offset_), rounded_ms(heard), "silent", 0});
+  if (at - heard > kSilent) put_gap({rounded_ms(heard), rounded_ms(at), "damaged", record_.lost_packets});
+}
+
+/// An interval that the next one repeats is how the feed sends. An outage is followed by shorter ones.
+void Feed::watch_silence(Duration at, bool bidirectional) {
+  if (bidirectional && at <= (silence_ ? silence_->to : written_until_)) {
+    if (silence_ && at > silence_->from) silence_->to = at;
+    return;
+  }
+  if (gap_) {
+    last_interval_ = {};
+    return;
+  }
+  const Duration interval = at - written_until_;
+  regular_interval_ = std::max(regular_interval_, std::min(interval, last_interval_));
+  last_interval_ = interval;
+  end_silence();
+  if (interval > silent_after()) silence_ = Silence{written_until_, at};
+}
+
+void Feed::end_silence() {
+  const auto silence = std::exchange(silence_, std::nullopt);
+  if (!silence || silence->to - silence->from <= silent_after()) return;
+  clock_.pass(silence->to - offset_);  // a B frame that comes later does not lie in the gap
+  put_gap({rounded_ms(silence->from), rounded_ms(silence->to), "silent", 0});
 }
 
 bool Feed::open_file(const Frame& first) {
@@ -172,6 +220,7 @@ bool Feed::open_file(const Frame& first) {
 
 void Feed::begin_gap(std::string_view reason, std::uint64_t packets) {
   if (!track_) return;  // nothing was there that could have a gap
+  end_silence();
   if (!gap_) gap_ = OpenGap{written_until_, reason};
   gap_->packets += packets;
 }
@@ -236,6 +285,11 @@ void Feed::leave(Time now) {
 }
 
 void Feed::come_back(Time now) {
+  const Duration left = *left_at_ - start_;
+  if (left - written_until_ > silent_after()) {
+    begin_gap("silent", 0);
+    end_gap(written_until_ = left);
+  }
   left_at_.reset();
   reorder_.reset();
   assembler_.restart();
@@ -251,14 +305,19 @@ void Feed::come_back(Time now) {
 void Feed::finish(Time now) {
   if (finished_) return;
   drain(now, true);
+  const Duration until = left_at_.value_or(now) - start_;
+  if (track_) {
+    if (overflowed_at_) begin_gap("overflow", 0);
+    // Two frames and the end: two intervals, which are how the feed sends.
+    if (silence_ && regular_interval_ == Duration{0}) regular_interval_ = std::min(last_interval_, until - written_until_);
+    end_silence();
+  }
   finished_ = true;
   if (!track_) {
     record_.without_track = watch_.why_without_track(record_.drops);
     return;
   }
-  if (overflowed_at_) begin_gap("overflow", 0);
-  const Duration until = left_at_.value_or(now) - start_;
-  if (until - written_until_ > std::max(kSilent, 2 * longest_interval_)) begin_gap("silent", 0);
+  if (until - written_until_ > silent_after()) begin_gap("silent", 0);
   end_gap(until);
   tell_unlisted(now, true);
   const TrackEnd end = track_->finish(until - offset_);

@@ -9,6 +9,7 @@
 
 #include "recording/feed_watch.h"
 #include "recording/frame_assembler.h"
+#include "recording/frame_clock.h"
 #include "recording/manifest.h"
 #include "recording/reorder.h"
 #include "recording/shares.h"
@@ -75,11 +76,17 @@ class Feed {
   };
 
   void drain(Time now, bool flush);
+  void take_frames(Time now);
   void take_packet(const rtp::RtpHeader& header, ByteView payload, Time arrival, std::uint64_t missing, Time now);
   void take_frame(Frame frame, Time now);
   /// False: the participant's share of the tracks is used up.
   bool open_file(const Frame& first);
   void refuse_packet(Time now);
+  void tell_late_start(Duration at, const Frame& first);
+  /// `at`: of the next frame, or where the track ends.
+  void watch_silence(Duration at, bool bidirectional);
+  void end_silence();
+  Duration silent_after() const;
   void begin_gap(std::string_view reason, std::uint64_t packets);
   void tell_open_gap();
   void end_gap(Duration to);
@@ -90,7 +97,6 @@ class Feed {
   void end_overflow();
   void want_keyframe(Time now);
   void update_record();
-  std::uint64_t dropped_frames() const;
 
   TrackRecord record_;
   Time start_;
@@ -104,6 +110,7 @@ class Feed {
   FeedWatch watch_;
   bool listed_ = false;
   bool refused_ = false;
+  FrameClock clock_;
   std::unique_ptr<TrackFile> track_;
   std::optional<FileNumber> file_number_;
   std::optional<std::uint32_t> ssrc_;
@@ -111,10 +118,16 @@ class Feed {
   bool finished_ = false;
   std::optional<Time> left_at_;
 
+  struct Silence {
+    Duration from, to;
+  };
   std::optional<OpenGap> gap_;
+  std::optional<Silence> silence_;  // between two frames; a gap, unless the next interval is as long
   std::optional<Time> tell_unlisted_at_;  // there is something to tell
   Time unlisted_told_at_;
-  Duration longest_interval_{};  // from one frame to the next
+  Duration regular_interval_{};  // the longest from one frame to the next that was followed by one as long
+  Duration last_interval_{};
+  std::optional<Time> first_packet_at_;
   Duration written_until_{};  // on the recording's line: the end of the last frame, as far as it is known
   Time keyframe_wanted_at_;
   Time keyframe_at_;

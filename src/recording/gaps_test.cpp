@@ -86,7 +86,7 @@ TEST(Gaps, a_loss_is_a_listed_gap_up_to_the_next_keyframe_that_it_asks_for) {
   const auto tracks = manifest_of(studio)["tracks"];
   const auto& video = tracks[0]["kind"] == "video" ? tracks[0] : tracks[1];
   const auto& audio = tracks[0]["kind"] == "audio" ? tracks[0] : tracks[1];
-  ASSERT_EQ(video["gaps"].size(), 1u);
+  ASSERT_EQ(video["gaps"].size(), 1u) << video.dump();
   EXPECT_NEAR(video["gaps"][0]["fromMs"].get<int>(), 500, 2);
   EXPECT_NEAR(video["gaps"][0]["toMs"].get<int>(), 2100, 2);
   EXPECT_EQ(video["gaps"][0]["reason"], "loss");

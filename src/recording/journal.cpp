@@ -196,6 +196,7 @@ void Journal::track_end(FileNumber file, const TrackRecord& track, const TrackEn
   line.json["lostPackets"] = track.lost_packets;
   if (track.counted) {
     line.json["packets"] = track.packets;
+    if (track.recorded_packets) line.json["recordedPackets"] = *track.recorded_packets;
     line.json["overflowPackets"] = track.overflow_packets;
     line.json["dropped"] = drops_json(track.drops);
   }

@@ -237,6 +237,7 @@ class Reader {
     record.counted = fields.has("packets");
     if (record.counted) {
       record.packets = fields.count("packets");
+      if (fields.has("recordedPackets")) record.recorded_packets = fields.count("recordedPackets");
       record.overflow_packets = fields.count("overflowPackets");
     }
     if (fields.has("dropped")) {

@@ -26,6 +26,7 @@ Json track_json(const TrackRecord& track) {
   json["lostPackets"] = track.lost_packets;
   if (track.counted) {
     json["packets"] = track.packets;
+    if (track.recorded_packets) json["recordedPackets"] = *track.recorded_packets;
     json["overflowPackets"] = track.overflow_packets;
     json["dropped"] = drops_json(track.drops);
   }

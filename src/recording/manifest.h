@@ -44,7 +44,8 @@ struct TrackRecord {
   std::uint64_t bytes = 0;
   std::vector<Gap> gaps;
   UnlistedGaps unlisted;
-  std::uint64_t packets = 0;       // received
+  std::uint64_t packets = 0;       // received: recorded_packets, and those that `drops` counts
+  std::optional<std::uint64_t> recorded_packets;  // of the frames that were written; nullopt: not told, by an earlier version
   std::uint64_t lost_packets = 0;  // never received
   std::uint64_t overflow_packets = 0;
   Drops drops;

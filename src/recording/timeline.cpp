@@ -6,7 +6,6 @@
 namespace amphi::recording {
 namespace {
 
-constexpr Duration kLeastStep = 100us;
 constexpr Duration kLateForGood = 2s;  // a sender that paused its timestamps, not a network that stalled
 constexpr Duration kSlip = 250ms;        // a packet so late behind the one before: a stalled network, or paused timestamps
 constexpr Duration kBurst = 45ms;        // by which the packets behind it catch up, if it was the network
@@ -208,12 +207,14 @@ void FeedTimeline::settle(const Probe& probe, Time arrival) {
   anew_ = true;
 }
 
-Duration FeedTimeline::place(rtp::WireTimestamp wire, Time arrival) {
+Duration FeedTimeline::place(rtp::WireTimestamp wire, Time arrival, bool reordered) {
   const Duration arrived = arrival - start_;
   const rtp::Timestamp timestamp = extended(wire);
   if (probe_ && timestamp >= probe_->timestamp) settle(*std::exchange(probe_, std::nullopt), arrival);
   const bool has_last = placed_any_ && !anew_;
   const rtp::Timestamp step = has_last ? timestamp - last_timestamp_ : 0;
+  // Shown before the newest: as far from it as the sender says. The newest stays the one that the line goes on from.
+  if (reordered && step < 0 && length(step) > -kJump) return last_ + length(step);
   const Duration advance = std::max(length(step), Duration{0});
   const Duration expected = last_ + advance;
 
@@ -237,7 +238,7 @@ Duration FeedTimeline::place(rtp::WireTimestamp wire, Time arrival) {
   }
   Duration place = anew ? wanted : slewed(expected, wanted, advance);
   if (!placed_any_) place = std::max(place, floor_);
-  if (placed_any_) place = std::max(place, last_ + kLeastStep);
+  if (placed_any_) place = std::max(place, last_);
   if (!placed_any_) first_ = place;
   last_ = place;
   last_timestamp_ = timestamp;

@@ -102,8 +102,9 @@ class FeedTimeline {
   /// timestamp says. Either a network stalled, and a burst follows, or the sender paused its timestamps; the packets of the next kProbe
   /// tell, so its frame should be placed after them.
   bool observe(rtp::WireTimestamp timestamp, Time arrival);
-  /// Where this frame lies; later frames lie later, even if their timestamps do not grow.
-  Duration place(rtp::WireTimestamp timestamp, Time arrival);
+  /// Where this frame lies. Frames never lie before the ones before them, except `reordered` ones, whose timestamps may step back.
+  /// Equal places are told apart by FrameClock.
+  Duration place(rtp::WireTimestamp timestamp, Time arrival, bool reordered = false);
   void handle_sender_report(rtp::NtpTime ntp, rtp::WireTimestamp timestamp, Time now);
   /// Other timestamps from here on: the next frame lies where it arrives.
   void restart();

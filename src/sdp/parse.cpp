@@ -155,6 +155,7 @@ bool Parser::transport_attribute(std::string_view name, std::string_view value) 
     level.setup = value == "actpass"   ? Setup::actpass
                   : value == "active"  ? Setup::active
                   : value == "passive" ? Setup::passive
+                  : value == "holdconn" ? Setup::holdconn
                                        : Setup::unset;
   } else if (name == "end-of-candidates") {
     level.end_of_candidates = true;

@@ -65,6 +65,7 @@ void media_part(Text& text, const MetricsInput& in) {
   per_worker(text, in, "retransmitted_total", "counter", "Packets sent again.", [](const Report& r) { return r.totals.retransmitted; });
   per_worker(text, in, "nack_misses_total", "counter", "Packets asked for again and no longer there.", [](const Report& r) { return r.totals.nack_misses; });
   per_worker(text, in, "parameter_sets_ignored_total", "counter", "H.264 offers whose sprop-parameter-sets cannot be used.", [](const Report& r) { return r.totals.parameter_sets_ignored; });
+  per_worker(text, in, "keyframes_throttled_total", "counter", "Keyframe requests of subscribers that ask too often.", [](const Report& r) { return r.totals.keyframes_throttled; });
   per_worker(text, in, "datagrams_in_total", "counter", "UDP datagrams received.", [](const Report& r) { return r.loop.received; });
   per_worker(text, in, "datagrams_out_total", "counter", "UDP datagrams sent.", [](const Report& r) { return r.loop.sent; });
 }
@@ -78,25 +79,24 @@ void drops_part(Text& text, const MetricsInput& in) {
   std::uint64_t muted = 0;
   runtime::LoopStats loop;
   Counters<sfu::RouterDrop> router;
-  std::vector<std::pair<std::string, std::uint64_t>> peers;
+  Counters<peer::Drop> peers;
+  Counters<ice::Drop> ice;
   for (const auto& worker : in.workers) {
     loop.send_would_block += worker.loop.send_would_block;
     loop.send_errors += worker.loop.send_errors;
     loop.oversized += worker.loop.oversized;
+    router += worker.router_drops;
+    peers += worker.peer_drops;
+    ice += worker.ice_drops;
     muted += worker.totals.muted;
-    for (std::size_t i = 0; i < Counters<sfu::RouterDrop>::kSize; ++i)
-      router.add(static_cast<sfu::RouterDrop>(i), worker.router_drops[static_cast<sfu::RouterDrop>(i)]);
-    for (std::size_t i = 0; i < worker.peer_drops.size(); ++i) {
-      if (i == peers.size()) peers.emplace_back(worker.peer_drops[i].first, 0);
-      peers[i].second += worker.peer_drops[i].second;
-    }
   }
   drop(text, "session", "muted_feed", muted);
   drop(text, "socket", "send_would_block", loop.send_would_block);
   drop(text, "socket", "send_error", loop.send_errors);
   drop(text, "socket", "oversized", loop.oversized);
   router.for_each([&](std::string_view name, std::uint64_t value) { drop(text, "router", name, value); });
-  for (const auto& [name, value] : peers) drop(text, "peer", name, value);
+  peers.for_each([&](std::string_view name, std::uint64_t value) { drop(text, "peer", name, value); });
+  ice.for_each([&](std::string_view name, std::uint64_t value) { drop(text, "ice", name, value); });
 }
 
 }  // namespace

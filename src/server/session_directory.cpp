@@ -134,6 +134,7 @@ asio::awaitable<Result<Member>> SessionDirectory::join(AccessToken token, std::s
   const Member member{session.id, *id};
   session.joining.insert(token.identity);
   if (const auto room = make_room(session, token.identity); !room) {
+    if (room.error().code == ErrorCode::limit_exceeded) hooks_.limit_reached(session.id, {}, token.identity + ": " + room.error().message);
     stop_joining(session, token.identity);
     co_return tl::unexpected(room.error());
   }
@@ -356,7 +357,8 @@ void SessionDirectory::transport_failed(MediaSession& session, const sfu::Transp
   const bool fatal = failed.error.code == ErrorCode::fingerprint_mismatch;
   drops_.add(fatal ? Drop::fingerprint_mismatch : Drop::transport_failed);
   spdlog::warn("session {}: a transport of {} failed: {}", session.id.value, failed.participant.value, failed.error.message);
-  if (participant->connection) participant->connection->send_error(failed.error, fatal);
+  const Error told{failed.error.code, std::string(failed.which == sfu::Which::publishing ? "The publishing" : "The subscribing") + " transport failed: " + failed.error.message};
+  if (participant->connection) participant->connection->send_error(told, fatal);
   if (fatal) remove(member);
 }
 

@@ -147,6 +147,10 @@ asio::awaitable<void> Signalling::restart(Connection connection, Member member) 
     refuse(*connection, Drop::ws_forbidden, {ErrorCode::forbidden, "The token has no `subscribe` grant."}, false, "restartSubscribe");
     co_return;
   }
+  if (!offers_.allow(member.participant.value, runtime::now())) {
+    refuse(*connection, Drop::ws_offer_rate_limited, {ErrorCode::limit_exceeded, "Too many restarts and offers in too short a time."}, false, "restartSubscribe");
+    co_return;
+  }
   MediaWorker* worker = directory_.worker_of(member.session);
   auto task = [member](MediaWorker& there, Time now) -> Result<void> {
     auto* media = there.find(member.session);
