@@ -125,7 +125,13 @@ MediaServerSession::SessionRecordingState SessionCore::to_public(const services:
   if (state.error) out.errorMessage = state.error->message;
   out.waitingForMedia = state.waiting_for_media;
   out.preRollMs = state.pre_roll_ms;
-  if (state.warning) out.warning = {state.warning->code, state.warning->message, state.warning->minutes_left};
+  for (const auto& warning : state.warnings)
+    out.warnings.push_back({warning.code, warning.message, warning.minutes_left, warning.feed_id, warning.participant_id});
+  if (!out.warnings.empty()) out.warning = out.warnings.front();
+  out.warningsNotListed = state.warnings_not_listed;
+  for (const auto& feed : state.feeds)
+    out.feeds.push_back({feed.feed_id, feed.participant_id, feed.label, feed.kind == "audio" ? FeedKind::audio : FeedKind::video, feed.recorded, feed.reason, feed.message, feed.since_ms});
+  out.feedsNotListed = state.feeds_not_listed;
   out.totalMs_ = state.total_ms;
   out.asOfNs_ = state.as_of.time_since_epoch().count();
   out.growsUntilNs_ = state.grows_until.time_since_epoch().count();
@@ -244,6 +250,7 @@ void SessionCore::on_rejoined(const signalling::Rejoined& rejoined) {
     connected_ = true;
     participant_id_ = rejoined.participant_id;
   }
+  unsupported_.clear();
   begin_transports_again(rejoined.participant_id);
   if (incoming_audio_feed_) incoming_audio_feed_->update([](FeedStatistics& s) { s.stalled = false; });  // until there is something to receive
   services_->session_connected(rejoined.participant_id, grants_.contains("record"));

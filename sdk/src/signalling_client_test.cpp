@@ -93,7 +93,7 @@ TEST(SignallingClient, a_feed_that_is_muted_is_told_also_where_that_happened_whi
   EXPECT_EQ(rig.client.drops()[Drop::unexpected], 1u) << "nobody has that feed";
 
   rig.client.connection_closed(rig.now);
-  rig.run(Client::kFirstBackoff);
+  ASSERT_TRUE(rig.reopen());
   rig.client.connection_opened(rig.now);
   rig.hear(Rig::joined(true, "r2", {{{"id", "par_b"}, {"identity", "Bob"}, {"feeds", {feed("fd_1", "par_b", false), feed("fd_2", "par_b", true)}}}}));
   const auto meanwhile = rig.take<FeedChanged>();

@@ -5,8 +5,26 @@
 #include "peer/peer_impl.h"
 
 namespace amphi::peer {
+namespace {
+
+// How long a packet that was sent again is not sent once more: a round trip, within these bounds. A receiver cannot shorten it by a lie
+// past the lower one.
+constexpr Duration kLeastResendInterval = 20ms, kMostResendInterval = 500ms, kUnknownResendInterval = 100ms;
+constexpr Duration kReportPause = 100ms;  // between two sender reports of a line; each is sent on to every subscriber
+
+std::size_t items_of(const rtp::Nack& nack) { return 1 + nack.lost.size() + nack.lost.beyond(); }
+std::size_t items_of(const rtp::TransportFeedback& feedback) { return 1 + feedback.arrivals.size(); }
+std::size_t items_of(const rtp::SenderReport& report) { return 1 + report.blocks.size(); }
+std::size_t items_of(const rtp::ReceiverReport& report) { return 1 + report.blocks.size(); }
+template <class Packet>
+std::size_t items_of(const Packet&) {
+  return 1;
+}
+
+}  // namespace
 
 void Peer::Impl::receive_rtcp(MutableBytes data, Time now) {
+  if (rtcp_work.overdrawn(now)) return drops.add(Drop::rtcp_over_budget);
   std::size_t size = data.size();
   switch (srtp->unprotect_rtcp(data, size)) {
     case srtp::Verdict::ok: break;
@@ -14,14 +32,23 @@ void Peer::Impl::receive_rtcp(MutableBytes data, Time now) {
     case srtp::Verdict::replayed: return drops.add(Drop::srtp_replayed);
     default: return drops.add(Drop::srtp_malformed);
   }
-  const auto packets = rtp::parse_rtcp(data.first(size));
-  if (packets.empty()) drops.add(Drop::rtcp_malformed);
-  for (const auto& packet : packets) std::visit([&](const auto& p) { take(p, now); }, packet);
+  std::size_t items = 0;
+  const auto take_one = [&](const auto& packet) {
+    items += items_of(packet);
+    take(packet, now);
+  };
+  rtp::visit_rtcp(data.first(size), [&take_one](const rtp::RtcpPacket& packet) { std::visit(take_one, packet); });
+  if (items == 0) drops.add(Drop::rtcp_malformed);
+  rtcp_work.charge(static_cast<double>(items));
 }
 
 void Peer::Impl::take(const rtp::SenderReport& report, Time now) {
   for (const Source& source : sources) {
     if (source.ssrc != report.ssrc || source.rtx || !lines[source.line].receive) continue;
+    if (!lines[source.line].receive->takes_report(now, kReportPause)) {
+      drops.add(Drop::report_too_soon);
+      continue;
+    }
     lines[source.line].receive->statistics.on_sender_report(report.ntp, now);
     emit(SenderReported{source.line, report.ntp, report.rtp_timestamp});
   }
@@ -45,23 +72,46 @@ std::optional<Line> Peer::Impl::sending_line(std::uint32_t ssrc) const {
   return std::nullopt;
 }
 
-void Peer::Impl::take(const rtp::Nack& nack, Time) {
-  const auto line = sending_line(nack.media_ssrc);
-  if (!line || !lines[*line].send->highest()) return;
-  PacketsRequested requested{*line, {}};
-  for (const rtp::WireSeq wire : nack.lost) {
-    const rtp::Seq seq = rtp::extend(wire, *lines[*line].send->highest());
-    if (seq <= *lines[*line].send->highest()) requested.lost.push_back(seq);  // never sent: a lie
-  }
-  lines[*line].send->stats.nacked += requested.lost.size();
-  if (!requested.lost.empty()) emit(std::move(requested));
+/// The round trip of our own checks comes first: unlike that of reports, the other end cannot claim a shorter one.
+Duration Peer::Impl::resend_interval() const {
+  const Duration measured = ice.round_trip() > 0ns ? ice.round_trip() : rtcp_round_trip;
+  return measured > 0ns ? std::clamp(measured, kLeastResendInterval, kMostResendInterval) : kUnknownResendInterval;
 }
 
-void Peer::Impl::take(const rtp::PictureLoss& loss, Time) {
-  if (const auto line = sending_line(loss.media_ssrc)) {
-    ++lines[*line].send->stats.keyframe_requests;
-    emit(KeyframeRequested{*line});
+void Peer::Impl::take(const rtp::Nack& nack, Time now) {
+  const auto line = sending_line(nack.media_ssrc);
+  if (!line || !lines[*line].send->highest()) return drops.add(Drop::nack_unknown, nack.lost.size());
+  const rtp::Seq highest = *lines[*line].send->highest();
+  const Duration round_trip = resend_interval();
+  drops.add(Drop::nack_too_many, nack.lost.beyond());
+  budget->begin_report();
+  PacketsRequested requested{*line, {}};
+  for (const rtp::WireSeq wire : nack.lost) {
+    const rtp::Seq seq = rtp::extend(wire, highest);
+    if (seq > highest || seq <= highest - RetransmissionBudget::kWindow) {  // never sent, or too long ago
+      drops.add(Drop::nack_unknown);
+      continue;
+    }
+    switch (budget->on_request(*line, seq, round_trip, now)) {
+      case RetransmissionBudget::Verdict::duplicate: drops.add(Drop::duplicate_nack); continue;
+      case RetransmissionBudget::Verdict::too_soon: drops.add(Drop::nack_too_soon); continue;
+      case RetransmissionBudget::Verdict::wanted: break;
+    }
+    ++lines[*line].send->stats.nacked;
+    if (requested.lost.add(seq)) continue;
+    emit(requested);
+    requested.lost = {};
+    requested.lost.add(seq);
   }
+  if (!requested.lost.empty()) emit(requested);
+}
+
+void Peer::Impl::take(const rtp::PictureLoss& loss, Time now) {
+  const auto line = sending_line(loss.media_ssrc);
+  if (!line) return;
+  if (!lines[*line].send->takes_keyframe_request(now)) return drops.add(Drop::duplicate_keyframe_request);
+  ++lines[*line].send->stats.keyframe_requests;
+  emit(KeyframeRequested{*line});
 }
 
 void Peer::Impl::take(const rtp::FullIntraRequest& request, Time now) {
@@ -89,7 +139,8 @@ void Peer::Impl::send_rtcp(Bytes packet) {
   packet.resize(size + srtp::kMaxTrailer);
   if (srtp->protect_rtcp(packet, size) != srtp::Verdict::ok) return drops.add(Drop::srtp_malformed);
   packet.resize(size);
-  outputs.emplace_back(Transmit{pair->local, pair->remote, std::move(packet)});
+  if (!may_send(size)) return;
+  outputs.push(Transmit{pair->local, pair->remote, std::move(packet)});
 }
 
 void Peer::send_sender_report(Line line, rtp::NtpTime ntp, rtp::WireTimestamp rtp_timestamp, Time now) {

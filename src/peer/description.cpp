@@ -89,6 +89,7 @@ RemoteTransport transport_of(const sdp::Media& media) {
   RemoteTransport remote;
   remote.credentials = {media.ice_ufrag, media.ice_pwd};
   remote.fingerprint = {media.fingerprint_algorithm, media.fingerprint_value};
+  remote.setup = media.setup;
   for (const auto& candidate : media.candidates) {
     if (candidate.transport != "udp") continue;
     if (const auto address = Address::parse(candidate.address, candidate.port))
@@ -151,7 +152,35 @@ NegotiatedLine read_line(const sdp::Media& media, std::string mid) {
   return line;
 }
 
+Result<dtls::Role> same_association(dtls::Role role, std::optional<dtls::Role> current) {
+  if (current && *current != role)
+    return fail(ErrorCode::invalid_argument, "a later description changes the DTLS role (a=setup), which needs a new DTLS association");
+  return role;
+}
+
 }  // namespace
+
+Result<dtls::Role> role_by_offer(sdp::Setup theirs, std::optional<dtls::Role> current, dtls::Role preferred) {
+  switch (theirs) {
+    case sdp::Setup::active: return same_association(dtls::Role::server, current);
+    case sdp::Setup::passive: return same_association(dtls::Role::client, current);
+    case sdp::Setup::holdconn: return fail(ErrorCode::unsupported, "the offer says a=setup:holdconn, which lets no connection begin");
+    case sdp::Setup::actpass:
+    case sdp::Setup::unset: break;
+  }
+  return current.value_or(preferred);
+}
+
+Result<dtls::Role> role_by_answer(sdp::Setup theirs, std::optional<dtls::Role> current, dtls::Role preferred) {
+  switch (theirs) {
+    case sdp::Setup::active: return same_association(dtls::Role::server, current);
+    case sdp::Setup::passive: return same_association(dtls::Role::client, current);
+    case sdp::Setup::actpass: return fail(ErrorCode::invalid_argument, "the answer says a=setup:actpass, but must choose active or passive (RFC 5763 5)");
+    case sdp::Setup::holdconn: return fail(ErrorCode::unsupported, "the answer says a=setup:holdconn, which lets no connection begin");
+    case sdp::Setup::unset: break;
+  }
+  return current.value_or(preferred);
+}
 
 std::string write_offer(const LocalTransport& local, const std::vector<NegotiatedLine>& lines, bool transport_feedback) {
   sdp::SessionDescription offer = blank(local);
@@ -253,7 +282,7 @@ std::string write_answer(const ReadOffer& offer, const LocalTransport& local) {
       reply.rtcp_rsize = media.rtcp_rsize;
       if (!media.mid.empty()) answer.bundle.push_back(media.mid);
     }
-    set_transport(reply, local, local.end == End::server ? sdp::Setup::passive : sdp::Setup::active);
+    set_transport(reply, local, local.role == dtls::Role::server ? sdp::Setup::passive : sdp::Setup::active);
     answer.media.push_back(std::move(reply));
   }
   return sdp::write(answer);

@@ -34,6 +34,7 @@ struct RemoteTransport {
   ice::Credentials credentials;
   std::vector<ice::Candidate> candidates;
   dtls::Fingerprint fingerprint;
+  sdp::Setup setup = sdp::Setup::unset;
 };
 
 struct LocalTransport {
@@ -44,7 +45,13 @@ struct LocalTransport {
   std::string cname;
   std::string session_id;
   std::uint64_t version = 0;
+  dtls::Role role = dtls::Role::server;  // in answers; our offers leave the choice to the other end (RFC 8842 5.2)
 };
+
+/// Our DTLS role by the a=setup of the other end's description. `current`: the role of the association there is, which
+/// lasts (RFC 8842 5); `preferred` where the choice is ours. Errors: unsupported, invalid_argument.
+Result<dtls::Role> role_by_offer(sdp::Setup theirs, std::optional<dtls::Role> current, dtls::Role preferred);
+Result<dtls::Role> role_by_answer(sdp::Setup theirs, std::optional<dtls::Role> current, dtls::Role preferred);
 
 /// `transport_feedback`: whether to offer the transport-wide sequence number.
 std::string write_offer(const LocalTransport& local, const std::vector<NegotiatedLine>& lines, bool transport_feedback);

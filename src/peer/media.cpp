@@ -128,6 +128,7 @@ std::optional<ReceivedRtp> Peer::Impl::receive_rtp(MutableBytes data, Time now) 
 }
 
 bool Peer::Impl::protect_and_commit(MutableBytes slot, std::size_t size, SendBatch& batch) {
+  if (!may_send(size + srtp::kMaxTrailer)) return false;
   if (srtp->protect_rtp(slot, size) != srtp::Verdict::ok) {
     drops.add(Drop::srtp_malformed);
     return false;
@@ -160,6 +161,7 @@ bool Peer::send_rtp(Line index, rtp::Seq seq, const rtp::RtpHeader& header, Byte
   if (!p.protect_and_commit(slot, head + payload.size(), batch)) return false;
   if (values.transport_seq) p.estimator.on_sent(p.transport_seq++, head + payload.size(), now);
   line.send->on_sent(seq, payload.size());
+  p.budget->on_sent(head + payload.size(), now);
   return true;
 }
 
@@ -168,6 +170,10 @@ bool Peer::retransmit(Line index, rtp::Seq seq, const rtp::RtpHeader& header, By
   if (!p.connected || !p.pair || index >= p.lines.size() || !p.lines[index].send || !p.lines[index].negotiated.active) return false;
   LineState& line = p.lines[index];
   if (!line.negotiated.format->rtx_payload_type) return false;
+  if (!p.budget->spend(index, seq, payload.size(), now)) {
+    p.drops.add(Drop::nack_over_budget);
+    return false;
+  }
   MutableBytes slot = batch.slot();
   rtp::RtpHeader out = header;
   out.seq = line.send->next_rtx_seq();

@@ -33,6 +33,16 @@ std::string_view counter_name(Drop drop) {
     case Drop::repeated: return "repeated";
     case Drop::oversized: return "oversized";
     case Drop::stun_not_ours: return "stun_not_ours";
+    case Drop::duplicate_nack: return "duplicate_nack";
+    case Drop::nack_too_soon: return "nack_too_soon";
+    case Drop::nack_unknown: return "nack_unknown";
+    case Drop::nack_too_many: return "nack_too_many";
+    case Drop::nack_over_budget: return "nack_over_budget";
+    case Drop::duplicate_keyframe_request: return "duplicate_keyframe_request";
+    case Drop::report_too_soon: return "report_too_soon";
+    case Drop::rtcp_over_budget: return "rtcp_over_budget";
+    case Drop::unknown_path: return "unknown_path";
+    case Drop::unvalidated_path: return "unvalidated_path";
     case Drop::codec_change: return "codec_change";
     case Drop::count_: break;
   }
@@ -54,12 +64,14 @@ Peer::~Peer() = default;
 
 LocalTransport Peer::Impl::local_transport() const {
   return {config.end, ice.local_credentials(), config.candidates.empty() ? ice.local_candidates() : ice::host_candidates(config.candidates), config.certificate->fingerprint(), config.cname,
-          session_id, description_version};
+          session_id, description_version, role.value_or(preferred_role())};
 }
 
-Result<void> Peer::Impl::take_remote(const RemoteTransport& remote, Time now) {
+Result<void> Peer::Impl::take_remote(const RemoteTransport& remote, dtls::Role role_now, Time now) {
   if (fingerprint && *fingerprint != remote.fingerprint)
     return fail(ErrorCode::fingerprint_mismatch, "a later description names another DTLS fingerprint");
+  if (!dtls.set_role(role_now)) return fail(ErrorCode::invalid_argument, "the DTLS handshake has begun in the other role");
+  role = role_now;
   if (!fingerprint) {
     fingerprint = remote.fingerprint;
     dtls.set_remote_fingerprint(remote.fingerprint, now);
@@ -81,6 +93,7 @@ std::string Peer::Impl::unused_mid() {
 }
 
 Line Peer::add_line(SendLine line) {
+  if (!impl_->budget) impl_->budget = std::make_unique<RetransmissionBudget>();
   LineState state;
   state.send = std::make_unique<SendStream>(impl_->random);
   state.negotiated.mid = line.mid.empty() ? impl_->unused_mid() : std::move(line.mid);
@@ -143,8 +156,11 @@ Result<void> Peer::accept_answer(std::string_view sdp, Time now) {
   if (!impl_->offered) return fail(ErrorCode::invalid_state, "an answer came without an offer");
   auto answer = read_answer(sdp, *impl_->offered);
   if (!answer) return tl::unexpected(answer.error());
-  if (answer->remote)
-    if (auto taken = impl_->take_remote(*answer->remote, now); !taken) return taken;
+  if (answer->remote) {
+    const auto role = role_by_answer(answer->remote->setup, impl_->role, impl_->preferred_role());
+    if (!role) return tl::unexpected(role.error());
+    if (auto taken = impl_->take_remote(*answer->remote, *role, now); !taken) return taken;
+  }
   for (std::size_t i = 0; i < answer->lines.size(); ++i) {
     LineState& line = impl_->lines[i];
     if (line.negotiated.mid != answer->lines[i].mid) continue;  // another took its place meanwhile: for the next offer
@@ -182,13 +198,21 @@ Result<std::string> Peer::accept_offer(std::string_view sdp, Time now, const Off
       return fail(ErrorCode::invalid_argument, "the offer's m-lines are in another order");
   if (impl_->fingerprint && offer->remote && *impl_->fingerprint != offer->remote->fingerprint)
     return fail(ErrorCode::fingerprint_mismatch, "a later description names another DTLS fingerprint");
+  dtls::Role role = impl_->role.value_or(impl_->preferred_role());
+  if (offer->remote) {
+    const auto chosen = role_by_offer(offer->remote->setup, impl_->role, role);
+    if (!chosen) return tl::unexpected(chosen.error());
+    role = *chosen;
+  }
   if (impl_->remote_credentials && offer->remote && *impl_->remote_credentials != offer->remote->credentials)
     restart_ice(now);  // an offer that restarts is answered with new credentials too (RFC 8839 4.4.1.1.1)
   impl_->refuse_lines(terms, offer->lines);
   ++impl_->description_version;
-  std::string answer = write_answer(*offer, impl_->local_transport());
+  LocalTransport local = impl_->local_transport();
+  local.role = role;
+  std::string answer = write_answer(*offer, local);
   if (offer->remote)
-    if (auto taken = impl_->take_remote(*offer->remote, now); !taken) return tl::unexpected(taken.error());
+    if (auto taken = impl_->take_remote(*offer->remote, role, now); !taken) return tl::unexpected(taken.error());
 
   impl_->extensions = offer->extensions;
   impl_->lines.resize(offer->lines.size());
@@ -220,6 +244,10 @@ std::vector<LineInfo> Peer::lines() const {
 const ice::Credentials& Peer::local_credentials() const { return impl_->ice.local_credentials(); }
 bool Peer::connected() const { return impl_->connected; }
 std::optional<ice::Pair> Peer::pair() const { return impl_->pair; }
+bool Peer::knows(const ice::Pair& path, Time now) const { return impl_->ice.knows(path, now); }
+bool Peer::validated(const ice::Pair& path) const { return impl_->ice.validated(path); }
+bool Peer::awaits(ByteView data) const { return impl_->ice.awaits(data); }
+const Counters<ice::Drop>& Peer::ice_drops() const { return impl_->ice.drops(); }
 
 bool Peer::accepts(ByteView data) noexcept {
   if (data.size() < 12) return false;
@@ -237,6 +265,10 @@ std::optional<ReceivedRtp> Peer::handle_input(const Datagram& in, Time now) {
     return std::nullopt;
   }
   const auto first = static_cast<std::uint8_t>(data[0]);
+  if (first >= 20 && !impl_->takes_from({in.local, in.remote}, data.size(), now)) {
+    impl_->drops.add(Drop::unknown_path);
+    return std::nullopt;
+  }
   if (first >= 128) {
     if (!impl_->srtp) {
       impl_->drops.add(Drop::not_connected);
@@ -245,8 +277,11 @@ std::optional<ReceivedRtp> Peer::handle_input(const Datagram& in, Time now) {
     if (!rtp::is_rtcp(data)) return impl_->receive_rtp(in.data, now);
     impl_->receive_rtcp(in.data, now);
   } else if (first >= 20) {
+    const bool before = impl_->connected;
     impl_->dtls.handle_input(data, now);
     impl_->drain_dtls(now);
+    // The last flight could only be made out of our own: the address that sent it has received.
+    if (!before && impl_->connected && impl_->pair == ice::Pair{in.local, in.remote}) impl_->confirm_path(now);
   } else {
     if (!impl_->ice.accepts(data)) impl_->drops.add(Drop::stun_not_ours);
     impl_->ice.handle_input(in, now);
@@ -271,12 +306,7 @@ Time Peer::next_timeout() const noexcept {
   return std::min({impl_->ice.next_timeout(), impl_->dtls.next_timeout(), impl_->feedback_deadline()});
 }
 
-std::optional<Output> Peer::poll_output() {
-  if (impl_->outputs.empty()) return std::nullopt;
-  Output output = std::move(impl_->outputs.front());
-  impl_->outputs.pop_front();
-  return output;
-}
+std::optional<Output> Peer::poll_output() { return impl_->outputs.pop(); }
 
 void Peer::Impl::end(Error error) {
   if (ended) return;
@@ -285,19 +315,35 @@ void Peer::Impl::end(Error error) {
   emit(Failed{std::move(error)});
 }
 
-void Peer::Impl::on_pair_change(Time now) {
+bool Peer::Impl::takes_from(const ice::Pair& path, std::size_t bytes, Time now) {
+  if (path != pair && !ice.knows(path, now)) return false;
+  if (!path_open || path != pair) ice.on_received(path, bytes);
+  return true;
+}
+
+bool Peer::Impl::may_send(std::size_t bytes) {
+  if (path_open || ice.spend(*pair, bytes)) return true;
+  drops.add(Drop::unvalidated_path);
+  return false;
+}
+
+void Peer::Impl::confirm_path(Time now) {
+  ice.confirm(*pair, now);
+  path_open = ice.validated(*pair);
+}
+
+void Peer::Impl::on_pair_change() {
   const auto selected = ice.selected();
+  path_open = selected && ice.validated(*selected);
   if (selected == pair) return;
   pair = selected;  // none: without consent nothing is sent (RFC 7675 5.1)
-  if (!pair) return;
-  if (config.end == End::client && dtls.state() == dtls::State::idle) dtls.start(now);
-  if (connected) emit(Connected{*pair});
+  if (pair && connected) emit(Connected{*pair});
 }
 
 void Peer::Impl::drain_ice(Time now) {
   while (auto output = ice.poll_output()) {
     if (auto* transmit = std::get_if<Transmit>(&*output)) {
-      outputs.emplace_back(std::move(*transmit));
+      outputs.push(std::move(*transmit));
       continue;
     }
     switch (std::get<ice::StateChanged>(*output).state) {
@@ -314,13 +360,21 @@ void Peer::Impl::drain_ice(Time now) {
         break;
     }
   }
-  on_pair_change(now);
+  on_pair_change();
+  start_dtls(now);
+}
+
+/// Both ends are known and can reach each other: from here on the handshake has its time.
+void Peer::Impl::start_dtls(Time now) {
+  if (!pair || !role || dtls.state() != dtls::State::idle) return;
+  dtls.set_deadline(now);
+  if (path_open) dtls.start(now);
 }
 
 void Peer::Impl::drain_dtls(Time now) {
   while (auto output = dtls.poll_output()) {
     if (auto* datagram = std::get_if<Bytes>(&*output)) {
-      if (pair) outputs.emplace_back(Transmit{pair->local, pair->remote, std::move(*datagram)});
+      if (pair && may_send(datagram->size())) outputs.push(Transmit{pair->local, pair->remote, std::move(*datagram)});
     } else if (auto* up = std::get_if<dtls::Connected>(&*output)) {
       auto context = srtp::make_context(static_cast<srtp::Profile>(up->keys.profile), up->keys.local, up->keys.remote);
       if (!context) return end(context.error());
@@ -351,8 +405,8 @@ void Peer::close(Time now) {
   }
   impl_->dtls.close(now);
   while (auto output = impl_->dtls.poll_output())
-    if (auto* datagram = std::get_if<Bytes>(&*output); datagram && impl_->pair)
-      impl_->outputs.emplace_back(Transmit{impl_->pair->local, impl_->pair->remote, std::move(*datagram)});
+    if (auto* datagram = std::get_if<Bytes>(&*output); datagram && impl_->pair && impl_->may_send(datagram->size()))
+      impl_->outputs.push(Transmit{impl_->pair->local, impl_->pair->remote, std::move(*datagram)});
   impl_->ended = true;
   impl_->connected = false;
 }

@@ -1,11 +1,13 @@
 // One transport to one client: ICE, DTLS, SRTP, session description, RTP streams and their RTCP, joined into one machine.
 // The same class serves both ends. Media flows one way per peer: the SENDER offers (create_offer, accept_answer), the
-// RECEIVER answers (accept_offer). The server is ice-lite and DTLS-passive in both; the client is controlling and active.
+// RECEIVER answers (accept_offer). The server is ice-lite in both, and the client controlling. Either end takes either DTLS role, as
+// a=setup says; where the choice is ours, the server is passive and the client active.
 //
 // Thread: its owner's (a media worker, or the SDK's media thread). Contract: architecture's state machine, with two
 // departures for the hot path: a received RTP packet is handle_input's return value, and send_rtp writes into a lent batch.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <functional>
 #include <limits>
@@ -93,7 +95,41 @@ struct Disconnected {};                               // no sign of life for a w
 /// `disconnected`: consent is lost, an ICE restart may revive it. Everything else is final: DTLS failed, fingerprint_mismatch.
 struct Failed { Error error; };
 struct KeyframeRequested { Line line; };              // the receiving side asks the sender (PLI or FIR)
-struct PacketsRequested { Line line; std::vector<rtp::Seq> lost; };  // NACK: answer with retransmit()
+/// Up to 64 numbers close to each other, each once; no heap behind it.
+class SeqRun {
+ public:
+  class Iterator {
+   public:
+    Iterator(rtp::Seq first, std::uint64_t left) : first_(first), left_(left) {}
+    rtp::Seq operator*() const { return first_ + std::countr_zero(left_); }
+    Iterator& operator++() {
+      left_ &= left_ - 1;
+      return *this;
+    }
+    bool operator!=(const Iterator& other) const { return left_ != other.left_; }
+
+   private:
+    rtp::Seq first_;
+    std::uint64_t left_;
+  };
+  /// False: too far from the others.
+  bool add(rtp::Seq seq) {
+    if (mask_ == 0) first_ = seq;
+    if (seq < first_ || seq - first_ >= 64) return false;
+    mask_ |= std::uint64_t{1} << (seq - first_);
+    return true;
+  }
+  std::size_t size() const { return static_cast<std::size_t>(std::popcount(mask_)); }
+  bool empty() const { return mask_ == 0; }
+  Iterator begin() const { return {first_, mask_}; }
+  Iterator end() const { return {first_, 0}; }
+
+ private:
+  rtp::Seq first_ = 0;
+  std::uint64_t mask_ = 0;
+};
+/// NACK: answer with retransmit(). Without duplicates and packets sent again less than a round trip ago.
+struct PacketsRequested { Line line; SeqRun lost; };
 struct SenderReported { Line line; rtp::NtpTime ntp; rtp::WireTimestamp rtp_timestamp; };
 struct BandwidthEstimated { std::uint64_t bits_per_second; };
 using Event = std::variant<Connected, Disconnected, Failed, KeyframeRequested, PacketsRequested, SenderReported, BandwidthEstimated>;
@@ -101,7 +137,12 @@ using Output = std::variant<Transmit, Event>;
 
 enum class Drop {
   unknown_datagram, not_connected, srtp_malformed, srtp_authentication, srtp_replayed, rtp_malformed, unknown_stream,
-  unknown_payload_type, rtcp_malformed, rtx_malformed, repeated, oversized, stun_not_ours, codec_change, count_
+  unknown_payload_type, rtcp_malformed, rtx_malformed, repeated, oversized, stun_not_ours, codec_change,
+  // Of feedback that would cost more than its sender may cause: docs/limits.md, section Media.
+  duplicate_nack, nack_too_soon, nack_unknown, nack_too_many, nack_over_budget, duplicate_keyframe_request, report_too_soon,
+  rtcp_over_budget,
+  // Received over a path that was abandoned or never authenticated; not sent over one that is not validated.
+  unknown_path, unvalidated_path, count_
 };
 std::string_view counter_name(Drop drop);
 
@@ -155,6 +196,11 @@ class Peer {
   bool connected() const;
   /// The pair that carries media now; nullopt before ICE has one.
   std::optional<ice::Pair> pair() const;
+  /// Whose path is this? Has the other end authenticated itself over it (knows), has it proven there that it receives (validated), is
+  /// this the response to a check of ours (awaits)? See ice::Agent.
+  bool knows(const ice::Pair& path, Time now) const;
+  bool validated(const ice::Pair& path) const;
+  bool awaits(ByteView data) const;
   /// Tells the other end (DTLS close_notify, RTCP BYE) and stops. Outputs remain to be drained.
   void close(Time now);
 
@@ -162,7 +208,8 @@ class Peer {
   /// Rewrites ssrc, payload type and extensions for this line and encrypts into the batch. `seq` must grow by the stream's own
   /// steps (gaps stay gaps). False: not connected, or the line is not active (counted).
   bool send_rtp(Line line, rtp::Seq seq, const rtp::RtpHeader& header, ByteView payload, SendBatch& batch, Time now);
-  /// The same packet again over RTX (RFC 4588). False where RTX was not negotiated: plain repetition would reuse a nonce.
+  /// The same packet again over RTX (RFC 4588). False where RTX was not negotiated (plain repetition would reuse a nonce), and where
+  /// the receiver has used up its share (nack_over_budget).
   bool retransmit(Line line, rtp::Seq seq, const rtp::RtpHeader& header, ByteView payload, SendBatch& batch, Time now);
   /// The stream's clock mapping, sent on as a sender report with this peer's own counts.
   void send_sender_report(Line line, rtp::NtpTime ntp, rtp::WireTimestamp rtp_timestamp, Time now);
@@ -174,6 +221,7 @@ class Peer {
   LineStats line_stats(Line line) const;
   Stats stats() const;
   const Counters<Drop>& drops() const;
+  const Counters<ice::Drop>& ice_drops() const;
 
  private:
   struct Impl;

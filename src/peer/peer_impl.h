@@ -1,21 +1,27 @@
 // The inside of a Peer, shared by peer.cpp (negotiation, transport), media.cpp (RTP) and control.cpp (RTCP).
 #pragma once
 
-#include <deque>
 #include <memory>
 #include <optional>
 #include <vector>
 
+#include "base/token_bucket.h"
 #include "cc/bandwidth_estimator.h"
 #include "cc/receiver_limit.h"
 #include "cc/transport_feedback.h"
 #include "peer/description.h"
 #include "peer/peer.h"
+#include "peer/output_queue.h"
 #include "peer/receive_stream.h"
+#include "peer/retransmission.h"
 #include "peer/send_stream.h"
 #include "srtp/context.h"
 
 namespace amphi::peer {
+
+// Items of received RTCP: packets, numbers of NACKs, statuses of transport feedback, report blocks. A receiver of 100 Mbit/s sends
+// about half of it.
+constexpr double kRtcpItemsPerSecond = 20'000;
 
 struct LineState {
   NegotiatedLine negotiated;
@@ -43,13 +49,20 @@ struct Peer::Impl {
   void forget_sources(Line line);
   void learn_source(std::optional<std::uint32_t> ssrc, Line line, bool rtx);
   Source& add_source(const Source& source);
-  Result<void> take_remote(const RemoteTransport& remote, Time now);
+  Result<void> take_remote(const RemoteTransport& remote, dtls::Role role_now, Time now);
+  dtls::Role preferred_role() const { return config.end == End::server ? dtls::Role::server : dtls::Role::client; }
 
   void drain_ice(Time now);
   void drain_dtls(Time now);
-  void on_pair_change(Time now);
+  void on_pair_change();
+  /// Is a datagram over this path the other end's?
+  bool takes_from(const ice::Pair& path, std::size_t bytes, Time now);
+  /// Over `pair`, which is there.
+  bool may_send(std::size_t bytes);
+  void confirm_path(Time now);
+  void start_dtls(Time now);
   void end(Error error);
-  void emit(Event event) { outputs.emplace_back(std::move(event)); }
+  void emit(Event event) { outputs.push(std::move(event)); }
 
   // media.cpp
   std::optional<ReceivedRtp> receive_rtp(MutableBytes data, Time now);
@@ -66,6 +79,7 @@ struct Peer::Impl {
   void take(const rtp::PictureLoss& loss, Time now);
   void take(const rtp::FullIntraRequest& request, Time now);
   void take(const rtp::TransportFeedback& feedback, Time now);
+  Duration resend_interval() const;
   void take(const rtp::ReceiverBandwidth& bandwidth, Time now);
   void take_blocks(const std::vector<rtp::ReportBlock>& blocks, Time now);
   std::optional<Line> sending_line(std::uint32_t ssrc) const;
@@ -80,6 +94,7 @@ struct Peer::Impl {
   dtls::Transport dtls;
   std::unique_ptr<srtp::Context> srtp;
   std::optional<ice::Pair> pair;
+  bool path_open = false;  // `pair` is validated: nothing bounds what is sent over it
   std::optional<ice::Credentials> remote_credentials;
   bool connected = false;
   bool ended = false;
@@ -89,6 +104,7 @@ struct Peer::Impl {
   std::optional<std::vector<NegotiatedLine>> offered;  // until the answer
   rtp::ExtensionIds extensions;
   std::optional<dtls::Fingerprint> fingerprint;
+  std::optional<dtls::Role> role;   // as negotiated
 
   std::vector<LineState> lines;
   std::size_t mids = 0;                   // how many were chosen
@@ -105,8 +121,10 @@ struct Peer::Impl {
   std::int64_t limited_lost = 0;
   Time next_report = Time::max();
   Duration rtcp_round_trip{};
+  std::unique_ptr<RetransmissionBudget> budget;  // of a sender
+  TokenBucket rtcp_work{kRtcpItemsPerSecond, kRtcpItemsPerSecond};
 
-  std::deque<Output> outputs;
+  OutputQueue outputs;
   Counters<Drop> drops;
 };
 

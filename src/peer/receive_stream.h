@@ -38,6 +38,13 @@ class ReceiveStream {
     return seq + offset_;
   }
 
+  /// Is it `pause` since the last sender report that was taken?
+  bool takes_report(Time now, Duration pause) {
+    if (reported_ && now < *reported_ + pause) return false;
+    reported_ = now;
+    return true;
+  }
+
   void want_keyframe() { keyframe_wanted_ = true; }
   bool take_keyframe_request(Time now) {
     if (!keyframe_wanted_ || now < next_keyframe_) return false;
@@ -77,6 +84,7 @@ class ReceiveStream {
   rtp::Seq highest_ = 0;
   rtp::Seq offset_ = 0;
   std::bitset<kWindow> seen_;
+  std::optional<Time> reported_;
   bool keyframe_wanted_ = false;
   Time next_keyframe_{};
 };

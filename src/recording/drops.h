@@ -26,8 +26,11 @@ enum class Drop : std::uint8_t {
   implausible_report,  // a sender report that puts its media more than a second from its arrival
   unlisted_gap,        // gaps beyond what a manifest lists; their sum is `unlistedGaps`
   unlisted_marker,     // markers beyond the most
-  refused_feed,        // a feed beyond the most: it is not recorded
-  refused_feed_packet, // a packet or report of one
+  unlisted_feed,       // feeds without media beyond the share of their identity: they are not listed
+  refused_feed,        // a feed beyond the share of its identity: it gets no track
+  refused_feed_packet, // a packet of one
+  unsupported_packetization,  // of an H.264 picture with a payload of the interleaved mode (STAP-B, MTAP, FU-B), or of no mode at all
+  ignored_parameter_sets,     // `sprop-parameter-sets` that cannot be used
   count_,
 };
 
@@ -65,6 +68,12 @@ constexpr std::string_view counter_name(Drop drop) {
       return "unlisted_gap";
     case Drop::unlisted_marker:
       return "unlisted_marker";
+    case Drop::unlisted_feed:
+      return "unlisted_feed";
+    case Drop::unsupported_packetization:
+      return "unsupported_packetization";
+    case Drop::ignored_parameter_sets:
+      return "ignored_parameter_sets";
     case Drop::refused_feed:
       return "refused_feed";
     case Drop::refused_feed_packet:

@@ -18,6 +18,7 @@ Feed::Feed(FeedInfo info, Time start, Time now, ParticipantClock& clock, std::de
       desk_(desk),
       assembler_(info.codec.name, record_.drops),
       timeline_(info.codec.clock_rate, start, offset_, clock, record_.drops),
+      watch_(now),
       clock_(ticks_per_second(info.codec.name)),
       unlisted_told_at_(start),
       written_until_(offset_),
@@ -27,12 +28,31 @@ Feed::Feed(FeedInfo info, Time start, Time now, ParticipantClock& clock, std::de
   record_.summary.feed = record_.feed.id;
   record_.summary.codec = record_.feed.codec;
   record_.summary.offset_ms = rounded_ms(offset_);
+  if (record_.feed.codec.name == rtp::CodecName::h264) {
+    const auto sets = rtp::parse_sprop(record_.feed.codec.fmtp);
+    if (sets.refused) record_.drops.add(Drop::ignored_parameter_sets);
+    assembler_.use(sets);
+  }
   if (assembler_.waits_for_keyframe()) want_keyframe(now);
+}
+
+void Feed::carry_over(const TrackRecord& before) {
+  record_.packets += before.packets;
+  record_.lost_packets += before.lost_packets;
+  record_.overflow_packets += before.overflow_packets;
+  record_.drops = before.drops;
+}
+
+void Feed::refuse_packet(Time now) {
+  desk_.shares.drops.add(Drop::refused_feed_packet);
+  watch_.received(now);
 }
 
 void Feed::handle_packet(rtp::Seq seq, const rtp::RtpHeader& header, ByteView payload, Time now) {
   if (finished_) return;
   ++record_.packets;
+  if (refused_) return refuse_packet(now);
+  if (!payload.empty()) watch_.received(now);
   if (ssrc_ && *ssrc_ != header.ssrc) {
     drain(now, true);
     reorder_.reset();
@@ -126,7 +146,8 @@ void Feed::take_packet(const rtp::RtpHeader& header, ByteView payload, Time arri
 void Feed::take_frame(Frame frame, Time now) {
   if (frame.after_damage) begin_gap("damaged", 0);
   const bool first = !track_;
-  if (first) open_file(frame);
+  if (first && !open_file(frame)) return;
+  watch_.wrote_frame();
   const Duration line = timeline_.place(frame.timestamp, frame.arrival, frame.bidirectional);
   const std::int64_t ticks = clock_.place(line - offset_, frame.keyframe, frame.bidirectional);
   const Duration at = offset_ + clock_.duration(ticks);
@@ -176,7 +197,14 @@ void Feed::end_silence() {
   put_gap({rounded_ms(silence->from), rounded_ms(silence->to), "silent", 0});
 }
 
-void Feed::open_file(const Frame& first) {
+bool Feed::open_file(const Frame& first) {
+  const std::string& identity = record_.feed.participant_identity;
+  if (refused_ || !desk_.shares.tracks.take(identity)) {
+    if (!std::exchange(refused_, true)) desk_.shares.drops.add(Drop::refused_feed);
+    watch_.refuse();
+    return false;
+  }
+  if (std::exchange(listed_, false)) desk_.shares.without_track.give_back(identity);
   file_number_ = ++desk_.files;
   char number[16];
   std::snprintf(number, sizeof number, "-%02u-", *file_number_);
@@ -187,6 +215,7 @@ void Feed::open_file(const Frame& first) {
   record_.summary.height = first.height;
   track_ = make_track_file(TrackOutput(*file_number_, out_, desk_.journal, desk_.sealer), record_.summary.path, codec, first);
   desk_.journal.track(*file_number_, record_, first, track_->head());
+  return true;
 }
 
 void Feed::begin_gap(std::string_view reason, std::uint64_t packets) {
@@ -211,18 +240,21 @@ void Feed::end_gap(Duration to) {
   put_gap(gap);
 }
 
-/// A track lists no more than a quarter of what is left, so that some is left for those that come.
-bool Feed::lists_gaps() const { return record_.gaps.size() < std::min(kMaxTrackGaps, (kMaxGaps - desk_.gaps) / 4); }
+/// A track lists at most a third of the gaps that its participant may still list, so that some are left for further tracks.
+bool Feed::lists_gaps() const {
+  return record_.gaps.size() < std::min(kMaxTrackGaps, std::max<std::size_t>(desk_.shares.gaps.left(record_.feed.participant_identity) / 3, 1));
+}
 
 /// Its last gap is listed in any case: there is one, and a repair lists it too.
 void Feed::put_gap(const Gap& gap) {
   if (!finished_ && !lists_gaps()) {
     record_.drops.add(Drop::unlisted_gap);
     record_.unlisted.add(gap);
+    desk_.shares.limits.reached(Limit::gaps, record_.feed, start_ + milliseconds(gap.to_ms));
     if (!tell_unlisted_at_) tell_unlisted_at_ = unlisted_told_at_ + kUnlistedEvery;
     return;
   }
-  if (!finished_) ++desk_.gaps;
+  if (!finished_) desk_.shares.gaps.take(record_.feed.participant_identity);
   record_.gaps.push_back(gap);
   desk_.journal.gap(*file_number_, gap);
 }
@@ -282,7 +314,10 @@ void Feed::finish(Time now) {
     end_silence();
   }
   finished_ = true;
-  if (!track_) return;
+  if (!track_) {
+    record_.without_track = watch_.why_without_track(record_.drops);
+    return;
+  }
   if (until - written_until_ > silent_after()) begin_gap("silent", 0);
   end_gap(until);
   tell_unlisted(now, true);
@@ -292,11 +327,15 @@ void Feed::finish(Time now) {
   track_.reset();
 }
 
-void Feed::continue_account(const TrackRecord& before) {
-  record_.packets = before.packets;
-  record_.lost_packets = before.lost_packets;
-  record_.overflow_packets = before.overflow_packets;
-  record_.drops = before.drops;
+FeedStatus Feed::look(Time now) {
+  const FeedInfo& feed = record_.feed;
+  const bool changed = watch_.look(record_.drops, now);
+  const FeedReason reason = watch_.reason();
+  record_.without_track = watch_.why_without_track(record_.drops);
+  if (loses_media(reason) && gap_ && gap_->reason == "damaged") gap_->reason = wire_name(reason);
+  const std::string name = feed.label.empty() ? std::string(rtp::text(feed.codec.kind())) : feed.label;
+  std::string message = status_message(name, reason, feed.codec.name, now - watch_.since());
+  return {feed.id, feed.participant, feed.label, feed.codec.kind(), reason, watch_.since() - start_, std::move(message), changed};
 }
 
 void Feed::set_hash(const Sha256Digest& digest) {

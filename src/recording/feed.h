@@ -7,10 +7,12 @@
 #include <memory>
 #include <optional>
 
+#include "recording/feed_watch.h"
 #include "recording/frame_assembler.h"
 #include "recording/frame_clock.h"
 #include "recording/manifest.h"
 #include "recording/reorder.h"
+#include "recording/shares.h"
 #include "recording/timeline.h"
 #include "recording/track.h"
 
@@ -20,7 +22,7 @@ namespace amphi::recording {
 struct Desk {
   Journal& journal;
   FileNumber& files;  // the number of the newest
-  std::size_t& gaps;  // listed so far, of at most kMaxGaps
+  Shares& shares;
   const Sealer* sealer;
 };
 
@@ -47,9 +49,11 @@ class Feed {
   void come_back(Time now);
   /// Uses all that arrived and completes the file, which lasts until `now`, or until the feed had gone.
   void finish(Time now);
-  /// It was in the session before, and nothing of it was written: what was dropped then counts too.
-  void continue_account(const TrackRecord& before);
   void set_hash(const Sha256Digest& digest);
+  /// The counters of the same feed from when it was in the session before, without a track.
+  void carry_over(const TrackRecord& before);
+  /// Judges anew whether the feed is recorded.
+  FeedStatus look(Time now);
   /// Storage failed: nothing is written any more; the account stays.
   void abandon();
 
@@ -57,6 +61,9 @@ class Feed {
   const TrackRecord& record() const { return record_; }
   std::optional<FileNumber> file() const { return file_number_; }
   bool finished() const { return finished_; }
+  /// Whether the manifest lists the feed also without a track.
+  bool listed() const { return listed_; }
+  void set_listed() { listed_ = true; }
   /// Whether a feed that comes now can go on in this one's file.
   bool continues_as(const FeedInfo& feed) const { return track_ && record_.feed.codec.name == feed.codec.name && record_.feed.participant == feed.participant; }
 
@@ -72,7 +79,9 @@ class Feed {
   void take_frames(Time now);
   void take_packet(const rtp::RtpHeader& header, ByteView payload, Time arrival, std::uint64_t missing, Time now);
   void take_frame(Frame frame, Time now);
-  void open_file(const Frame& first);
+  /// False: the participant's share of the tracks is used up.
+  bool open_file(const Frame& first);
+  void refuse_packet(Time now);
   void tell_late_start(Duration at, const Frame& first);
   /// `at`: of the next frame, or where the track ends.
   void watch_silence(Duration at, bool bidirectional);
@@ -98,6 +107,9 @@ class Feed {
   ReorderBuffer reorder_;
   FrameAssembler assembler_;
   FeedTimeline timeline_;
+  FeedWatch watch_;
+  bool listed_ = false;
+  bool refused_ = false;
   FrameClock clock_;
   std::unique_ptr<TrackFile> track_;
   std::optional<FileNumber> file_number_;

@@ -14,7 +14,16 @@ using namespace rtp::h264;
 
 unsigned nal_type(ByteView nal) { return static_cast<unsigned>(nal[0]) & kTypeMask; }
 
+/// STAP-B, MTAP, FU-B: packetization mode 2, which was not negotiated (RFC 6184 5.4). A type above them is undefined.
+bool is_interleaved(ByteView payload) { return nal_type(payload) > kStapA && nal_type(payload) != kFuA; }
+
 }  // namespace
+
+void FrameAssembler::use(const rtp::SpropParameterSets& sets) {
+  for (const auto* kind : {&sets.sps, &sets.pps})
+    for (const Bytes& set : *kind) sets_.add(set);
+  idr_without_sps_ = !sets_.empty();
+}
 
 void FrameAssembler::add(const rtp::RtpHeader& header, ByteView payload, Time arrival) {
   if (payload.empty()) return drops_.add(Drop::empty_payload);
@@ -86,6 +95,10 @@ void FrameAssembler::add_h264(const rtp::RtpHeader& header, ByteView payload, Ti
   if (!goes_on) begin(header.timestamp, arrival);
   ++unit_packets_;
   extend(header, payload, arrival);
+  if (is_interleaved(payload)) {
+    unit_packets_ = 0;
+    return break_open(Drop::unsupported_packetization);
+  }
   std::vector<Bytes> units;
   const bool whole = depacketizer_.add(payload, units);
   for (Bytes& nal : units) {

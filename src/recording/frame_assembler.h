@@ -20,6 +20,7 @@
 #include "recording/opus.h"
 #include "rtp/codec.h"
 #include "rtp/h264.h"
+#include "rtp/h264_sprop.h"
 #include "rtp/packet.h"
 
 namespace amphi::recording {
@@ -35,6 +36,8 @@ class FrameAssembler {
 
   FrameAssembler(rtp::CodecName codec, Drops& drops) : codec_(codec), drops_(drops) {}
 
+  /// The sets that the sender's description gives; sets in the packets replace them.
+  void use(const rtp::SpropParameterSets& sets);
   /// The next packet in order.
   void add(const rtp::RtpHeader& header, ByteView payload, Time arrival);
   /// Packets before the next one are lost.

@@ -101,6 +101,13 @@ void Journal::feed(const FeedInfo& feed, std::int64_t offset_ms) {
   append_unsynced(line);
 }
 
+void Journal::without_track(const TrackRecord& feed) {
+  Line line(*this, "withoutTrack");
+  line.json["feedId"] = feed.feed.id.value;
+  put_without_track(line.json, feed);
+  append_unsynced(line);
+}
+
 void Journal::track(FileNumber file, const TrackRecord& track, const Frame& first, const Extent& head) {
   ++tracks_;
   Line line(*this, "track");

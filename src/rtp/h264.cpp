@@ -20,8 +20,8 @@ bool starts_sequence(unsigned nal_header) {
   return type == kSps || type == kIdr;
 }
 
-bool is_single(unsigned type) {
-  return type >= 1 && type <= kMostSingle;
+bool is_sps(unsigned nal_header) {
+  return (nal_header & kTypeMask) == kSps;
 }
 
 constexpr std::size_t kNone = static_cast<std::size_t>(-1);
@@ -36,6 +36,31 @@ std::size_t find_start_code(ByteView data, std::size_t from) {
     }
   }
   return kNone;
+}
+
+/// Whether a NAL unit that `wanted(its header)` begins in the payload; of Annex B, the first unit counts.
+template <class Wanted>
+bool begins(ByteView payload, Wanted wanted) {
+  if (!payload.empty() && at(payload, 0) == 0) {
+    const std::size_t code = find_start_code(payload, 0);
+    payload = payload.subspan(code == kNone ? payload.size() : code + 3);
+  }
+  if (payload.empty()) return false;
+  const unsigned type = at(payload, 0) & kTypeMask;
+  if (type == kFuA) return payload.size() >= 2 && at(payload, 1) & kFuStart && wanted(at(payload, 1));
+  if (type != kStapA) return wanted(at(payload, 0));
+
+  ByteReader in(payload.subspan(1));
+  while (in.remaining() > 0) {
+    const ByteView unit = in.bytes(in.u16());
+    if (unit.empty()) return false;
+    if (wanted(at(unit, 0))) return true;
+  }
+  return false;
+}
+
+bool is_single(unsigned type) {
+  return type >= 1 && type <= kMostSingle;
 }
 
 bool is_unit(ByteView nal) {
@@ -72,22 +97,11 @@ bool append_units(Bytes nal, std::vector<Bytes>& out) {
 }  // namespace
 
 bool is_h264_keyframe_start(ByteView payload) {
-  if (!payload.empty() && at(payload, 0) == 0) {  // Annex B
-    const std::size_t code = find_start_code(payload, 0);
-    payload = payload.subspan(code == kNone ? payload.size() : code + 3);
-  }
-  if (payload.empty()) return false;
-  const unsigned type = at(payload, 0) & kTypeMask;
-  if (type == kFuA) return payload.size() >= 2 && at(payload, 1) & kFuStart && starts_sequence(at(payload, 1));
-  if (type != kStapA) return starts_sequence(at(payload, 0));
+  return begins(payload, starts_sequence);
+}
 
-  ByteReader in(payload.subspan(1));
-  while (in.remaining() > 0) {
-    const ByteView unit = in.bytes(in.u16());
-    if (unit.empty()) return false;
-    if (starts_sequence(at(unit, 0))) return true;
-  }
-  return false;
+bool has_h264_sps(ByteView payload) {
+  return begins(payload, is_sps);
 }
 
 bool H264Depacketizer::add(ByteView payload, std::vector<Bytes>& nal_units) {

@@ -14,6 +14,9 @@ namespace amphi::rtp {
 /// of their own, that is so for the first and the third.
 bool is_h264_keyframe_start(ByteView payload);
 
+/// A sequence parameter set begins in this payload.
+bool has_h264_sps(ByteView payload);
+
 /// Turns payloads into NAL units, without start codes. A payload or a reassembled fragment that contains start codes (Annex B) is split
 /// at them: emulation prevention (7.4.1) keeps 00 00 01 out of every NAL unit. One thread; one per stream.
 class H264Depacketizer {

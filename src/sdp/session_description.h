@@ -14,7 +14,7 @@
 namespace amphi::sdp {
 
 enum class Direction { sendrecv, sendonly, recvonly, inactive };
-enum class Setup { unset, actpass, active, passive };
+enum class Setup { unset, actpass, active, passive, holdconn };
 enum class MediaKind { audio, video, application, other };  // other: text, message, image, ...
 
 /// A value of a=fmtp parameters ("apt=96;x=y"), whatever the key's case; empty: absent.

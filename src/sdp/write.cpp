@@ -62,6 +62,8 @@ std::string_view name(Setup setup) {
       return "active";
     case Setup::passive:
       return "passive";
+    case Setup::holdconn:
+      return "holdconn";
   }
   return "";
 }

@@ -313,6 +313,9 @@ asio::awaitable<std::string> Application::metrics() {
   input.services_connections = services_->connection_count();
   input.recordings_running = services_->recordings().running();
   input.recordings_finished = services_->recordings().finished();
+  input.feeds_not_recorded = services_->recordings().feeds_not_recorded();
+  input.feed_losses = services_->recordings().feed_losses();
+  input.recording_drops = services_->recordings().drops();
   input.recordings_failed = services_->recordings().failed();
   input.drops = drops_;
   input.services_drops = services_->protocol_drops();

@@ -17,6 +17,7 @@ class ConfigTest : public ::testing::Test {
     const auto path = std::filesystem::temp_directory_path() / ("amphi-config-" + std::to_string(getpid()) + name);
     std::ofstream(path) << content;
     made_.push_back(path);
+    std::filesystem::permissions(path, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);  // it may be a secret
     return path.string();
   }
   void TearDown() override {
@@ -168,9 +169,7 @@ TEST_F(ConfigTest, a_key_is_hexadecimal_and_long_enough) {
   EXPECT_EQ(parse_key(" " + kHex + "\n").value_or(Bytes{}), Bytes(32, std::byte{0xaa}));
   for (const std::string& bad : {std::string(), std::string(62, 'a'), std::string(65, 'a'), std::string(64, 'g')})
     EXPECT_FALSE(parse_key(bad)) << bad;
-  const std::string key = file("key", kHex + "\n");
-  std::filesystem::permissions(key, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
-  EXPECT_TRUE(read_key_file(key));
+  EXPECT_TRUE(read_key_file(file("key", kHex + "\n")));
   const auto missing = read_key_file("/does/not/exist");
   ASSERT_FALSE(missing);
   EXPECT_EQ(missing.error().code, ErrorCode::not_found);

@@ -7,14 +7,6 @@ namespace {
 
 constexpr Duration kKeyframeEvery = 2s;  // while a pre-roll is kept: a feed's pictures begin so soon after the recording does
 
-void add_drops(std::vector<std::pair<std::string, std::uint64_t>>& sums, const Counters<peer::Drop>& drops) {
-  std::size_t at = 0;
-  drops.for_each([&](std::string_view name, std::uint64_t value) {
-    if (at == sums.size()) sums.emplace_back(name, 0);
-    sums[at++].second += value;
-  });
-}
-
 void add(sfu::SessionStats& sum, const sfu::SessionStats& one) {
   sum.participants += one.participants;
   sum.feeds += one.feeds;
@@ -24,7 +16,9 @@ void add(sfu::SessionStats& sum, const sfu::SessionStats& one) {
   sum.bytes_out += one.bytes_out;
   sum.retransmitted += one.retransmitted;
   sum.nack_misses += one.nack_misses;
+  sum.keyframes_throttled += one.keyframes_throttled;
   sum.muted += one.muted;
+  sum.parameter_sets_ignored += one.parameter_sets_ignored;
 }
 
 }  // namespace
@@ -127,7 +121,8 @@ void MediaWorker::remove_session(const SessionId& session, Time now) {
   Pinned* entry = pinned(session);
   if (!entry) return;
   entry->session->set_tap(nullptr, now);
-  add_drops(gone_drops_, entry->session->peer_drops());
+  gone_peer_drops_ += entry->session->peer_drops();
+  gone_ice_drops_ += entry->session->ice_drops();
   add(gone_totals_, entry->session->stats());
   gone_totals_.participants = gone_totals_.feeds = 0;  // gauges
   router_.remove_session(session, now);
@@ -169,11 +164,13 @@ WorkerReport MediaWorker::report() {
   report.sessions = sessions_.size();
   report.loop = loop_->stats();
   report.router_drops = router_.drops();
-  report.peer_drops = gone_drops_;
+  report.peer_drops = gone_peer_drops_;
+  report.ice_drops = gone_ice_drops_;
   report.totals = gone_totals_;
   for (const auto& entry : sessions_) {
     add(report.totals, entry.session->stats());
-    add_drops(report.peer_drops, entry.session->peer_drops());
+    report.peer_drops += entry.session->peer_drops();
+    report.ice_drops += entry.session->ice_drops();
   }
   return report;
 }

@@ -27,7 +27,8 @@ struct WorkerReport {
   sfu::SessionStats totals;
   runtime::LoopStats loop;
   Counters<sfu::RouterDrop> router_drops;
-  std::vector<std::pair<std::string, std::uint64_t>> peer_drops;
+  Counters<peer::Drop> peer_drops;
+  Counters<ice::Drop> ice_drops;
 };
 
 class MediaWorker final : public runtime::MediaHandler {
@@ -94,7 +95,8 @@ class MediaWorker final : public runtime::MediaHandler {
   std::vector<Pinned> sessions_;
   const Duration pre_roll_;    // zero: none is kept
   Time keep_at_ = Time::max();  // of the next look at the keepers
-  std::vector<std::pair<std::string, std::uint64_t>> gone_drops_;  // of sessions that are over
+  Counters<peer::Drop> gone_peer_drops_;  // of sessions that are over
+  Counters<ice::Drop> gone_ice_drops_;
   sfu::SessionStats gone_totals_;                                  // the same: a counter never falls
   std::vector<Address> candidates_;
   std::unique_ptr<runtime::MediaLoop> loop_;

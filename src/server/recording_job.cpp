@@ -95,6 +95,7 @@ void RecordingJob::run_outputs(Time now) {
                    [&](recording::FileOp& op) { carry_out(op, *files_, take().recorder(), now); },
                    [&](recording::KeyframeWanted& wanted) { events_.keyframe_wanted(wanted.feed); },
                    [&](recording::MediaChanged& changed) { if (events_.media_changed) events_.media_changed(changed.writing); },
+                   [&](recording::FeedsChanged& changed) { if (events_.feeds_changed) events_.feeds_changed(std::move(changed)); },
                    [&](recording::Started&) {
                      if (auto stored = store(plan_.info.id); !stored) return take().recorder().handle_storage_error(stored.error(), now);
                      events_.started(plan_.start);
@@ -103,6 +104,7 @@ void RecordingJob::run_outputs(Time now) {
                      if (!goes_on_) forget_recording();
                      failed_ = finished.error;  // repair finds nothing to do where it was completed all the same
                      if (!failed_) tell_if_unhashed(finished.is_hashed());
+                     if (events_.counted) events_.counted(finished.drops);
                      events_.finished(finished.duration, std::move(finished.error));
                    },
                    [&](recording::Closed&) { close(now); },

@@ -25,6 +25,8 @@ struct RecordingEvents {
   std::function<void(bool writing)> media_changed;  // empty: nobody asks
   std::function<void()> full;  // the disk, but for half the reserve: it is to be stopped
   std::function<void(std::optional<RecordingWarning>)> warned;  // nullopt: what was warned of is over; empty: nobody asks
+  std::function<void(recording::FeedsChanged)> feeds_changed;  // empty: nobody asks
+  std::function<void(const recording::Drops&)> counted;  // of the whole recording, at its end; empty: nobody asks
   std::function<void()> repaired;  // after finished with an error: what was written is complete; empty: nobody asks
   std::function<void(const std::string& folder)> unhashed;  // it is complete, but too large to be hashed in passing; empty: nobody cares
 };

@@ -1,5 +1,7 @@
 #include "server/recordings.h"
 
+#include <spdlog/spdlog.h>
+
 #include <boost/asio/post.hpp>
 
 namespace amphi::server {
@@ -9,6 +11,26 @@ static_assert(services::kMostMarkers <= recording::Recorder::kMaxMarkers, "a mar
 namespace asio = boost::asio;
 
 namespace {
+
+constexpr std::size_t kMostLogged = 32;  // changes of feeds, in one report
+
+void add(recording::Drops& sum, const recording::Drops& one) {
+  for (std::size_t i = 0; i < recording::Drops::kSize; ++i) sum.add(static_cast<recording::Drop>(i), one[static_cast<recording::Drop>(i)]);
+}
+
+/// A line for each feed whose status has changed. Labels are the participants' words, and stay out of the log.
+void log_changes(const RecordingId& id, const recording::FeedsChanged& changed) {
+  std::size_t logged = 0, more = 0;
+  for (const auto& feed : changed.feeds) {
+    if (!feed.changed) continue;
+    if (++logged > kMostLogged) ++more;
+    else if (recording::loses_media(feed.reason))
+      spdlog::warn("recording.feed_not_recorded recording={} feed={} participant={} reason={} since_ms={}", id.value, feed.feed.value, feed.participant.value, recording::wire_name(feed.reason), to_ms(feed.since));
+    else
+      spdlog::info("recording.feed_status recording={} feed={} participant={} status={}", id.value, feed.feed.value, feed.participant.value, recording::wire_name(feed.reason));
+  }
+  if (more > 0) spdlog::warn("recording.feed_status recording={} further_changes={}", id.value, more);
+}
 
 std::optional<FolderId> known(const Result<FolderId>& folder) { return folder ? std::optional(*folder) : std::nullopt; }
 
@@ -43,6 +65,14 @@ void Recordings::start(const SessionId& session, const services::StartRecording&
   events.warned = [this, id](std::optional<RecordingWarning> warning) {
     asio::post(control_, [this, id, warning = std::move(warning)]() mutable { on_warned(id, std::move(warning)); });
   };
+  events.feeds_changed = [this, id](recording::FeedsChanged changed) {
+    asio::post(control_, [this, id, changed = std::move(changed)] { on_feeds(id, changed); });
+  };
+  events.counted = [this, id](const recording::Drops& drops) {
+    asio::post(control_, [this, id, drops] {
+      if (const auto found = running_.find(id); found != running_.end()) found->second.drops = drops;
+    });
+  };
   events.repaired = [this, session, id] { asio::post(control_, [this, session, id] { events_.repaired(session, id); }); };
   events.unhashed = [this](const std::string& folder) { complete_later(folder); };
   events.keyframe_wanted = [worker = &worker, session](const FeedId& feed) {
@@ -53,11 +83,14 @@ void Recordings::start(const SessionId& session, const services::StartRecording&
 
   auto job = std::make_shared<RecordingJob>(plan, std::move(events));
   RecordingWriter* writer = writers_[next_writer_++ % writers_.size()].get();
-  running_[id] = Running{session, &worker, writer, job, false, {}};
+  running_[id] = Running{session, &worker, writer, job, false, {}, {}, {}, 0};
   if (running_.size() == 1) watch_writers();
   // The packets of now wait in the sink while the folder is being made.
-  worker.post([session, writer, job = std::move(job), at = plan.start](MediaWorker& there, Time) mutable {
+  worker.post([this, id, session, writer, job = std::move(job), at = plan.start](MediaWorker& there, Time) mutable {
     auto begun = there.begin_recording(session, at);
+    asio::post(control_, [this, id, sink = std::weak_ptr(begun.sink)] {
+      if (const auto found = running_.find(id); found != running_.end()) found->second.sink = sink;
+    });
     writer->add(std::move(job), std::move(begun.sink), begun.pre_roll);
   });
 }
@@ -104,7 +137,34 @@ void Recordings::on_warned(const RecordingId& id, std::optional<RecordingWarning
   const auto found = running_.find(id);
   if (found == running_.end()) return;
   Running& running = found->second;
-  if (running.disk.told(std::move(warning))) events_.warned(running.session, id, running.disk.warning());
+  if (running.disk.told(std::move(warning))) events_.warned(running.session, id, running.disk.warnings());
+}
+
+void Recordings::on_feeds(const RecordingId& id, const recording::FeedsChanged& changed) {
+  const auto found = running_.find(id);
+  if (found == running_.end()) return;
+  Running& running = found->second;
+  running.drops = changed.drops;
+  running.feeds_not_recorded = 0;
+  for (const auto& feed : changed.feeds) {
+    if (!recording::loses_media(feed.reason)) continue;
+    ++running.feeds_not_recorded;
+    if (feed.changed) feed_losses_.add(feed.reason);
+  }
+  log_changes(id, changed);
+  events_.feeds_changed(running.session, id, changed);
+}
+
+recording::Drops Recordings::drops() const {
+  recording::Drops sum = drops_of_finished_;
+  for (const auto& [id, running] : running_) add(sum, running.drops);
+  return sum;
+}
+
+std::size_t Recordings::feeds_not_recorded() const {
+  std::size_t count = 0;
+  for (const auto& [id, running] : running_) count += running.feeds_not_recorded;
+  return count;
 }
 
 void Recordings::watch_writers() {
@@ -112,8 +172,10 @@ void Recordings::watch_writers() {
   watch_.async_wait([this](boost::system::error_code error) {
     if (error || running_.empty()) return;
     const Time now = runtime::now();
-    for (auto& [id, running] : running_)
-      if (running.disk.look(running.writer->busy_since(), now)) events_.warned(running.session, id, running.disk.warning());
+    for (auto& [id, running] : running_) {
+      const auto sink = running.sink.lock();
+      if (running.disk.look(running.writer->busy_since(), now, sink ? sink->dropped() : 0)) events_.warned(running.session, id, running.disk.warnings());
+    }
     watch_writers();
   });
 }
@@ -123,6 +185,7 @@ void Recordings::on_finished(const RecordingId& id, Duration duration, std::opti
   if (found == running_.end()) return;
   const Running running = std::move(found->second);
   running_.erase(found);
+  add(drops_of_finished_, running.drops);
   running.worker->post([session = running.session, began = running.started](MediaWorker& there, Time now) { there.end_recording(session, now, began); });
   ++(error ? failed_ : finished_);
   std::erase_if(mending_, [](const auto& entry) { return entry.second.expired(); });

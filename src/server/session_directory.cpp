@@ -134,6 +134,7 @@ asio::awaitable<Result<Member>> SessionDirectory::join(AccessToken token, std::s
   const Member member{session.id, *id};
   session.joining.insert(token.identity);
   if (const auto room = make_room(session, token.identity); !room) {
+    if (room.error().code == ErrorCode::limit_exceeded) hooks_.limit_reached(session.id, {}, token.identity + ": " + room.error().message);
     stop_joining(session, token.identity);
     co_return tl::unexpected(room.error());
   }
@@ -146,6 +147,7 @@ asio::awaitable<Result<Member>> SessionDirectory::join(AccessToken token, std::s
   MediaSession* there = find(member.session);  // everything may have been closed meanwhile
   if (!there) co_return going_down();
   if (!added) {
+    if (added.error().code == ErrorCode::limit_exceeded) hooks_.limit_reached(there->id, {}, added.error().message);
     stop_joining(*there, token.identity);
     co_return tl::unexpected(added.error());
   }
@@ -303,6 +305,10 @@ void SessionDirectory::tell(MediaSession& session, const std::string& text, cons
     if (participant.connection && id != except) participant.connection->send(text);
 }
 
+void SessionDirectory::limit_reached(const Member& member, const std::string& what) {
+  if (const Participant* found = find(member)) hooks_.limit_reached(member.session, member.participant, found->identity + ": " + what);
+}
+
 void SessionDirectory::handle_event(const SessionId& id, sfu::Event event) {
   MediaSession* session = find(id);
   if (!session) return;
@@ -347,7 +353,8 @@ void SessionDirectory::transport_failed(MediaSession& session, const sfu::Transp
   const bool fatal = failed.error.code == ErrorCode::fingerprint_mismatch;
   drops_.add(fatal ? Drop::fingerprint_mismatch : Drop::transport_failed);
   spdlog::warn("session {}: a transport of {} failed: {}", session.id.value, failed.participant.value, failed.error.message);
-  if (participant->connection) participant->connection->send_error(failed.error, fatal);
+  const Error told{failed.error.code, std::string(failed.which == sfu::Which::publishing ? "The publishing" : "The subscribing") + " transport failed: " + failed.error.message};
+  if (participant->connection) participant->connection->send_error(told, fatal);
   if (fatal) remove(member);
 }
 

@@ -40,6 +40,8 @@ class SessionDirectory {
     std::function<void(const SessionId&)> participant_joined;
     std::function<void(const SessionId&, const ParticipantId&)> participant_left;
     std::function<void(const SessionId&)> session_removed;
+    /// A participant has reached a limit; empty: nobody in particular. `what`: in words.
+    std::function<void(const SessionId&, const ParticipantId&, const std::string& what)> limit_reached = [](const auto&, const auto&, const auto&) {};
   };
   struct Limits {
     std::size_t sessions = 10'000;
@@ -94,6 +96,9 @@ class SessionDirectory {
   /// See sfu::Session::mute_feed. Errors: not_found.
   boost::asio::awaitable<Result<sfu::FeedInfo>> mute(SessionId session, FeedId feed, bool muted);
   bool is_banned(const SessionId& session, const std::string& identity) const;
+
+  /// Tells everybody in the session that a participant has reached a limit.
+  void limit_reached(const Member& member, const std::string& what);
 
   void handle_event(const SessionId& session, sfu::Event event);
   /// Nothing of this session is being recorded any more.

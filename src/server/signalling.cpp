@@ -105,6 +105,7 @@ asio::awaitable<void> Signalling::publish(Connection connection, Member member, 
     co_return;
   }
   if (!offers_.allow(member.participant.value, runtime::now())) {
+    directory_.limit_reached(member, "too many offers in too short a time");
     refuse(*connection, Drop::ws_offer_rate_limited, {ErrorCode::limit_exceeded, "Too many offers in too short a time. Join changes in one offer, or wait."}, false, "publishOffer");
     co_return;
   }
@@ -115,8 +116,13 @@ asio::awaitable<void> Signalling::publish(Connection connection, Member member, 
     return media->publish_offer(member.participant, offer.sdp, offer.feeds, now);
   };
   const auto answered = co_await worker->call(std::move(task));
-  if (answered) connection->send(signalling::publish_answer(*answered));
-  else refuse(*connection, Drop::ws_refused, answered.error(), false, "publishOffer");
+  if (answered) {
+    for (const auto& refused : answered->refused)
+      if (refused.error.code == ErrorCode::limit_exceeded) directory_.limit_reached(member, refused.error.message);
+    connection->send(signalling::publish_answer(*answered));
+  } else {
+    refuse(*connection, Drop::ws_refused, answered.error(), false, "publishOffer");
+  }
 }
 
 asio::awaitable<void> Signalling::answer(Connection connection, Member member, signalling::SubscribeAnswer given) {
@@ -139,6 +145,10 @@ asio::awaitable<void> Signalling::restart(Connection connection, Member member) 
   const Grants* grants = directory_.grants_of(member);
   if (!grants || !grants->subscribe) {
     refuse(*connection, Drop::ws_forbidden, {ErrorCode::forbidden, "The token has no `subscribe` grant."}, false, "restartSubscribe");
+    co_return;
+  }
+  if (!offers_.allow(member.participant.value, runtime::now())) {
+    refuse(*connection, Drop::ws_offer_rate_limited, {ErrorCode::limit_exceeded, "Too many restarts and offers in too short a time."}, false, "restartSubscribe");
     co_return;
   }
   MediaWorker* worker = directory_.worker_of(member.session);

@@ -139,7 +139,10 @@ struct Client::Impl {
     s.update_pending = std::any_of(pending.begin(), pending.end(), [](const Pending& p) { return std::holds_alternative<bool>(p.what); });
     s.waiting_for_media = confirmed.waiting_for_media;
     s.pre_roll_ms = confirmed.pre_roll_ms;
-    s.warning = confirmed.warning;
+    s.warnings = confirmed.warnings;
+    s.warnings_not_listed = confirmed.warnings_not_listed;
+    s.feeds = confirmed.feeds;
+    s.feeds_not_listed = confirmed.feeds_not_listed;
     s.revision = confirmed.revision;
     s.recording_id = confirmed.recording_id;
     s.changed_by = confirmed.changed_by;

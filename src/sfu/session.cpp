@@ -126,10 +126,8 @@ void Session::Impl::release(std::unique_ptr<peer::Peer> peer, Time now) {
   if (!peer) return;
   peer->close(now);
   owners.erase(peer.get());
-  for (std::size_t i = 0; i < Counters<peer::Drop>::kSize; ++i) {
-    const auto drop = static_cast<peer::Drop>(i);
-    drops_of_gone.add(drop, peer->drops()[drop]);
-  }
+  drops_of_gone += peer->drops();
+  ice_drops_of_gone += peer->ice_drops();
   closing.push_back(std::move(peer));
 }
 
@@ -187,6 +185,12 @@ Feed* Session::Impl::change_codec(Participant& owner, const peer::ReceivedRtp& p
 void Session::Impl::add_feed(Participant& owner, const peer::LineInfo& line, const peer::LineCodec& codec, const std::string& label, Time now) {
   auto feed = std::make_unique<Feed>();
   feed->info = {feed_id(owner.id, line.mid, label), owner.id, owner.identity, label, codec.codec};
+  if (codec.codec.name == rtp::CodecName::h264) {
+    const auto sets = rtp::parse_sprop(codec.codec.fmtp);
+    if (sets.refused) ++stats.parameter_sets_ignored;
+    if (!sets.empty()) feed->inserter = std::make_unique<ParameterSetInserter>(sets);
+    if (feed->inserter && !feed->inserter->is_needed()) feed->inserter.reset();
+  }
   feed->owner = &owner;
   feed->line = line.line;
   feed->payload_type = codec.payload_type;
@@ -344,7 +348,7 @@ std::optional<Event> Session::poll_event() {
 }
 
 Time Session::next_timeout() const noexcept {
-  Time next = impl_->closing.empty() ? Time::max() : Time{};
+  Time next = impl_->closing.empty() ? impl_->keyframes_due : Time{};
   for (const auto& [peer, owner] : impl_->owners) next = std::min(next, peer->next_timeout());
   return next;
 }
@@ -360,11 +364,13 @@ SessionStats Session::stats() const {
 
 Counters<peer::Drop> Session::peer_drops() const {
   Counters<peer::Drop> sum = impl_->drops_of_gone;
-  for (const auto& [peer, owner] : impl_->owners)
-    for (std::size_t i = 0; i < Counters<peer::Drop>::kSize; ++i) {
-      const auto drop = static_cast<peer::Drop>(i);
-      sum.add(drop, peer->drops()[drop]);
-    }
+  for (const auto& [peer, owner] : impl_->owners) sum += peer->drops();
+  return sum;
+}
+
+Counters<ice::Drop> Session::ice_drops() const {
+  Counters<ice::Drop> sum = impl_->ice_drops_of_gone;
+  for (const auto& [peer, owner] : impl_->owners) sum += peer->ice_drops();
   return sum;
 }
 

@@ -73,6 +73,8 @@ using Event = std::variant<FeedAdded, FeedRemoved, FeedMuted, SubscribeOffer, Fe
 struct SessionStats {
   std::size_t participants = 0, feeds = 0;
   std::uint64_t packets_in = 0, packets_out = 0, bytes_in = 0, bytes_out = 0, retransmitted = 0, nack_misses = 0, muted = 0;
+  std::uint64_t parameter_sets_ignored = 0;  // offers whose `sprop-parameter-sets` cannot be used
+  std::uint64_t keyframes_throttled = 0;  // keyframe requests of subscribers that ask too often; each follows later
 };
 
 class Session {
@@ -116,6 +118,7 @@ class Session {
   std::vector<std::unique_ptr<peer::Peer>> take_removed_peers();
   /// Adds up the drops of all peers, living and gone.
   Counters<peer::Drop> peer_drops() const;
+  Counters<ice::Drop> ice_drops() const;
 
  private:
   struct Impl;

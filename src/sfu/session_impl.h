@@ -9,13 +9,18 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/token_bucket.h"
 #include "rtp/history.h"
 #include "rtp/reported_instant.h"
+#include "sfu/parameter_sets.h"
 #include "sfu/session.h"
 
 namespace amphi::sfu {
 
 struct Participant;
+
+// A keyframe costs its publisher's bits, at the expense of the picture of all other subscribers.
+constexpr double kKeyframesPerSecond = 0.5, kKeyframeBurst = 5;
 
 /// One feed at one subscriber.
 struct Subscription {
@@ -24,6 +29,8 @@ struct Subscription {
   bool started = false;   // video starts at a keyframe: nothing before it could be decoded
   rtp::Seq offset = 0;    // its own numbers minus the feed's: see renumbered()
   std::optional<rtp::Seq> last;  // the newest of its own numbers
+  TokenBucket keyframes{kKeyframesPerSecond, kKeyframeBurst};
+  bool keyframe_waits = false;  // asked for more often than that: the request follows when it may
   rtp::Seq since = std::numeric_limits<rtp::Seq>::min();  // from here on `offset` holds: older numbers stood for other packets
 
   /// After a pause that the server made: the numbers close up, and a picture waits for its keyframe.
@@ -54,7 +61,8 @@ struct Feed {
   peer::Line line = 0;                    // in the owner's publishing peer
   std::uint8_t payload_type = 0;          // of info.codec: another one on the line is another codec
   std::optional<Time> codec_changed;
-  rtp::PacketHistory history;
+  rtp::PacketHistory history;             // by the numbers that go to subscribers, before each one's own offset
+  std::unique_ptr<ParameterSetInserter> inserter;  // nullptr: the packets hold all that a decoder needs
   std::vector<Subscription> subscriptions;
   rtp::ReportedInstant reported;          // the newest report, and when it came
   std::optional<Time> reported_at;
@@ -102,11 +110,16 @@ struct Session::Impl {
   /// The feed of a packet; nullptr: none, or the packet is dropped.
   Feed* feed_of(Participant& owner, const peer::ReceivedRtp& packet, Time now);
   Feed* change_codec(Participant& owner, const peer::ReceivedRtp& packet, Time now);
+  void spread(Feed& feed, const peer::ReceivedRtp& packet, SendBatch& batch, Time now);
   void forward(Feed& feed, const peer::ReceivedRtp& packet, SendBatch& batch, Time now);
   void drain(peer::Peer& peer, PeerOwner owner, SendBatch& batch, Time now);
   void drain_all(SendBatch& batch, Time now);
   void on_event(PeerOwner owner, peer::Peer& peer, const peer::Event& event, SendBatch& batch, Time now);
   void on_subscriber_connected(Participant& participant, Time now);
+  void resend(Participant& participant, peer::Peer& peer, const peer::PacketsRequested& requested, SendBatch& batch, Time now);
+  void want_keyframe(Feed& feed, Subscription& subscription, Time now);
+  void request_waiting_keyframes(Time now);
+  void forward_report(Participant& participant, const peer::SenderReported& report, Time now);
 
   SessionConfig config;
   Random& random;
@@ -117,6 +130,8 @@ struct Session::Impl {
   std::deque<Event> events;
   SessionStats stats;
   Counters<peer::Drop> drops_of_gone;
+  Counters<ice::Drop> ice_drops_of_gone;
+  Time keyframes_due = Time::max();  // when the first waiting request may go on
   bool outputs_pending = false;   // an event of one peer gave work to another
 };
 

@@ -14,7 +14,7 @@ namespace {
 class Nat {
  public:
   explicit Nat(OtherMachine& other) {
-    shell("ip link add private0 type dummy; ip addr add 172.30.0.1/24 dev private0; ip addr add fd30::1/64 dev private0 nodad; ip link set private0 up;"
+    shell("ip link add private0 type veth peer name private1; ip link set private1 up; ip addr add 172.30.0.1/24 dev private0; ip addr add fd30::1/64 dev private0 nodad; ip link set private0 up;"
           "nft 'table inet amphi_nat {"
           "  chain before { type nat hook prerouting priority dstnat; ip daddr 203.0.113.7 dnat ip to 172.30.0.1; ip6 daddr 2001:db8:7::7 dnat ip6 to fd30::1; };"
           "  chain in { type filter hook input priority filter; iifname \"here0\" ct status dnat accept; ip daddr 172.30.0.1 iifname \"here0\" drop; ip6 daddr fd30::1 iifname \"here0\" drop; };"

@@ -22,7 +22,7 @@ namespace fs = std::filesystem;
 
 /// A second server on that folder. One that starts all the same is ended after a while: status 124.
 CommandResult second_server(const std::string& recordings, int port = 0) {
-  return run_command({"timeout", "10", AMPHI_SERVER_BINARY, "serve", "--dev", "--port", std::to_string(port), "--recordings", recordings});
+  return run_command({"timeout", "10", AMPHI_SERVER_BINARY, "serve", "--dev", "--port", std::to_string(port), "--media-port", "0", "--recordings", recordings});
 }
 
 class FolderOwner : public ::testing::Test {

@@ -24,8 +24,9 @@ class RestTest : public ::testing::Test {
   };
   Reply ask(const std::string& method, const std::string& target, const std::string& token, const Json& body = nullptr) {
     const auto reply = http(server_.port(), method, target, token, body.is_null() ? "" : body.dump());
-    if (const std::string schema = schema_of(method, target, reply.status); !schema.empty())
+    if (const std::string schema = schema_of(method, target, reply.status); !schema.empty()) {
       EXPECT_EQ(schema_error(protocol_schema(schema), Json::parse(reply.body, nullptr, false)), "") << method << " " << target << ": " << schema;
+    }
     return {reply.status, reply.body};
   }
   /// The schema in protocol/ that an answer must fit; empty: it is no JSON.

@@ -18,7 +18,7 @@
 namespace amphi::recording::test {
 namespace {
 
-const std::set<std::string> kOfPackets{"late_packet", "duplicate_packet", "empty_payload", "malformed_packet", "incomplete_frame", "frame_before_keyframe", "oversized_frame", "invalid_frame", "missing_parameter_set", "no_picture"};
+const std::set<std::string> kOfPackets{"late_packet", "duplicate_packet", "empty_payload", "malformed_packet", "incomplete_frame", "frame_before_keyframe", "oversized_frame", "invalid_frame", "missing_parameter_set", "unsupported_packetization", "no_picture"};
 
 struct Arrival {
   rtp::Seq seq;

@@ -83,7 +83,7 @@ void World::check_agreement() {
     require(!state.update_pending, "pending though all is quiet");
     require(state.on == server.on && state.revision == server.revision, "disagrees though all is quiet");
     require(state.recording_id == server.recording_id, "names another recording");
-    require(state.waiting_for_media == server.waiting_for_media && state.warning == server.warning, "knows another state of its media");
+    require(state.waiting_for_media == server.waiting_for_media && state.warnings == server.warnings && state.feeds == server.feeds, "knows another state of its media");
     if (server.on && member->marked_recording == server.recording_id) {  // of one that is over, who comes back is told no more
       require(member->marker_index == marked_[server.recording_id].size(), "a marker was never told");
     }

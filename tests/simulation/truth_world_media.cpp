@@ -62,7 +62,7 @@ void TruthWorld::check_counts(Recorded& folder, const Source& source, const Medi
   const std::string which = folder.id.value + ", " + source.sender.id + ": ";
   require(least.accepted <= packets && packets <= most.accepted, which + std::to_string(packets) + " packets, and " + std::to_string(most.accepted) + " came");
   std::uint64_t told = file.frames.size();
-  for (const char* why : {"late_packet", "duplicate_packet", "empty_payload", "malformed_packet", "incomplete_frame", "frame_before_keyframe", "oversized_frame", "invalid_frame", "missing_parameter_set",
+  for (const char* why : {"late_packet", "duplicate_packet", "empty_payload", "malformed_packet", "incomplete_frame", "frame_before_keyframe", "oversized_frame", "invalid_frame", "missing_parameter_set", "unsupported_packetization",
                           "no_picture"})
     told += track["dropped"].value(why, std::uint64_t{0});
   require(packets == told, which + std::to_string(packets) + " packets, of which " + std::to_string(told) + " are told of");

@@ -5,6 +5,7 @@ import { Backoff } from './backoff';
 import { errorFromWire, failure, makeError, success, type AmphiError, type Result } from './errors';
 import type { ConnectionMachine, ConnectionOutput } from './machine';
 import { confirmedLine, durationAt, nextLine, zeroLine, type DurationLine } from './running_duration';
+import { feedFromWire, warningFromWire, type RecordingMarker, type RecordingState } from './recording_state';
 import {
   isLabel, parseServices, servicesVersion, type FromServicesServer, type MarkerMessage, type RecordingStateMessage, type ToServicesServer,
 } from './services_messages';
@@ -15,41 +16,6 @@ const requestTimeoutMs = 15_000;
 const maximumPending = 64;
 const firstBackoffMs = 250;
 const longestBackoffMs = 10_000;
-
-export interface RecordingState {
-  /** The last state that the server confirmed, never what was merely asked for. */
-  readonly on: boolean;
-  /** We asked, and the server has neither confirmed nor refused yet. */
-  readonly updatePending: boolean;
-  readonly revision: number;
-  readonly recordingId: string;
-  readonly changedBy: string;
-  /** The newer: of our last request (refused, timed out), or of the recording itself. */
-  readonly error: AmphiError | undefined;
-  /** On, and nothing is being written: no feed yet, or all of them are silent. */
-  readonly waitingForMedia: boolean;
-  /** How much of its newest media the session keeps for a recording to begin with. */
-  readonly preRollMs: number;
-  /** What threatens the running recording while there is still time to act. */
-  readonly warning: RecordingWarning | undefined;
-  readonly duration: DurationLine;
-}
-
-export interface RecordingWarning {
-  /** "storage_low" or "storage_slow". */
-  readonly code: string;
-  readonly message: string;
-  readonly minutesLeft: number | undefined;
-}
-
-/** A moment of a recording that somebody pointed out. */
-export interface RecordingMarker {
-  readonly recordingId: string;
-  /** On the recording's own time line. */
-  readonly atMs: number;
-  readonly label: string;
-  readonly by: string;
-}
 
 export type ServicesOutput =
   | { readonly kind: 'servicesConnected' }
@@ -223,11 +189,13 @@ export class ServicesClient implements ConnectionMachine<ServicesOutput> {
   }
 
   state(): RecordingState {
-    const { on, revision, recordingId, changedBy, error, waitingForMedia, preRollMs, warning } = this.confirmed;
+    const { on, revision, recordingId, changedBy, error, waitingForMedia, preRollMs, warning, feeds } = this.confirmed;
+    const warnings = (this.confirmed.warnings ?? (warning === undefined ? [] : [warning])).map(warningFromWire);
     return {
       on, revision, updatePending: this.pending.some((request) => typeof request.what === 'boolean'),
       waitingForMedia: waitingForMedia ?? false, preRollMs: preRollMs ?? 0,
-      warning: warning && { code: warning.code, message: warning.message, minutesLeft: warning.minutesLeft }, recordingId: recordingId ?? '', changedBy: changedBy ?? '',
+      warning: warnings[0], warnings, warningsNotListed: this.confirmed.warningsNotListed ?? 0,
+      feeds: (feeds ?? []).map(feedFromWire), feedsNotListed: this.confirmed.feedsNotListed ?? 0, recordingId: recordingId ?? '', changedBy: changedBy ?? '',
       error: this.requestError ?? (error && errorFromWire(error)), duration: this.line,
     };
   }

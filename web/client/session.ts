@@ -9,9 +9,8 @@ import { Listeners } from './listeners';
 import { MediaReachability, type Transport } from './media_reachability';
 import { browserPlatform, type Platform } from './platform';
 import { Publisher, type OutgoingFeed } from './publisher';
-import {
-  ServicesClient, totalRunningDurationMs, type RecordingMarker, type RecordingState, type RecordingWarning, type ServicesOutput,
-} from './services_client';
+import type { RecordingFeedState, RecordingMarker, RecordingState, RecordingWarning } from './recording_state';
+import { ServicesClient, totalRunningDurationMs, type ServicesOutput } from './services_client';
 import { parseSessionAddress, type SessionAddress } from './session_address';
 import { SignallingClient, type MediaMessage, type SignallingOutput } from './signalling_client';
 import type { Joined } from './signalling_messages';
@@ -47,8 +46,16 @@ export interface SessionRecordingState {
   readonly waitingForMedia: boolean;
   /** How much of its newest media the session keeps for a recording to begin with. */
   readonly preRollMs: number;
-  /** What threatens the running recording while there is still time to act. */
+  /** The first of `warnings`. */
   readonly warning: RecordingWarning | undefined;
+  /** Everything that threatens the running recording or costs it media now, the most urgent first. */
+  readonly warnings: readonly RecordingWarning[];
+  /** Further warnings that the server does not list. */
+  readonly warningsNotListed: number;
+  /** Whether each feed of the session is being recorded; those that lose media come first. Empty while nothing is recorded. */
+  readonly feeds: readonly RecordingFeedState[];
+  /** Further feeds that the server does not list. */
+  readonly feedsNotListed: number;
   /** All recordings of the session and the live part of the running one, now. */
   totalRunningDurationMs(): number;
 }

@@ -49,13 +49,34 @@ class MediaServerSession : public std::enable_shared_from_this<MediaServerSessio
     bool waitingForMedia = false;  ///< `on`, and nothing is being written: no feed yet, or all of them are silent
     std::int64_t preRollMs = 0;    ///< how much of its newest media the session keeps for a recording to begin with
 
-    /// What threatens the running recording while there is still time to act; empty: nothing.
+    /// What threatens the running recording while there is still time to act, or costs it media at this moment.
     struct Warning {
-      std::string code;     ///< "storage_low" or "storage_slow"
+      std::string code;     ///< "storage_slow", "storage_low", "media_dropped", "limit_exceeded", "feed_not_recorded"; later servers may add codes
       std::string message;  ///< the server's own words
       std::optional<std::int64_t> minutesLeft;
+      std::string feedId;         ///< the feed that it is about; empty: none in particular
+      std::string participantId;  ///< the participant that it is about; empty: none in particular
     };
-    std::optional<Warning> warning;
+    std::optional<Warning> warning;     ///< the first of `warnings`; empty: there is none
+    std::vector<Warning> warnings;      ///< every current warning, the most urgent first
+    std::uint64_t warningsNotListed = 0;  ///< further warnings that found no room in the server's message
+
+    /// Whether one feed of the session is being recorded.
+    struct Feed {
+      std::string feedId;
+      std::string participantId;
+      std::string label;
+      FeedKind kind = FeedKind::video;
+      bool recorded = false;
+      /// Why the feed is not recorded; empty: it is. "waiting_for_media" and "silent": nothing arrives. "no_keyframe", "malformed",
+      /// "missing_parameter_sets", "unsupported_packetization", "no_valid_frame", "limit_exceeded", and any name that a later server adds:
+      /// media arrive and are lost.
+      std::string reason;
+      std::string message;       ///< the reason in words, with the label and the seconds so far: "endoscope: not recorded, no keyframe for 12 s"
+      std::int64_t sinceMs = 0;  ///< when that began, in milliseconds on the recording's time line
+    };
+    std::vector<Feed> feeds;           ///< the feeds of the session while it is recorded; those that lose media come first
+    std::uint64_t feedsNotListed = 0;  ///< further feeds that found no room in the server's message
 
     /// All finished recordings of the session plus the live part of the running one, now, in milliseconds. It grows by itself
     /// (CLOCK_MONOTONIC) for as long as the server was heard lately: query `sessionRecordingState()` for a fresh value.
