@@ -193,7 +193,7 @@ void Feed::watch_silence(Duration at, bool bidirectional) {
 void Feed::end_silence() {
   const auto silence = std::exchange(silence_, std::nullopt);
   if (!silence || silence->to - silence->from <= silent_after()) return;
-  clock_.pass(silence->to - offset_);  // a B frame that comes later does not lie in the gap
+  clock_.pass(silence->to - offset_);
   put_gap({rounded_ms(silence->from), rounded_ms(silence->to), "silent", 0});
 }
 
@@ -236,6 +236,7 @@ void Feed::end_gap(Duration to) {
   if (!gap_) return;
   const Gap gap{rounded_ms(gap_->from), std::max(rounded_ms(to), rounded_ms(gap_->from)), gap_->reason, gap_->packets};
   gap_.reset();
+  clock_.pass(to - offset_);  // neither a B frame that comes later nor one with an early sender report lies in the gap
   put_gap(gap);
 }
 

@@ -40,9 +40,9 @@ struct Unrecordable {
 
 TEST(FeedStatus, media_that_cannot_be_recorded_are_told_with_the_reason_while_they_arrive) {
   const Unrecordable table[] = {
-      {"vp8 without a keyframe", vp8_codec(), nal({0x10, 0x01, 0, 0}), FeedReason::no_keyframe, "camera: not recorded, no keyframe for 5 s"},
+      {"vp8 without a keyframe", vp8_codec(), kDelta, FeedReason::no_keyframe, "camera: not recorded, no keyframe for 5 s"},
       {"h264 without a keyframe", h264_codec(), nal({0x41, 0x9a, 0, 0}), FeedReason::no_keyframe, "camera: not recorded, no keyframe for 5 s"},
-      {"a keyframe without parameter sets", h264_codec(), nal({0x65, 0x88, 0, 0}), FeedReason::missing_parameter_sets,
+      {"a keyframe without parameter sets", h264_codec(), nal({0x65, 0xb8, 0, 0}), FeedReason::missing_parameter_sets,
        "camera: not recorded, no H264 parameter sets (SPS and PPS) for 5 s"},
       {"interleaved aggregation (STAP-B)", h264_codec(), nal({25, 0, 1, 0, 2, 0x41, 0x9a}), FeedReason::unsupported_packetization,
        "camera: not recorded, unsupported H264 packetization (interleaved mode) for 5 s"},
@@ -134,7 +134,7 @@ TEST(FeedStatus, a_single_late_packet_behind_the_newest_frame_is_no_loss) {
 
 TEST(FeedStatus, parameter_sets_in_the_description_make_a_feed_recordable_and_sets_in_packets_win) {
   const std::string description = "packetization-mode=1;sprop-parameter-sets=Z0LADYyNQKDLzwDwiEag,aM48gA==";
-  const Bytes idr = nal({0x65, 0x88, 1, 2}), slice = nal({0x41, 0x9a, 1, 2});
+  const Bytes idr = nal({0x65, 0xb8, 1, 2}), slice = nal({0x41, 0x9a, 1, 2});
   const Bytes own_sps = nal({0x67, 0x42, 0xc0, 0x1f, 0xd9, 0x00, 0x50, 0x05, 0xbb, 0x01, 0x10, 0, 0, 3, 0, 0x10, 0, 0, 3, 0, 0xa0, 0xf1, 0x83, 0x24, 0x80});
   Studio studio;
   studio.recorder.add_feed(feed("described", {rtp::CodecName::h264, 90'000, 0, description}), studio.at(0ms));

@@ -54,7 +54,7 @@ struct Row {
 
 std::uint64_t dropped_packets(const Drops& drops) {
   std::uint64_t sum = 0;
-  for (const Drop why : {Drop::malformed_packet, Drop::incomplete_frame, Drop::frame_before_keyframe, Drop::oversized_frame, Drop::invalid_frame, Drop::missing_parameter_set, Drop::no_picture})
+  for (const Drop why : {Drop::malformed_packet, Drop::incomplete_frame, Drop::frame_before_keyframe, Drop::oversized_frame, Drop::invalid_frame, Drop::missing_parameter_set, Drop::unsupported_packetization, Drop::no_picture})
     sum += drops[why];
   return sum;
 }

@@ -67,7 +67,7 @@ std::optional<Drop> H264Picture::take_slice(ByteView nal, unsigned type, const H
   if (!slice) return Drop::invalid_frame;
   if (slices_ == 0 && slice->first_macroblock != 0) return Drop::incomplete_frame;
   const auto active = sets.find(slice->pps);
-  if (!active) return Drop::missing_parameter_set;
+  if (!active) return type != kIdr && sets.empty() ? Drop::frame_before_keyframe : Drop::missing_parameter_set;
   const bool in_order = slices_ == 0 || slice->first_macroblock > last_macroblock_;
   const bool of_one_kind = slices_ == 0 || (type == kIdr) == frame_.keyframe;
   if (!in_order || !of_one_kind || active->pps.slice_groups || slice->first_macroblock >= active->sps.macroblocks) return Drop::invalid_frame;

@@ -71,7 +71,7 @@ TEST(Signalling, who_offers_faster_than_anybody_has_to_is_refused_and_nobody_els
 }
 
 TEST(Signalling, a_participant_that_never_acknowledged_its_join_is_gone_with_its_connection_and_any_other_is_held) {
-  Rig rig;
+  SignallingRig rig;
   rig.run();
   Talker watcher(rig.port(), "s");
   ASSERT_EQ(watcher.join("s watcher")["type"], "joined");
