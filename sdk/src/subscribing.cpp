@@ -98,12 +98,16 @@ void Subscribing::request_keyframe(const std::string& feed_id, Time now) {
 bool Subscribing::owns(const Address& local) const { return std::find(local_.begin(), local_.end(), local) != local_.end(); }
 
 void Subscribing::handle_input(const Datagram& in, Time now) {
-  const auto packet = peer_.handle_input(in, now);
-  if (!packet || packet->line >= lines_.size()) return;
-  const Line& line = lines_[packet->line];
-  if (line.sink == nullptr || packet->payload.empty()) return;
-  if (!packet->recovered) lip_sync_.on_packet(line.feed_id, packet->header.timestamp, now);
-  line.sink->inlet->push(*packet);
+  if (const auto packet = peer_.handle_input(in, now)) return receive(*packet, now);
+  while (const auto held = peer_.take_held(now)) receive(*held, now);
+}
+
+void Subscribing::receive(const peer::ReceivedRtp& packet, Time now) {
+  if (packet.line >= lines_.size()) return;
+  const Line& line = lines_[packet.line];
+  if (line.sink == nullptr || packet.payload.empty()) return;
+  if (!packet.recovered) lip_sync_.on_packet(line.feed_id, packet.header.timestamp, now);
+  line.sink->inlet->push(packet);
 }
 
 void Subscribing::handle(const peer::Event& event, Time now) {
@@ -130,7 +134,7 @@ void Subscribing::handle(const peer::Event& event, Time now) {
       fail(failed->error);
     }
   } else if (const auto* report = std::get_if<peer::SenderReported>(&event)) {
-    if (report->line < lines_.size()) lip_sync_.on_sender_report(lines_[report->line].feed_id, report->ntp, report->rtp_timestamp);
+    if (report->line < lines_.size() && !report->contradicts) lip_sync_.on_sender_report(lines_[report->line].feed_id, report->ntp, report->rtp_timestamp);
   }
 }
 
@@ -146,6 +150,7 @@ void Subscribing::fail(const Error& error) {
 
 void Subscribing::handle_timeout(Time now) {
   peer_.handle_timeout(now);
+  while (const auto held = peer_.take_held(now)) receive(*held, now);
   if (reachability_.take_due(now)) {
     restarts_.consent_lost(now);
     events_.reachable(false);

@@ -84,6 +84,7 @@ class Subscribing {
 
   void connect_lines();
   void follow(const std::string& feed_id, Sink& sink);
+  void receive(const peer::ReceivedRtp& packet, Time now);
   void handle(const peer::Event& event, Time now);
   void negotiation_failed(const Error& error, Time now);
   void fail(const Error& error);

@@ -45,14 +45,35 @@ void Peer::Impl::receive_rtcp(MutableBytes data, Time now) {
 void Peer::Impl::take(const rtp::SenderReport& report, Time now) {
   for (const Source& source : sources) {
     if (source.ssrc != report.ssrc || source.rtx || !lines[source.line].receive) continue;
-    if (!lines[source.line].receive->takes_report(now, kReportPause)) {
+    ReceiveStream& stream = *lines[source.line].receive;
+    if (stream.ssrc() && stream.ssrc() != report.ssrc) {
+      stream.keep_report(report, now);
+      continue;
+    }
+    if (!stream.takes_report(now, kReportPause)) {
       drops.add(Drop::report_too_soon);
       continue;
     }
-    lines[source.line].receive->statistics.on_sender_report(report.ntp, now);
-    emit(SenderReported{source.line, report.ntp, report.rtp_timestamp});
+    stream.statistics.on_sender_report(report.ntp, now);
+    take_report(source.line, report.ntp, report.rtp_timestamp);
   }
   take_blocks(report.blocks, now);
+}
+
+void Peer::Impl::take_report(Line index, rtp::NtpTime ntp, rtp::WireTimestamp timestamp) {
+  using Verdict = rtp::ReportCheck::Verdict;
+  const NegotiatedLine& line = lines[index].negotiated;
+  ReceiveStream& stream = *lines[index].receive;
+  const rtp::WireTimestamp moved = stream.moved(timestamp);
+  const Verdict verdict = stream.reports.check({ntp, moved}, line.format ? line.format->codec.clock_rate : 90'000);
+  if (verdict == Verdict::no_clock) return drops.add(Drop::report_without_clock);
+  if (verdict != Verdict::repeated) emit(SenderReported{index, ntp, moved, verdict == Verdict::inconsistent});
+}
+
+void Peer::Impl::take(const rtp::Bye& bye, Time) {
+  for (const std::uint32_t ssrc : bye.ssrcs)
+    for (const Source& source : sources)
+      if (source.ssrc == ssrc && lines[source.line].receive) lines[source.line].receive->selector.end(ssrc);
 }
 
 void Peer::Impl::take(const rtp::ReceiverReport& report, Time now) { take_blocks(report.blocks, now); }
@@ -157,7 +178,7 @@ Time Peer::Impl::feedback_deadline() const {
   Time deadline = std::min(next_report, feedback.next_timeout());
   for (const auto& line : lines)
     if (line.receive && line.negotiated.active && line.receive->ssrc())
-      deadline = std::min({deadline, line.receive->nacks.next_timeout(), line.receive->keyframe_deadline()});
+      deadline = std::min({deadline, line.receive->nacks.next_timeout(), line.receive->keyframe_deadline(), line.receive->selector.next_timeout()});
   return deadline;
 }
 

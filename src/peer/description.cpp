@@ -129,12 +129,19 @@ void read_extensions(const sdp::Media& media, bool transport_feedback, rtp::Exte
 }
 
 void read_sources(const sdp::Media& media, NegotiatedLine& line) {
+  constexpr std::size_t kMost = 16;  // three layers with their retransmissions are six
+  const auto is_repair = [&](std::uint32_t ssrc) {
+    return std::any_of(media.ssrc_groups.begin(), media.ssrc_groups.end(), [&](const auto& group) {
+      return group.semantics == "FID" && group.ssrcs.size() == 2 && group.ssrcs[1] == ssrc;
+    });
+  };
   for (const auto& group : media.ssrc_groups)
-    if (group.semantics == "FID" && group.ssrcs.size() == 2) {
-      line.ssrc = group.ssrcs[0];
-      line.rtx_ssrc = group.ssrcs[1];
+    if (group.semantics == "FID" && group.ssrcs.size() == 2 && line.sources.size() + 2 <= kMost) {
+      line.sources.push_back({group.ssrcs[0], std::nullopt});
+      line.sources.push_back({group.ssrcs[1], group.ssrcs[0]});
     }
-  if (!line.ssrc && !media.ssrcs.empty()) line.ssrc = media.ssrcs.front();
+  for (const std::uint32_t ssrc : media.ssrcs)
+    if (!is_repair(ssrc) && line.sources.size() < kMost) line.sources.push_back({ssrc, std::nullopt});
 }
 
 /// The line as offered, before anything else is known of the offer.

@@ -15,6 +15,12 @@
 
 namespace amphi::peer {
 
+/// A source that an offer names. `repairs`: it is the retransmission stream (RTX) of that source.
+struct DeclaredSource {
+  std::uint32_t ssrc = 0;
+  std::optional<std::uint32_t> repairs;
+};
+
 /// What both ends must agree on for one m-line.
 struct NegotiatedLine {
   std::string mid;
@@ -26,8 +32,8 @@ struct NegotiatedLine {
   std::vector<Format> formats;         // sender: as offered; receiver: all that are taken, in the offer's order
   std::optional<Format> format;        // sender: the one in use; receiver: the first of them
   std::string stream_id, track_id;
-  // The sender's sources, where its description names them.
-  std::optional<std::uint32_t> ssrc, rtx_ssrc;
+  std::optional<std::uint32_t> ssrc, rtx_ssrc;  // of our own offer's line
+  std::vector<DeclaredSource> sources;          // of an offer that was read
 };
 
 struct RemoteTransport {

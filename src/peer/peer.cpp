@@ -27,8 +27,10 @@ std::string_view counter_name(Drop drop) {
     case Drop::srtp_replayed: return "srtp_replayed";
     case Drop::rtp_malformed: return "rtp_malformed";
     case Drop::unknown_stream: return "unknown_stream";
+    case Drop::not_selected_source: return "not_selected_source";
     case Drop::unknown_payload_type: return "unknown_payload_type";
     case Drop::rtcp_malformed: return "rtcp_malformed";
+    case Drop::report_without_clock: return "report_without_clock";
     case Drop::rtx_malformed: return "rtx_malformed";
     case Drop::repeated: return "repeated";
     case Drop::oversized: return "oversized";
@@ -223,11 +225,11 @@ Result<std::string> Peer::accept_offer(std::string_view sdp, Time now, const Off
     if (!line.receive || another) line.receive = std::make_unique<ReceiveStream>();
     if (another || !line.negotiated.active) impl_->forget_sources(i);
   }
+  for (Source& source : impl_->sources) source.declared = false;  // by an older offer
   for (std::size_t i = 0; i < impl_->lines.size(); ++i) {
     const NegotiatedLine& line = impl_->lines[i].negotiated;
     if (!line.active) continue;
-    impl_->learn_source(line.ssrc, i, false);
-    impl_->learn_source(line.rtx_ssrc, i, true);
+    for (const DeclaredSource& source : line.sources) impl_->declare_source(source, i);
   }
   if (impl_->next_report == Time::max()) impl_->next_report = now + kReportInterval;
   return answer;

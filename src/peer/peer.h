@@ -79,7 +79,8 @@ struct OfferTerms {
   std::function<std::optional<Error>(const LineInfo&)> refuse{};
 };
 
-/// A received RTP packet, RTX (RFC 4588) already undone: valid until the next call on the peer.
+/// A received RTP packet of the line's selected source (rtp/source_selector.h), RTX (RFC 4588) already undone: valid until the next call
+/// on the peer. Over a change of the source, `seq` and the header's timestamp go on.
 struct ReceivedRtp {
   Line line = 0;
   rtp::Seq seq = 0;                  // extended
@@ -88,6 +89,7 @@ struct ReceivedRtp {
   rtp::CodecName codec = rtp::CodecName::vp8;
   bool recovered = false;            // came as a retransmission
   std::optional<std::uint8_t> audio_level;
+  std::uint32_t generation = 0;      // grows with every change of the line's source: no frame behind it builds upon one before it
 };
 
 struct Connected { ice::Pair pair; };                 // ICE and DTLS are up: media flows both ways; again after a restart moved it
@@ -130,14 +132,18 @@ class SeqRun {
 };
 /// NACK: answer with retransmit(). Without duplicates and packets sent again less than a round trip ago.
 struct PacketsRequested { Line line; SeqRun lost; };
-struct SenderReported { Line line; rtp::NtpTime ntp; rtp::WireTimestamp rtp_timestamp; };
+/// Of the selected source; never with NTP 0 (RFC 3550 6.4.1: no wall clock). `contradicts`: the one before it (rtp/report_check.h).
+struct SenderReported { Line line; rtp::NtpTime ntp; rtp::WireTimestamp rtp_timestamp; bool contradicts = false; };
+/// Sources send at the same time on the line. The packets of the others are dropped; told once for each selected source.
+struct SourcesCompete { Line line; std::uint32_t selected, refused; };
 struct BandwidthEstimated { std::uint64_t bits_per_second; };
-using Event = std::variant<Connected, Disconnected, Failed, KeyframeRequested, PacketsRequested, SenderReported, BandwidthEstimated>;
+using Event = std::variant<Connected, Disconnected, Failed, KeyframeRequested, PacketsRequested, SenderReported,
+                           SourcesCompete, BandwidthEstimated>;
 using Output = std::variant<Transmit, Event>;
 
 enum class Drop {
   unknown_datagram, not_connected, srtp_malformed, srtp_authentication, srtp_replayed, rtp_malformed, unknown_stream,
-  unknown_payload_type, rtcp_malformed, rtx_malformed, repeated, oversized, stun_not_ours, codec_change,
+  not_selected_source, unknown_payload_type, rtcp_malformed, report_without_clock, rtx_malformed, repeated, oversized, stun_not_ours, codec_change,
   // Of feedback that would cost more than its sender may cause: docs/limits.md, section Media.
   duplicate_nack, nack_too_soon, nack_unknown, nack_too_many, nack_over_budget, duplicate_keyframe_request, report_too_soon,
   rtcp_over_budget,
@@ -191,6 +197,9 @@ class Peer {
   /// `in.data` is decrypted in place. RTCP, DTLS and STUN give outputs; RTP is the return value.
   std::optional<ReceivedRtp> handle_input(const Datagram& in, Time now);
   void handle_timeout(Time now);
+  /// A packet that was held until its source was selected. Call until nullopt after each handle_input without a packet, and after each
+  /// handle_timeout.
+  std::optional<ReceivedRtp> take_held(Time now);
   std::optional<Output> poll_output();
   Time next_timeout() const noexcept;
   bool connected() const;

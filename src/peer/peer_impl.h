@@ -38,6 +38,8 @@ struct Source {
   std::uint32_t ssrc = 0;
   Line line = 0;
   bool rtx = false;
+  bool declared = false;                  // by the description
+  std::optional<std::uint32_t> repairs;   // rtx: the source whose packets it repeats, where the description names it
 };
 
 struct Peer::Impl {
@@ -47,7 +49,7 @@ struct Peer::Impl {
   std::string unused_mid();
   void refuse_lines(const OfferTerms& terms, std::vector<NegotiatedLine>& offered) const;
   void forget_sources(Line line);
-  void learn_source(std::optional<std::uint32_t> ssrc, Line line, bool rtx);
+  void declare_source(const DeclaredSource& declared, Line line);
   Source& add_source(const Source& source);
   Result<void> take_remote(const RemoteTransport& remote, dtls::Role role_now, Time now);
   dtls::Role preferred_role() const { return config.end == End::server ? dtls::Role::server : dtls::Role::client; }
@@ -67,6 +69,11 @@ struct Peer::Impl {
   // media.cpp
   std::optional<ReceivedRtp> receive_rtp(MutableBytes data, Time now);
   Source* find_source(const rtp::RtpPacket& packet);
+  bool undo_rtx(const Source& source, LineState& line, const Format& format, ReceivedRtp& received);
+  /// Takes a packet of the selected source into its stream; false: it came before.
+  bool accept(LineState& line, const Format& format, ReceivedRtp& received, Time now);
+  void refuse(Line line, std::uint32_t ssrc);
+  std::optional<ReceivedRtp> take_held(Time now);
   bool protect_and_commit(MutableBytes slot, std::size_t size, SendBatch& batch);
 
   // control.cpp
@@ -74,11 +81,12 @@ struct Peer::Impl {
   void take(const rtp::SenderReport& report, Time now);
   void take(const rtp::ReceiverReport& report, Time now);
   void take(const rtp::SourceDescription&, Time) {}
-  void take(const rtp::Bye&, Time) {}
+  void take(const rtp::Bye& bye, Time now);
   void take(const rtp::Nack& nack, Time now);
   void take(const rtp::PictureLoss& loss, Time now);
   void take(const rtp::FullIntraRequest& request, Time now);
   void take(const rtp::TransportFeedback& feedback, Time now);
+  void take_report(Line line, rtp::NtpTime ntp, rtp::WireTimestamp timestamp);
   Duration resend_interval() const;
   void take(const rtp::ReceiverBandwidth& bandwidth, Time now);
   void take_blocks(const std::vector<rtp::ReportBlock>& blocks, Time now);
@@ -110,6 +118,8 @@ struct Peer::Impl {
   std::size_t mids = 0;                   // how many were chosen
   std::vector<Source> sources;
   std::size_t last_source = 0;
+  bool holding = false;                   // some line may hold packets of a source that is not selected yet
+  Bytes held_payload;                     // of the held packet that was given last
 
   std::uint32_t own_ssrc;                 // of our RTCP where we send no media
   std::uint16_t transport_seq = 0;
@@ -128,7 +138,7 @@ struct Peer::Impl {
   Counters<Drop> drops;
 };
 
-constexpr std::size_t kMaxSources = 256;
+constexpr std::size_t kMaxLearntSources = 16;  // of a line
 constexpr Duration kReportInterval = 1s;
 
 }  // namespace amphi::peer

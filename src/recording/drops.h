@@ -22,8 +22,9 @@ enum class Drop : std::uint8_t {
   invalid_frame,          // of a whole frame that a decoder would refuse
   missing_parameter_set,  // of an H.264 picture whose parameter sets were never received
   no_picture,             // parameter sets or SEI that no picture followed
-  timestamp_jump,      // RTP timestamps that left the line of arrivals by more than a second
-  implausible_report,  // a sender report that puts its media more than a second from its arrival
+  timestamp_jump,      // RTP timestamps that left the line of arrivals
+  implausible_report,  // a sender report that contradicts the one before it, or the arrivals
+  report_without_clock,  // a sender report with NTP 0 (RFC 3550 6.4.1)
   unlisted_gap,        // gaps beyond what a manifest lists; their sum is `unlistedGaps`
   unlisted_marker,     // markers beyond the most
   unlisted_feed,       // feeds without media beyond the share of their identity: they are not listed
@@ -64,6 +65,8 @@ constexpr std::string_view counter_name(Drop drop) {
       return "timestamp_jump";
     case Drop::implausible_report:
       return "implausible_report";
+    case Drop::report_without_clock:
+      return "report_without_clock";
     case Drop::unlisted_gap:
       return "unlisted_gap";
     case Drop::unlisted_marker:

@@ -53,7 +53,7 @@ void Feed::handle_packet(rtp::Seq seq, const rtp::RtpHeader& header, ByteView pa
   ++record_.packets;
   if (refused_) return refuse_packet(now);
   if (!payload.empty()) watch_.received(now);
-  if (ssrc_ && *ssrc_ != header.ssrc) {
+  if (ssrc_ && *ssrc_ != header.ssrc) {  // the line's source was changed (rtp/source_selector.h)
     drain(now, true);
     reorder_.reset();
     assembler_.restart();
@@ -62,7 +62,7 @@ void Feed::handle_packet(rtp::Seq seq, const rtp::RtpHeader& header, ByteView pa
   }
   ssrc_ = header.ssrc;
   if (!first_packet_at_) first_packet_at_ = now;
-  if (!payload.empty()) timeline_.observe(header.timestamp, now);
+  if (!payload.empty() && timeline_.observe(header.timestamp, now)) reorder_.hold_until(now + FeedTimeline::kProbe);
   switch (reorder_.insert(seq, header, payload, now)) {
     case ReorderBuffer::Place::next:
       take_packet(header, payload, now, 0, now);

@@ -22,15 +22,26 @@ bool RecordingSink::push(std::size_t payload_size, Fill fill) {
   return true;
 }
 
+void RecordingSink::Known::take(const rtp::ReportedInstant& report, Time at) {
+  switch (check.check(report, info->codec.clock_rate)) {
+    case rtp::ReportCheck::Verdict::unconfirmed:
+    case rtp::ReportCheck::Verdict::confirmed:
+      reported = report;
+      reported_at = at;
+      return;
+    case rtp::ReportCheck::Verdict::inconsistent: return reported_at.reset();
+    case rtp::ReportCheck::Verdict::no_clock:
+    case rtp::ReportCheck::Verdict::repeated: return;
+  }
+}
+
 void RecordingSink::forget_first() {
   Item& item = *log_.front();
   if (item.kind == Kind::feed_added) {
     known_.push_back({item.feed, std::move(item.added)});
   } else if (item.kind == Kind::sender_report) {
     for (Known& known : known_) {
-      if (known.feed != item.feed) continue;
-      known.reported = {item.ntp, item.rtp_timestamp};
-      known.reported_at = item.at;
+      if (known.feed == item.feed) known.take({item.ntp, item.rtp_timestamp}, item.at);
     }
   } else if (item.kind == Kind::feed_removed) {
     std::erase_if(known_, [&](const Known& known) { return known.feed == item.feed; });

@@ -12,6 +12,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "rtp/report_check.h"
 #include "rtp/reported_instant.h"
 #include "server/media_log.h"
 #include "sfu/tap.h"
@@ -37,8 +38,10 @@ class RecordingSink final : public sfu::Tap {
   struct Known {
     FeedNumber feed;
     std::unique_ptr<sfu::FeedInfo> info;
-    rtp::ReportedInstant reported{};   // its newest report that was forgotten, and when it came
+    rtp::ReportedInstant reported{};   // its newest report that was forgotten and not contradicted, and when it came
     std::optional<Time> reported_at{};
+    rtp::ReportCheck check{};
+    void take(const rtp::ReportedInstant& report, Time at);
   };
   /// Bytes of a chunk, and chunks: what a disk that stands still may cost in memory. A keeper has `kept_chunks` besides.
   struct Limits {

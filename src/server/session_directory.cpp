@@ -341,6 +341,10 @@ void SessionDirectory::handle_event(const SessionId& id, sfu::Event event) {
                  [&](sfu::TransportConnected& e) { spdlog::debug("{}: a transport is connected", e.participant.value); },
                  [&](sfu::TransportDisconnected& e) { spdlog::debug("{}: a transport is silent", e.participant.value); },
                  [&](sfu::TransportFailed& e) { transport_failed(*session, e); },
+                 [&](sfu::SourcesCompete& e) {
+                   spdlog::warn("session {}: feed {} of {} has several sources at the same time: ssrc {} is forwarded and recorded, ssrc {} is dropped",
+                                id.value, e.feed.value, e.participant.value, e.selected, e.refused);
+                 },
              },
              event);
 }

@@ -1,5 +1,6 @@
 // Packets through a session: one decryption in, per subscriber one header and one encryption out, in one call stack.
 #include <algorithm>
+#include <utility>
 
 #include "rtp/keyframe.h"
 #include "sfu/session_impl.h"
@@ -10,13 +11,16 @@ void Session::handle_input(peer::Peer& peer, const Datagram& in, SendBatch& batc
   const auto found = impl_->owners.find(&peer);
   if (found == impl_->owners.end()) return;
   const PeerOwner owner = found->second;
-  if (const auto packet = peer.handle_input(in, now)) {
-    if (owner.which == Which::publishing)
-      if (Feed* feed = impl_->feed_of(*owner.participant, *packet, now)) impl_->forward(*feed, *packet, batch, now);
-    return;  // an RTP packet gives no outputs; what it makes due comes with the deadline
-  }
+  // An RTP packet gives no outputs; what it makes due comes with the deadline.
+  if (const auto packet = peer.handle_input(in, now)) return impl_->receive(owner, *packet, batch, now);
+  while (const auto held = peer.take_held(now)) impl_->receive(owner, *held, batch, now);
   impl_->drain(peer, owner, batch, now);
   if (impl_->outputs_pending) impl_->drain_all(batch, now);
+}
+
+void Session::Impl::receive(PeerOwner owner, const peer::ReceivedRtp& packet, SendBatch& batch, Time now) {
+  if (owner.which != Which::publishing) return;
+  if (Feed* feed = feed_of(*owner.participant, packet, now)) forward(*feed, packet, batch, now);
 }
 
 Feed* Session::Impl::feed_of(Participant& owner, const peer::ReceivedRtp& packet, Time now) {
@@ -59,14 +63,18 @@ void Session::Impl::forward(Feed& feed, const peer::ReceivedRtp& packet, SendBat
 void Session::Impl::spread(Feed& feed, const peer::ReceivedRtp& packet, SendBatch& batch, Time now) {
   feed.history.insert(packet.seq, packet.header, packet.payload, now);
   const bool video = feed.info.codec.kind() == rtp::Kind::video;
+  if (std::exchange(feed.generation, packet.generation) != packet.generation && video)
+    for (Subscription& subscription : feed.subscriptions) subscription.wait_for_keyframe();
   bool keyframe_known = false, keyframe = false;
   for (Subscription& subscription : feed.subscriptions) {
     if (!subscription.participant->subscribing->connected() || !subscription.participant->subscribing->pair()) continue;
-    const rtp::Seq seq = subscription.renumbered(packet.seq, video);
+    rtp::Seq seq = subscription.renumbered(packet.seq, video);
+    if (seq < subscription.since) continue;  // older than what its number now stands for
     if (!subscription.started) {
       if (!keyframe_known) keyframe = rtp::starts_keyframe(packet.codec, packet.payload);
       keyframe_known = true;
       if (!keyframe) continue;
+      seq = subscription.closed_up(packet.seq);
     }
     if (!subscription.participant->subscribing->send_rtp(subscription.line, seq, packet.header, packet.payload, batch, now))
       continue;  // not negotiated yet: a video still waits for its keyframe
@@ -141,10 +149,11 @@ void Session::Impl::resend(Participant& participant, peer::Peer& peer, const pee
 void Session::Impl::forward_report(Participant& participant, const peer::SenderReported& report, Time now) {
   Feed* feed = report.line < participant.feeds.size() ? participant.feeds[report.line].get() : nullptr;
   if (!feed) return;
+  // A subscriber has no arrivals to check a contradiction by; the recorder has.
   for (const auto& subscription : feed->subscriptions)
-    subscription.participant->subscribing->send_sender_report(subscription.line, report.ntp, report.rtp_timestamp, now);
+    if (!report.contradicts) subscription.participant->subscribing->send_sender_report(subscription.line, report.ntp, report.rtp_timestamp, now);
   feed->reported = {report.ntp, report.rtp_timestamp};
-  feed->reported_at = now;
+  feed->reported_at = report.contradicts ? std::nullopt : std::optional(now);
   if (tap && !feed->info.muted) tap->sender_report(feed->info.id, report.ntp, report.rtp_timestamp, now);
   outputs_pending = true;
 }
@@ -171,6 +180,9 @@ void Session::Impl::on_event(PeerOwner owner, peer::Peer& peer, const peer::Even
         if (subscription.participant == &participant) want_keyframe(*feed, subscription, now);
   } else if (const auto* requested = std::get_if<peer::PacketsRequested>(&event)) {
     if (owner.which == Which::subscribing) resend(participant, peer, *requested, batch, now);
+  } else if (const auto* compete = std::get_if<peer::SourcesCompete>(&event)) {
+    if (owner.which != Which::publishing || compete->line >= participant.feeds.size() || !participant.feeds[compete->line]) return;
+    events.push_back(SourcesCompete{participant.feeds[compete->line]->info.id, participant.id, compete->selected, compete->refused});
   } else if (const auto* report = std::get_if<peer::SenderReported>(&event)) {
     if (owner.which == Which::publishing) forward_report(participant, *report, now);
   }
@@ -184,6 +196,7 @@ void Session::handle_timeout(SendBatch& batch, Time now) {
   for (const auto& [peer, owner] : impl_->owners)
     if (peer->next_timeout() <= now) {
       peer->handle_timeout(now);
+      while (const auto held = peer->take_held(now)) impl_->receive(owner, *held, batch, now);
       impl_->drain(*peer, owner, batch, now);
     }
   if (impl_->keyframes_due <= now) impl_->request_waiting_keyframes(now);

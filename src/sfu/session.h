@@ -68,7 +68,10 @@ struct FeedUnsupported { ParticipantId participant; FeedId feed; Error error; };
 struct TransportConnected { ParticipantId participant; Which which; };
 struct TransportDisconnected { ParticipantId participant; Which which; };
 struct TransportFailed { ParticipantId participant; Which which; Error error; };
-using Event = std::variant<FeedAdded, FeedRemoved, FeedMuted, SubscribeOffer, FeedUnsupported, TransportConnected, TransportDisconnected, TransportFailed>;
+/// Several sources (ssrc) send on the feed's m-line at the same time. One is forwarded and recorded; told once for each selected source.
+struct SourcesCompete { FeedId feed; ParticipantId participant; std::uint32_t selected, refused; };
+using Event = std::variant<FeedAdded, FeedRemoved, FeedMuted, SubscribeOffer, FeedUnsupported, TransportConnected, TransportDisconnected, TransportFailed,
+                           SourcesCompete>;
 
 struct SessionStats {
   std::size_t participants = 0, feeds = 0;

@@ -53,6 +53,22 @@ struct Subscription {
     paused = false;
     return seq + offset;
   }
+
+  /// The source of a video changed: no frame builds upon one before, and the numbers of packets that are left out close up.
+  void wait_for_keyframe() {
+    closes_up = closes_up || started;
+    started = false;
+  }
+  /// The number under which it gets the packet that it starts with.
+  rtp::Seq closed_up(rtp::Seq seq) {
+    if (closes_up && last) {
+      offset = *last + 1 - seq;
+      since = *last + 1;
+    }
+    closes_up = false;
+    return seq + offset;
+  }
+  bool closes_up = false;
 };
 
 struct Feed {
@@ -64,6 +80,7 @@ struct Feed {
   rtp::PacketHistory history;             // by the numbers that go to subscribers, before each one's own offset
   std::unique_ptr<ParameterSetInserter> inserter;  // nullptr: the packets hold all that a decoder needs
   std::vector<Subscription> subscriptions;
+  std::uint32_t generation = 0;           // of its packets' source
   rtp::ReportedInstant reported;          // the newest report, and when it came
   std::optional<Time> reported_at;
 };
@@ -107,6 +124,7 @@ struct Session::Impl {
   void release(std::unique_ptr<peer::Peer> peer, Time now);
 
   // forwarding.cpp
+  void receive(PeerOwner owner, const peer::ReceivedRtp& packet, SendBatch& batch, Time now);
   /// The feed of a packet; nullptr: none, or the packet is dropped.
   Feed* feed_of(Participant& owner, const peer::ReceivedRtp& packet, Time now);
   Feed* change_codec(Participant& owner, const peer::ReceivedRtp& packet, Time now);
