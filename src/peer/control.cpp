@@ -67,7 +67,7 @@ void Peer::Impl::take_report(Line index, rtp::NtpTime ntp, rtp::WireTimestamp ti
   const rtp::WireTimestamp moved = stream.moved(timestamp);
   const Verdict verdict = stream.reports.check({ntp, moved}, line.format ? line.format->codec.clock_rate : 90'000);
   if (verdict == Verdict::no_clock) return drops.add(Drop::report_without_clock);
-  if (verdict != Verdict::repeated) emit(SenderReported{index, ntp, moved, verdict == Verdict::inconsistent});
+  emit(SenderReported{index, ntp, moved, verdict == Verdict::inconsistent});
 }
 
 void Peer::Impl::take(const rtp::Bye& bye, Time) {

@@ -141,7 +141,7 @@ TEST(Greedy, sender_reports_of_a_publisher_reach_subscribers_ten_times_a_second_
   GreedyRoom room;
   const std::size_t before = room.good.subscribing.count<peer::SenderReported>();
   for (int i = 0; i < 1000; ++i) {
-    room.camera.publishing.peer.send_sender_report(room.line, rtp::NtpTime{std::uint64_t(i) << 32}, std::uint32_t(i), room.world.now());
+    room.camera.publishing.peer.send_sender_report(room.line, rtp::NtpTime{(std::uint64_t(i + 1) << 32) / 1000}, std::uint32_t(i) * 90, room.world.now());
     room.camera.publishing.drain(room.network, room.world.now());
     room.run(1ms);
   }
