@@ -154,7 +154,7 @@ Cost measure_cost(const std::filesystem::path& folder, int feeds, int seconds, i
   }
   const double writing = (cpu_seconds(CLOCK_PROCESS_CPUTIME_ID) - process) - (cpu_seconds(CLOCK_THREAD_CPUTIME_ID) - own);
   const double wall = std::chrono::duration<double>(runtime::now() - begin).count();
-  writer.post([job, at = runtime::now()] { job->stop(at, runtime::wall_now()); });
+  writer.post([job, at = runtime::now()] { job->stop(at); });
   finished.wait();
   writer.stop();
   return {100 * writing / wall / feeds, 100 * tap / wall / feeds};
@@ -198,7 +198,7 @@ StopTime measure_stop(const std::filesystem::path& folder, int media_seconds) {
   }
   StopTime taken;
   const Time stop = runtime::now();
-  job.stop(made.start + seconds(media_seconds), runtime::wall_now());
+  job.stop(made.start + seconds(media_seconds));
   while (job.step(made.start + seconds(media_seconds))) {}
   if (!confirmed) return taken;
   const Time complete = runtime::now();
