@@ -115,6 +115,7 @@ void FrameAssembler::add_h264(const rtp::RtpHeader& header, ByteView payload, Ti
 void FrameAssembler::take_unit(Bytes nal) {
   const unsigned type = nal_type(nal);
   if (type == kFiller) return;
+  const bool is_known = sets_.contains(nal);
   if ((type == kSps || type == kPps) && !sets_.add(nal)) return break_open(Drop::invalid_frame);
   const auto slice = rtp::parse_slice(nal);
   const bool starts = type == kSps || type == kDelimiter || (slice && slice->first_macroblock == 0);
@@ -140,7 +141,7 @@ void FrameAssembler::take_unit(Bytes nal) {
     open_->frame.packets += std::exchange(ahead_packets_, 0);
     for (Bytes& unit : std::exchange(ahead_, {})) open_->picture.take(std::move(unit), sets_);
   }
-  if (const auto why = open_->picture.take(std::move(nal), sets_)) break_open(*why);
+  if (const auto why = open_->picture.take(std::move(nal), sets_, is_known)) break_open(*why);
 }
 
 void FrameAssembler::break_open(Drop why) {

@@ -153,6 +153,8 @@ TEST(FrameAssembler, h264) {
     out.insert(out.end(), kPps.begin(), kPps.end());
     return out;
   }();
+  Bytes other_sps = kSps;
+  other_sps[3] ^= std::byte{1};  // its level
   const Bytes fragment_start = bytes({0x7c, 0x85, 0xb8, 0x01}), fragment_end = bytes({0x7c, 0x45, 0x02});
   expect(
       rtp::CodecName::h264,
@@ -194,7 +196,12 @@ TEST(FrameAssembler, h264) {
           {"a slice behind the picture's end", {{aggregate, 1, false}, {bytes({0x65, 0x08, 0x88, 0x88}), 1, true}}, "", true},
           {"a slice of an unknown parameter set", {{aggregate, 1, false}, {kIdr, 1, true}, {bytes({0x41, 0x99, 0x00}), 2, true}, {kSlice, 3, true}}, "K1 ", true},
           {"kinds of slices mixed", {{aggregate, 1, false}, {kIdr, 1, false}, {kSlice8, 1, true}}, "", true},
-          {"parameter sets within a picture", {{aggregate, 1, false}, {kIdr, 1, false}, {aggregate, 1, false}, {kIdr8, 1, true}}, "", true},
+          {"the same parameter sets before each slice",
+           {{aggregate, 1, false}, {kIdr, 1, false}, {aggregate, 1, false}, {kIdr8, 1, true}, {kSlice, 2, false}, {kPps, 2, false}, {kSlice8, 2, true}},
+           "K1/36 d2/14 ",
+           false,
+           true},
+          {"another parameter set within a picture", {{aggregate, 1, false}, {kIdr, 1, false}, {other_sps, 1, false}, {kIdr8, 1, true}}, "", true},
           {"additional information within a picture", {{aggregate, 1, false}, {kIdr, 1, false}, {kSei, 1, false}, {kIdr8, 1, true}}, "K1/45 ", false, true},
           {"delimiters, and what belongs to the next picture with the timestamp of the one before",
            {{kDelimiter, 1, false}, {aggregate, 1, false}, {kIdr, 1, true}, {kDelimiter, 1, false}, {kSlice, 2, true}},

@@ -22,6 +22,11 @@ void append_unit(Bytes& out, const Bytes& nal) {
 
 }  // namespace
 
+bool H264ParameterSets::contains(ByteView nal) const {
+  const auto is_same = [&](const auto& entry) { return std::equal(nal.begin(), nal.end(), entry.second.nal.begin(), entry.second.nal.end()); };
+  return std::any_of(sps_.begin(), sps_.end(), is_same) || std::any_of(pps_.begin(), pps_.end(), is_same);
+}
+
 bool H264ParameterSets::add(ByteView nal) {
   if (nal.size() > kMaxSetBytes) return false;
   if (const auto sps = rtp::parse_sps(nal)) {
@@ -49,12 +54,14 @@ void H264ParameterSets::describe(Frame& keyframe, std::uint8_t id) const {
   for (const auto& [number, pps] : pps_) keyframe.pps.push_back(pps.nal);
 }
 
-std::optional<Drop> H264Picture::take(Bytes nal, const H264ParameterSets& sets) {
+std::optional<Drop> H264Picture::take(Bytes nal, const H264ParameterSets& sets, bool is_known) {
   const unsigned type = nal_type(nal);
   if (type >= kSlice && type <= kIdr) {
     if (const auto why = take_slice(nal, type, sets)) return why;
-  } else if (belongs_to_next(type) && slices_ > 0 && !next_begins_) {
-    next_begins_ = units_.size();
+  } else if (belongs_to_next(type) && slices_ > 0) {
+    if (!next_begins_) decoder_changes_ = false;
+    next_begins_ = next_begins_.value_or(units_.size());
+    decoder_changes_ = decoder_changes_ || type == kDelimiter || ((type == kSps || type == kPps) && !is_known);
   }
   has_sps_ = has_sps_ || type == kSps;
   bytes_ += nal.size();
@@ -71,16 +78,20 @@ std::optional<Drop> H264Picture::take_slice(ByteView nal, unsigned type, const H
   const bool in_order = slices_ == 0 || slice->first_macroblock > last_macroblock_;
   const bool of_one_kind = slices_ == 0 || (type == kIdr) == frame_.keyframe;
   if (!in_order || !of_one_kind || active->pps.slice_groups || slice->first_macroblock >= active->sps.macroblocks) return Drop::invalid_frame;
-  if (next_begins_) {
-    const auto changes_decoder = [](const Bytes& unit) { return nal_type(unit) >= kSps && nal_type(unit) <= kDelimiter; };
-    if (std::any_of(units_.begin() + static_cast<std::ptrdiff_t>(*next_begins_), units_.end(), changes_decoder)) return Drop::invalid_frame;
-    next_begins_.reset();
-  }
+  if (next_begins_ && decoder_changes_) return Drop::invalid_frame;
+  if (next_begins_) drop_repeated_sets();
   last_macroblock_ = slice->first_macroblock;
   frame_.keyframe = type == kIdr;
   frame_.bidirectional = frame_.bidirectional || slice->bidirectional;
   if (slices_++ == 0 && frame_.keyframe) sets.describe(frame_, slice->pps);
   return std::nullopt;
+}
+
+/// Of what lies between two slices. GStreamer's payloader repeats the parameter sets before each slice of an IDR picture.
+void H264Picture::drop_repeated_sets() {
+  const auto is_set = [](const Bytes& unit) { return nal_type(unit) == kSps || nal_type(unit) == kPps; };
+  units_.erase(std::remove_if(units_.begin() + static_cast<std::ptrdiff_t>(*next_begins_), units_.end(), is_set), units_.end());
+  next_begins_.reset();
 }
 
 std::vector<Bytes> H264Picture::take_next() {

@@ -19,6 +19,8 @@ class H264ParameterSets {
  public:
   static constexpr std::size_t kMaxSetBytes = 4096;
 
+  /// The same SPS or PPS, byte for byte, is in force.
+  bool contains(ByteView nal) const;
   /// Takes an SPS or a PPS. False: it does not parse, and is not used.
   bool add(ByteView nal);
   struct Active {
@@ -47,8 +49,9 @@ class H264ParameterSets {
 /// The NAL units of one picture, in the order in which they came.
 class H264Picture {
  public:
-  /// `sets` has the parameter sets that were sent before this unit. Why the picture cannot be decoded as a whole; nullopt: it still can.
-  std::optional<Drop> take(Bytes nal, const H264ParameterSets& sets);
+  /// `sets` has the parameter sets that were sent before this unit; `is_known`: the unit is one of them, sent again. Why the picture cannot be
+  /// decoded as a whole; nullopt: it still can.
+  std::optional<Drop> take(Bytes nal, const H264ParameterSets& sets, bool is_known = false);
   bool has_slices() const { return slices_ > 0; }
   std::size_t slices() const { return slices_; }
   bool empty() const { return units_.empty(); }
@@ -63,11 +66,12 @@ class H264Picture {
 
  private:
   std::optional<Drop> take_slice(ByteView nal, unsigned type, const H264ParameterSets& sets);
-
+  void drop_repeated_sets();
   void add_missing_sets();
 
   std::vector<Bytes> units_;
   std::optional<std::size_t> next_begins_;  // where units begin that cannot follow a slice of the same picture
+  bool decoder_changes_ = false;            // by one of those units: no further slice of this picture may follow
   std::size_t bytes_ = 0;
   std::size_t slices_ = 0;
   std::uint32_t last_macroblock_ = 0;  // where the newest slice begins
