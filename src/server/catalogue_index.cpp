@@ -90,7 +90,9 @@ Database open_database(const std::string& path) {
   make_private(path);
   const int opened = sqlite3_open_v2(path.c_str(), &raw, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX, nullptr);
   Database db(raw);
-  if (opened != SQLITE_OK || sqlite3_db_readonly(db.get(), "main") != 0 || !run(db.get(), "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")) return nullptr;
+  // One server owns the folder. The exclusive mode keeps the WAL index in memory, so that a list does not wait for a disk that takes no writes.
+  if (opened != SQLITE_OK || sqlite3_db_readonly(db.get(), "main") != 0 ||
+      !run(db.get(), "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")) return nullptr;
   std::int64_t version = -1;
   if (Statement asked(db.get(), "PRAGMA user_version"); asked.step()) version = asked.number(0);
   if (version == 0 && run(db.get(), kTables)) return run(db.get(), ("PRAGMA user_version = " + std::to_string(kVersion)).c_str()) ? std::move(db) : nullptr;
