@@ -61,7 +61,7 @@ class Reload : public ::testing::Test {
     return run_command({"sh", "-c", "openssl s_client -connect 127.0.0.1:" + std::to_string(server_->port()) + " </dev/null 2>/dev/null | openssl x509 -noout -subject"}).out;
   }
   int list_with(const std::string& key) const {
-    auto token = run_command({AMPHI_SERVER_BINARY, "token", "--key", key, "--session", "theatre", "--identity", "x"}).out;
+    auto token = run_command({AMPHI_SERVER_BINARY, "token", "--key", key, "--session", "theatre", "--identity", "x", "--grants", "recordings"}).out;
     token.pop_back();
     return std::atoi(run_command({"curl", "-sk", "-o", "/dev/null", "-w", "%{http_code}", "-H", "Authorization: Bearer " + token, server_->url() + "/v1/recordings"}).out.c_str());
   }

@@ -45,11 +45,11 @@ class Sender final : public runtime::MediaHandler {
     drain(out);
     if (!peer_->connected() || now < frame_at_) return;
     frame_at_ = now + 33ms;
-    // RFC 7741: descriptor, and a frame header of 320 x 180.
+    // RFC 7741: descriptor, and a frame header of 320 x 180 with a first partition of 20 bytes.
     const bool key = keyframes && sent_ % 30 == 0;
     Bytes payload;
-    for (const int byte : {0x10, key ? 0x10 : 0x11, 0, 0, 0x9d, 0x01, 0x2a, 0x40, 0x01, 0xb4, 0x00}) payload.push_back(static_cast<std::byte>(byte));
-    payload.resize(60, std::byte{7});
+    for (const int byte : {0x10, key ? 0x90 : 0x91, 0x02, 0, 0x9d, 0x01, 0x2a, 0x40, 0x01, 0xb4, 0x00}) payload.push_back(static_cast<std::byte>(byte));
+    payload.resize(60);
     ++sent_;
     peer_->send_rtp(0, sent_, {true, 0, 0, static_cast<rtp::WireTimestamp>(sent_ * 2970), 0}, payload, out, now);
   }
