@@ -1,5 +1,5 @@
 // Checks JSON against the schemas in protocol/, as far as these use JSON Schema 2020-12: type, const, enum, required,
-// properties, items, minimum, maximum, minLength, maxLength, pattern. An unknown keyword is an error of the test.
+// properties, items, minimum, maximum, minLength, maxLength, pattern, $ref into $defs. An unknown keyword is an error of the test.
 #pragma once
 
 #include <nlohmann/json.hpp>

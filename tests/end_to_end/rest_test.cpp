@@ -40,6 +40,7 @@ class RestTest : public ::testing::Test {
     if (path.ends_with("/recordings")) return "rest/sessionRecordings";
     if (path.ends_with("/manifest.json")) return "rest/manifest";
     if (path.ends_with("/exports")) return method == "POST" ? "rest/export" : "rest/exports";
+    if (path.find("/recordings/exports/") != std::string::npos) return "";  // a file by its name
     if (path.find("/exports/") != std::string::npos && !path.ends_with("/file")) return "rest/export";
     return "";
   }
