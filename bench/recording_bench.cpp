@@ -58,8 +58,8 @@ class Feed {
   void frame(RecordingSink& sink, Time now) {
     const bool key = frame_ % (10 * kFramesPerSecond) == 0;
     for (int i = 0; i < kPacketsPerFrame; ++i) {
-      static constexpr unsigned char kKey[] = {0x10, 0x10, 0, 0, 0x9d, 0x01, 0x2a, 0x00, 0x05, 0xd0, 0x02};
-      static constexpr unsigned char kDelta[] = {0x10, 0x11};
+      static constexpr unsigned char kKey[] = {0x10, 0x90, 0, 0, 0x9d, 0x01, 0x2a, 0x00, 0x05, 0xd0, 0x02, 0, 0, 0, 0};
+      static constexpr unsigned char kDelta[] = {0x10, 0x91, 0, 0, 0, 0, 0, 0};
       static constexpr unsigned char kRest[] = {0x00, 0x00};
       const auto begin = i > 0 ? std::span<const unsigned char>(kRest) : key ? std::span<const unsigned char>(kKey) : std::span<const unsigned char>(kDelta);
       std::transform(begin.begin(), begin.end(), payload_.begin(), [](unsigned char c) { return static_cast<std::byte>(c); });
@@ -154,7 +154,7 @@ Cost measure_cost(const std::filesystem::path& folder, int feeds, int seconds, i
   }
   const double writing = (cpu_seconds(CLOCK_PROCESS_CPUTIME_ID) - process) - (cpu_seconds(CLOCK_THREAD_CPUTIME_ID) - own);
   const double wall = std::chrono::duration<double>(runtime::now() - begin).count();
-  writer.post([job, at = runtime::now()] { job->stop(at, runtime::wall_now()); });
+  writer.post([job, at = runtime::now()] { job->stop(at); });
   finished.wait();
   writer.stop();
   return {100 * writing / wall / feeds, 100 * tap / wall / feeds};
@@ -198,7 +198,7 @@ StopTime measure_stop(const std::filesystem::path& folder, int media_seconds) {
   }
   StopTime taken;
   const Time stop = runtime::now();
-  job.stop(made.start + seconds(media_seconds), runtime::wall_now());
+  job.stop(made.start + seconds(media_seconds));
   while (job.step(made.start + seconds(media_seconds))) {}
   if (!confirmed) return taken;
   const Time complete = runtime::now();

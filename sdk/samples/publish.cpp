@@ -38,6 +38,10 @@ int main(int argc, char** argv) {
 
   auto session = amphi::MediaServerSession::create(configuration);
   session->onConnected([](const auto& s) { std::printf("connected as %s\n", s->participantId().c_str()); });
+  session->onReconnecting([](const auto&, std::error_code reason) { std::printf("reconnecting: %s\n", reason.message().c_str()); });
+  session->onReconnected([](const auto& s) { std::printf("connected again as %s\n", s->participantId().c_str()); });
+  session->onMediaUnreachable([](const auto&, std::error_code reason) { std::printf("media unreachable: %s\n", reason.message().c_str()); });
+  session->onMediaReachable([](const auto&) { std::printf("media reachable again\n"); });
   std::atomic<bool> failed = false;
   session->onDisconnected([&](const auto&, std::error_code error) {
     std::printf("disconnected: %s\n", error ? error.message().c_str() : "gracefully");

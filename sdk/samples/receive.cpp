@@ -60,6 +60,10 @@ int main(int argc, char** argv) {
     failed = static_cast<bool>(error);
     stop = true;
   });
+  session->onReconnecting([](const auto&, std::error_code reason) { std::printf("reconnecting: %s\n", reason.message().c_str()); });
+  session->onReconnected([](const auto& s) { std::printf("connected again as %s\n", s->participantId().c_str()); });
+  session->onMediaUnreachable([](const auto&, std::error_code reason) { std::printf("media unreachable: %s\n", reason.message().c_str()); });
+  session->onMediaReachable([](const auto&) { std::printf("media reachable again\n"); });
   amphi::AudioOutputComponent speaker = amphi::AudioOutputComponentNull{};
   if (show) speaker = amphi::AudioOutputComponentDevice{};
   auto mix = session->setIncomingAudioFeed(speaker);

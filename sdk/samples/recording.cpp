@@ -52,6 +52,8 @@ std::shared_ptr<MediaServerSession> join(const Options& options, const std::stri
     if (error) std::fprintf(stderr, "\n%s disconnected: %s\n", who, error.message().c_str());
     news.tell([&] { news.ended = true; });
   });
+  session->onReconnecting([who](const auto&, std::error_code reason) { std::fprintf(stderr, "\n%s is reconnecting: %s\n", who, reason.message().c_str()); });
+  session->onMediaUnreachable([who](const auto&, std::error_code reason) { std::fprintf(stderr, "\n%s: %s\n", who, reason.message().c_str()); });
   return session;
 }
 
@@ -96,8 +98,8 @@ int run(const Options& options) {
   });
   session->onRecordingStateChanged([&news](const auto&, const auto& state) { news.tell([&] { news.recording = state; }); });
   const auto watch = [](const std::shared_ptr<amphi::Feed>& feed) {  // a feed that fails takes nothing else with it
-    feed->onStateChanged([label = feed->label()](amphi::FeedState, std::error_code error) {
-      if (error) std::fprintf(stderr, "\nfeed %s failed: %s\n", label.c_str(), error.message().c_str());
+    feed->onStateChanged([label = feed->label()](amphi::FeedState state, std::error_code error) {
+      if (state == amphi::FeedState::failed) std::fprintf(stderr, "\nfeed %s failed: %s\n", label.c_str(), error.message().c_str());
     });
   };
   if (!options.video_file.empty())

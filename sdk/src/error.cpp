@@ -26,6 +26,7 @@ class Category final : public std::error_category {
       case Errc::inputFailed: return "The feed's input failed";
       case Errc::codecFailed: return "The feed's encoder or decoder failed";
       case Errc::outputFailed: return "The feed's output failed";
+      case Errc::mediaUnreachable: return "No media gets through to the server; a firewall or NAT may block its UDP port";
     }
     return "Unknown error " + std::to_string(value);
   }

@@ -52,8 +52,21 @@ void FeedCore::set_running() {
     std::lock_guard lock(mutex_);
     if (state_ != FeedState::starting) return;
     state_ = FeedState::running;
+    error_.clear();
   }
   tell(FeedState::running, {});
+}
+
+void FeedCore::set_unreachable(bool unreachable) {
+  const std::error_code error = unreachable ? make_error_code(Errc::mediaUnreachable) : std::error_code{};
+  FeedState now;
+  {
+    std::lock_guard lock(mutex_);
+    if (state_ == FeedState::stopped || state_ == FeedState::failed || error_ == error) return;
+    error_ = error;
+    now = state_;
+  }
+  tell(now, error);
 }
 
 void FeedCore::end(std::error_code error) {

@@ -30,6 +30,9 @@ class FeedCore : public std::enable_shared_from_this<FeedCore> {
   void set_teardown(std::function<void()> teardown);
   void set_id(std::string id);
   void set_running();
+  bool has_run() const { return state() == FeedState::running; }
+  /// Whether no media can get through (`Errc::mediaUnreachable`) while the feed lives. Told at each change.
+  void set_unreachable(bool unreachable);
   /// Ends the feed: an empty error is `stopped`, any other `failed`. Only the first end counts.
   void end(std::error_code error);
   bool ended() const;

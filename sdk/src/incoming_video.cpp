@@ -100,6 +100,12 @@ void IncomingVideoPipeline::start(rtp::CodecName codec, Time base) {
   context_.keyframe_wanted();
 }
 
+void IncomingVideoPipeline::reset() {
+  inlet_->detach();
+  if (pipeline_ != nullptr) pipeline_->stop();
+  pipeline_.reset();
+}
+
 void IncomingVideoPipeline::stop() {
   inlet_->detach();
   if (mailbox_ != nullptr) mailbox_->close();

@@ -33,6 +33,8 @@ class IncomingVideoPipeline {
 
   /// Fails the feed if it cannot. `base`: running time zero, the same for all that must stay in step.
   void start(rtp::CodecName codec, Time base);
+  /// Lets go of the stream so far: the next start() builds for another. The output keeps its last picture until then.
+  void reset();
   void stop();
   const std::shared_ptr<RtpInlet>& inlet() const { return inlet_; }
 

@@ -39,6 +39,10 @@ bool MediaServerSession::isConnected() const { return core_->connected(); }
 std::string MediaServerSession::participantId() const { return core_->participant_id(); }
 
 void MediaServerSession::onConnected(SessionHandler h) { core_->set_handler(&Handlers::connected, std::move(h)); }
+void MediaServerSession::onReconnecting(ErrorHandler h) { core_->set_handler(&Handlers::reconnecting, std::move(h)); }
+void MediaServerSession::onReconnected(SessionHandler h) { core_->set_handler(&Handlers::reconnected, std::move(h)); }
+void MediaServerSession::onMediaUnreachable(ErrorHandler h) { core_->set_handler(&Handlers::media_unreachable, std::move(h)); }
+void MediaServerSession::onMediaReachable(SessionHandler h) { core_->set_handler(&Handlers::media_reachable, std::move(h)); }
 void MediaServerSession::onDisconnected(ErrorHandler h) { core_->set_handler(&Handlers::disconnected, std::move(h)); }
 void MediaServerSession::onSessionServicesConnected(SessionHandler h) { core_->set_handler(&Handlers::services_connected, std::move(h)); }
 void MediaServerSession::onSessionServicesDisconnected(ErrorHandler h) {
@@ -48,6 +52,7 @@ void MediaServerSession::onRecordingStateChanged(RecordingHandler h) { core_->se
 void MediaServerSession::onParticipantJoined(ParticipantHandler h) { core_->set_handler(&Handlers::participant_joined, std::move(h)); }
 void MediaServerSession::onParticipantLeft(ParticipantHandler h) { core_->set_handler(&Handlers::participant_left, std::move(h)); }
 void MediaServerSession::onFeedAdded(FeedHandler h) { core_->set_handler(&Handlers::feed_added, std::move(h)); }
+void MediaServerSession::onFeedChanged(FeedHandler h) { core_->set_handler(&Handlers::feed_changed, std::move(h)); }
 void MediaServerSession::onFeedRemoved(FeedHandler h) { core_->set_handler(&Handlers::feed_removed, std::move(h)); }
 
 bool MediaServerSession::areSessionServicesConnected() const { return core_->services_connected(); }

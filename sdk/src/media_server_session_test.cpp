@@ -44,6 +44,41 @@ class SilentServer {
   int port_ = 0;
 };
 
+/// Answers every connection with the same bytes and closes it.
+class WrongServer {
+ public:
+  explicit WrongServer(std::string answer) : answer_(std::move(answer)), fd_(socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    bind(fd_, reinterpret_cast<sockaddr*>(&address), size);
+    getsockname(fd_, reinterpret_cast<sockaddr*>(&address), &size);
+    port_ = ntohs(address.sin_port);
+    listen(fd_, 16);
+    thread_ = std::thread([this] {
+      for (int one = accept(fd_, nullptr, nullptr); one >= 0; one = accept(fd_, nullptr, nullptr)) {
+        char request[4096];
+        if (read(one, request, sizeof request) > 0 && write(one, answer_.data(), answer_.size()) > 0) ++answered;
+        close(one);
+      }
+    });
+  }
+  ~WrongServer() {
+    ::shutdown(fd_, SHUT_RDWR);
+    thread_.join();
+    close(fd_);
+  }
+  std::string url() const { return "http://127.0.0.1:" + std::to_string(port_) + "/s/test"; }
+  std::atomic<int> answered = 0;
+
+ private:
+  const std::string answer_;
+  int fd_;
+  int port_ = 0;
+  std::thread thread_;
+};
+
 /// Counts the terminal events of a session, and waits for one.
 struct Watch {
   std::mutex mutex;
@@ -86,9 +121,57 @@ TEST(Session, a_configuration_that_cannot_work_is_refused_by_connect) {
   EXPECT_EQ(session->connect().error(), Errc::invalidArgument);
 }
 
-TEST(Session, a_server_that_refuses_is_one_terminal_event_with_an_error) {
+TEST(Session, a_server_that_refuses_is_told_once_and_tried_again_until_the_application_disconnects) {
   Watch watch;
+  std::mutex mutex;
+  std::condition_variable told;
+  std::vector<std::error_code> reasons;
   auto session = MediaServerSession::create({refusing_url(), "", "test", ""});
+  watch.on(session);
+  session->onReconnecting([&](const auto& s, std::error_code error) {
+    EXPECT_FALSE(s->isConnected());
+    std::lock_guard lock(mutex);
+    reasons.push_back(error);
+    told.notify_all();
+  });
+  session->onReconnected([](const auto&) { FAIL() << "never joined"; });
+  const auto feed = session->addOutgoingVideoFeed("pattern", {VideoInputComponentTestPattern{}, {}});
+  ASSERT_TRUE(session->connect());
+  {
+    std::unique_lock lock(mutex);
+    ASSERT_TRUE(told.wait_for(lock, 20s, [&] { return !reasons.empty(); }));
+    EXPECT_EQ(reasons.front(), Errc::disconnected);
+    EXPECT_FALSE(told.wait_for(lock, 1s, [&] { return reasons.size() > 1; })) << "the same reason is told once";
+  }
+  EXPECT_EQ(watch.ended, 0);
+  EXPECT_EQ(feed->state(), FeedState::starting);
+  session->disconnect();
+  ASSERT_TRUE(watch.wait());
+  EXPECT_FALSE(watch.error);
+  session.reset();
+  EXPECT_EQ(watch.ended, 1);
+}
+
+TEST(Session, an_answer_that_is_no_session_is_tried_again) {
+  for (const char* answer : {"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+                             "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", "\x16\x03\x01 is not HTTP at all\r\n\r\n"}) {
+    WrongServer server(answer);
+    Watch watch;
+    auto session = MediaServerSession::create({server.url(), "", "test", ""});
+    watch.on(session);
+    ASSERT_TRUE(session->connect());
+    for (int i = 0; i < 20'000 && server.answered < 3; ++i) std::this_thread::sleep_for(1ms);
+    EXPECT_GE(server.answered, 3) << answer;
+    EXPECT_EQ(watch.ended, 0) << answer;
+    session->disconnect();
+    ASSERT_TRUE(watch.wait());
+    EXPECT_FALSE(watch.error);
+  }
+}
+
+TEST(Session, without_reconnect_a_server_that_refuses_is_one_terminal_event_with_an_error) {
+  Watch watch;
+  auto session = MediaServerSession::create({refusing_url(), "", "test", "", false});
   watch.on(session);
   ASSERT_TRUE(session->connect());
   EXPECT_EQ(session->connect().error(), Errc::invalidState);
@@ -171,7 +254,7 @@ TEST(Session, destruction_is_quick_in_every_order_and_from_any_thread) {
 
 TEST(Session, the_last_reference_may_be_dropped_inside_a_callback) {
   Watch watch;
-  auto session = MediaServerSession::create({refusing_url(), "", "test", ""});
+  auto session = MediaServerSession::create({refusing_url(), "", "test", "", false});
   std::weak_ptr<MediaServerSession> weak = session;
   session->onDisconnected([&, held = session](const auto& s, std::error_code error) mutable {
     EXPECT_EQ(s->requestSessionRecording(true).error(), Errc::invalidState);
@@ -190,7 +273,7 @@ TEST(Session, the_last_reference_may_be_dropped_inside_a_callback) {
 
 TEST(Session, callbacks_may_be_set_inside_callbacks) {
   Watch watch;
-  auto session = MediaServerSession::create({refusing_url(), "", "test", ""});
+  auto session = MediaServerSession::create({refusing_url(), "", "test", "", false});
   auto feed = session->addOutgoingVideoFeed("pattern", {VideoInputComponentTestPattern{}, {}});
   std::atomic<int> states = 0;
   feed->onStateChanged([&](FeedState state, std::error_code error) {

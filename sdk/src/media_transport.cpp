@@ -58,8 +58,11 @@ void MediaTransport::make_transports() {
   subscribing_ = std::make_unique<Subscribing>(config, random_, subscribing_events_);
 }
 
-void MediaTransport::begin_again(std::string cname) {
-  loop_->post([this, cname = std::move(cname)](SendBatch&, Time now) mutable {
+void MediaTransport::begin_again(const std::string& server_ip, std::string cname) {
+  loop_->post([this, server_ip, cname = std::move(cname)](SendBatch& out, Time now) mutable {
+    publishing_->close(out, now);
+    subscribing_->close(out, now);
+    server_ip_ = server_ip;
     follow_network(now);
     config_.cname = std::move(cname);
     make_transports();

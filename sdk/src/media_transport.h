@@ -27,8 +27,8 @@ class MediaTransport final : private runtime::MediaHandler {
   /// In order; what the peers have to say is sent after it.
   void post(Task task);
   void signalling_resumed();
-  /// The server was started anew: both transports begin from nothing, with the sockets they had. What was attached and added is to be again.
-  void begin_again(std::string cname);
+  /// The session was joined anew: both transports begin from nothing, with the sockets they had. What was attached and added is to be again.
+  void begin_again(const std::string& server_ip, std::string cname);
   /// Says goodbye on both transports and ends the thread.
   void close();
 

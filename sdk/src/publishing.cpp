@@ -53,6 +53,7 @@ void Publishing::remove(const FeedCore* feed, Time now) {
   if (line == nullptr) return;
   peer_.close_line(line->number);
   std::erase_if(lines_, [&](const auto& l) { return l.get() == line; });
+  if (lines_.empty() && !was_connected_) reachability_.settled();
   wanted_ = true;
   offer_if_needed(now);
 }
@@ -87,10 +88,16 @@ void Publishing::answered(const std::string& sdp, const std::vector<signalling::
       if (feed.mid == info.mid) line->stream->feed->set_id(feed.feed_id);
     if (line->accepted) continue;
     const auto why = std::find_if(refused_lines.begin(), refused_lines.end(), [&](const auto& each) { return each.mid == info.mid; });
-    line->stream->feed->end(why == refused_lines.end() ? Errc::unsupported : errc_of(why->code));  // which removes the line by and by
+    line->stream->feed->end(why == refused_lines.end() ? Errc::unsupported : errc_of(why->error.code));  // which removes the line by and by
   }
+  expect_connection(now);
   start_streams();
   offer_if_needed(now);
+}
+
+void Publishing::expect_connection(Time now) {
+  const bool any = std::any_of(lines_.begin(), lines_.end(), [](const auto& line) { return line->accepted; });
+  if (any && !was_connected_) reachability_.wanted(now);
 }
 
 void Publishing::refused(const Error& error, Time now) {
@@ -173,15 +180,22 @@ void Publishing::share_bandwidth(std::uint64_t bits_per_second) {
 void Publishing::handle(const peer::Event& event, SendBatch& out, Time now) {
   if (std::holds_alternative<peer::Connected>(event)) {
     restarts_.connected();
+    reachability_.settled();
     was_connected_ = true;
+    events_.reachable(true);
     start_streams();
   } else if (std::holds_alternative<peer::Disconnected>(event)) {
     restarts_.silent(now);
+    reachability_.wanted(now);
   } else if (const auto* failed = std::get_if<peer::Failed>(&event)) {
     if (may_revive(failed->error, peer_, was_connected_)) {
       restarts_.consent_lost(now);
     } else if (failed->error.code == ErrorCode::disconnected) {
       restarts_.stop();  // closed at the other end: signalling tells whether anything comes after it
+      reachability_.settled();
+    } else if (failed->error.code == ErrorCode::timeout && events_.broken) {
+      restarts_.stop();  // a handshake that got no answer: only a new transport can try again
+      events_.broken(failed->error);
     } else {
       fail(failed->error);
     }
@@ -197,6 +211,7 @@ void Publishing::handle(const peer::Event& event, SendBatch& out, Time now) {
 void Publishing::fail(const Error& error) {
   failed_ = true;
   restarts_.stop();
+  reachability_.settled();
   if (error.code == ErrorCode::fingerprint_mismatch) events_.falsified(error);
   for (auto& line : lines_) line->stream->feed->end(errc_of(error.code));
 }
@@ -211,6 +226,11 @@ void Publishing::handle_timeout(Time now) {
       report(*line, now);
       line->next_report = now + 1s;
     }
+  if (reachability_.take_due(now)) {
+    restarts_.consent_lost(now);
+    events_.reachable(false);
+    update_statistics(now);
+  }
   if (restarts_.take_due(now) && !outstanding_) {
     peer_.restart_ice(now);
     wanted_ = true;
@@ -221,19 +241,21 @@ void Publishing::handle_timeout(Time now) {
 
 void Publishing::update_statistics(Time now) {
   statistics_at_ = now + kStatisticsEvery;
+  const bool stalled = lapsed_ || restarts_.lost() || reachability_.unreachable() || !was_connected_;
   for (auto& line : lines_) {
+    line->stream->feed->set_unreachable(reachability_.unreachable());
     const peer::LineStats stats = peer_.line_stats(line->number);
     const std::uint64_t bitrate = line->rate.update(stats.bytes, now);
-    line->stream->feed->update([&](FeedStatistics& s) {
+    line->stream->feed->update([&, has_run = line->stream->feed->has_run()](FeedStatistics& s) {
       fill(s, stats, peer_.stats(), bitrate);
       s.frames = line->frames;
-      s.stalled = restarts_.lost();
+      s.stalled = stalled && has_run;
     });
   }
 }
 
 Time Publishing::next_timeout() const noexcept {
-  Time next = std::min({peer_.next_timeout(), restarts_.next_timeout(), statistics_at_});
+  Time next = std::min({peer_.next_timeout(), restarts_.next_timeout(), reachability_.next_timeout(), statistics_at_});
   for (const auto& line : lines_) next = std::min(next, line->next_report);
   return next;
 }
@@ -251,6 +273,7 @@ void Publishing::drain(SendBatch& out, Time now) {
 void Publishing::close(SendBatch& out, Time now) {
   failed_ = true;  // nothing begins any more
   restarts_.stop();
+  reachability_.settled();
   statistics_at_ = Time::max();
   lines_.clear();
   peer_.close(now);

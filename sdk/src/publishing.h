@@ -13,6 +13,7 @@
 #include "ice_restarts.h"
 #include "outgoing_pipeline.h"
 #include "peer/peer.h"
+#include "reachability.h"
 #include "rtp/history.h"
 #include "signalling_messages.h"
 #include "statistics.h"
@@ -33,6 +34,8 @@ class Publishing {
     std::function<void(std::string sdp, std::vector<signalling::OfferedFeed> feeds)> offer;
     std::function<void(std::shared_ptr<OutgoingStream>)> start;   // the pipeline may run now
     std::function<void(Error)> falsified;                         // the session cannot go on
+    std::function<void(bool)> reachable;                          // false: no media gets through for 10 s; true: connected
+    std::function<void(Error)> broken;                            // the transport cannot be revived; a new one may work. Empty: the feeds fail
   };
 
   Publishing(peer::Config config, Random& random, Events events);
@@ -41,8 +44,16 @@ class Publishing {
   void remove(const FeedCore* feed, Time now);
   void answered(const std::string& sdp, const std::vector<signalling::MidFeed>& feeds, const std::vector<signalling::MidError>& refused, Time now);
   void refused(const Error& error, Time now);
-  void signalling_interrupted() { restarts_.signalling_interrupted(); }
-  void signalling_resumed(Time now) { restarts_.signalling_resumed(now); }
+  void signalling_interrupted() {
+    restarts_.signalling_interrupted();
+    reachability_.signalling_interrupted();
+  }
+  void signalling_resumed(Time now) {
+    restarts_.signalling_resumed(now);
+    reachability_.signalling_resumed(now);
+  }
+  /// Whether the server no longer holds the participant: nothing gets through then until the session is joined anew.
+  void set_lapsed(bool lapsed) { lapsed_ = lapsed; }
   void send(const FeedCore* feed, const OutgoingPackets& packets, SendBatch& out, Time now);
 
   void network_changed(Time now) { restarts_.network_changed(now); }
@@ -79,6 +90,7 @@ class Publishing {
   };
 
   void offer_if_needed(Time now);
+  void expect_connection(Time now);
   void start_streams();
   void handle(const peer::Event& event, SendBatch& out, Time now);
   void fail(const Error& error);
@@ -97,7 +109,9 @@ class Publishing {
   bool outstanding_ = false, wanted_ = false;
   bool was_connected_ = false;
   bool failed_ = false;      // for good
+  bool lapsed_ = false;
   IceRestarts restarts_;
+  Reachability reachability_;
   Time statistics_at_ = Time::max();
 };
 

@@ -21,9 +21,9 @@ SessionCore::SessionCore(Session::Configuration configuration)
   target.ca_certificate_file = configuration_.caCertificateFile;
   target.user_agent = configuration_.clientName;
   target.path = url_->signalling_path();
-  signalling_ = std::make_unique<SignallingLink>(control_.io(), target, 
-      signalling::Config{configuration_.accessToken, configuration_.clientName.substr(0, 128)},
-                                                 [this](signalling::Output& output) { on_signalling(output); });
+  signalling_ = std::make_unique<SignallingLink>(
+      control_.io(), target, signalling::Config{configuration_.accessToken, configuration_.clientName.substr(0, 128), configuration_.reconnect},
+      [this](signalling::Output& output) { on_signalling(output); });
   target.path = url_->services_path();
   services_ = std::make_unique<ServicesLink>(control_.io(), target, configuration_.accessToken,
                                              [this](ServicesLink::Told told) { on_services(std::move(told)); });
@@ -125,7 +125,13 @@ MediaServerSession::SessionRecordingState SessionCore::to_public(const services:
   if (state.error) out.errorMessage = state.error->message;
   out.waitingForMedia = state.waiting_for_media;
   out.preRollMs = state.pre_roll_ms;
-  if (state.warning) out.warning = {state.warning->code, state.warning->message, state.warning->minutes_left};
+  for (const auto& warning : state.warnings)
+    out.warnings.push_back({warning.code, warning.message, warning.minutes_left, warning.feed_id, warning.participant_id});
+  if (!out.warnings.empty()) out.warning = out.warnings.front();
+  out.warningsNotListed = state.warnings_not_listed;
+  for (const auto& feed : state.feeds)
+    out.feeds.push_back({feed.feed_id, feed.participant_id, feed.label, feed.kind == "audio" ? FeedKind::audio : FeedKind::video, feed.recorded, feed.reason, feed.message, feed.since_ms});
+  out.feedsNotListed = state.feeds_not_listed;
   out.totalMs_ = state.total_ms;
   out.asOfNs_ = state.as_of.time_since_epoch().count();
   out.growsUntilNs_ = state.grows_until.time_since_epoch().count();
@@ -147,37 +153,26 @@ void SessionCore::on_signalling(signalling::Output& output) {
     media([o = std::move(*offer)](Publishing&, Subscribing& s, SendBatch&, Time now) { s.offered(o, now); });
   } else if (auto* unanswered = std::get_if<signalling::SubscribeRefused>(&output)) {
     media([r = std::move(*unanswered)](Publishing&, Subscribing& s, SendBatch&, Time now) { s.refused(r.error, now); });
-  } else if (std::holds_alternative<signalling::Interrupted>(output)) {
-    media([](Publishing& p, Subscribing& s, SendBatch&, Time) {
-      p.signalling_interrupted();
-      s.signalling_interrupted();
-    });
+  } else if (auto* interrupted = std::get_if<signalling::Interrupted>(&output)) {
+    on_interrupted(interrupted->why);
+  } else if (std::holds_alternative<signalling::Lapsed>(output)) {
+    on_lapsed();
   } else if (std::holds_alternative<signalling::Resumed>(output)) {
-    services_->session_connected(participant_id(), grants_.contains("record"));
-    if (transport_) transport_->signalling_resumed();
+    on_resumed();
   } else if (auto* again = std::get_if<signalling::Rejoined>(&output)) {
     on_rejoined(*again);
   } else if (auto* come = std::get_if<signalling::ParticipantJoined>(&output)) {
-    const Session::Participant participant{come->participant.id, come->participant.identity};
-    {
-      std::lock_guard lock(mutex_);
-      participants_[participant.id] = participant;
-    }
-    deliver(&Handlers::participant_joined, participant);
+    on_participant_joined(come->participant);
   } else if (auto* gone = std::get_if<signalling::ParticipantLeft>(&output)) {
-    Session::Participant participant{gone->participant_id, {}};
-    {
-      std::lock_guard lock(mutex_);
-      if (const auto it = participants_.find(participant.id); it != participants_.end()) {
-        participant = it->second;
-        participants_.erase(it);
-      }
-    }
-    deliver(&Handlers::participant_left, participant);
+    on_participant_left(gone->participant_id);
   } else if (auto* added = std::get_if<signalling::FeedAdded>(&output)) {
     on_feed_added(added->feed);
+  } else if (auto* changed = std::get_if<signalling::FeedChanged>(&output)) {
+    on_feed_changed(changed->feed);
   } else if (auto* removed = std::get_if<signalling::FeedRemoved>(&output)) {
     on_feed_removed(removed->feed_id);
+  } else if (auto* unsupported = std::get_if<signalling::FeedUnsupported>(&output)) {
+    on_feed_unsupported(unsupported->feed_id);
   } else if (auto* ended = std::get_if<signalling::Ended>(&output)) {
     on_ended(ended->error);
   }
@@ -199,18 +194,89 @@ void SessionCore::on_joined(const signalling::Joined& joined) {
     participant_id_ = joined.participant_id;
   }
   deliver(&Handlers::connected);
-  for (const auto& stream : outgoing_) publish(stream);
+  for (const auto& stream : std::vector(outgoing_)) publish(stream);
+}
+
+void SessionCore::on_interrupted(const Error& why) {
+  if (transport_)
+    transport_->post([](Publishing& p, Subscribing& s, SendBatch&, Time) {
+      p.signalling_interrupted();
+      s.signalling_interrupted();
+    });
+  deliver(&Handlers::reconnecting, to_error_code(why));
+}
+
+void SessionCore::on_lapsed() {
+  std::vector<std::string> labels;
+  {
+    std::lock_guard lock(mutex_);
+    connected_ = false;
+    for (const auto& [id, info] : feeds_)
+      if (info.kind == FeedKind::video) labels.push_back(info.label);
+  }
+  for (const auto& [feed, incoming] : incoming_video_)
+    if (incoming.feed->has_run()) incoming.feed->update([](FeedStatistics& s) { s.stalled = true; });
+  video_sources_.lose_all(labels);
+  set_lapsed(true);
+}
+
+void SessionCore::set_lapsed(bool lapsed) {
+  lapsed_ = lapsed;
+  if (transport_)
+    transport_->post([lapsed](Publishing& p, Subscribing& s, SendBatch&, Time) {
+      p.set_lapsed(lapsed);
+      s.set_lapsed(lapsed);
+    });
+}
+
+void SessionCore::on_resumed() {
+  if (lapsed_) {  // the server waited longer than we expected: everything is as it was
+    set_lapsed(false);
+    std::lock_guard lock(mutex_);
+    connected_ = true;
+    for (const auto& [id, info] : feeds_)
+      if (info.kind == FeedKind::video) video_sources_.claim({id, info.participantIdentity, info.label});
+  }
+  services_->session_connected(participant_id(), grants_.contains("record"));
+  if (transport_) transport_->signalling_resumed();
+  deliver(&Handlers::reconnected);
 }
 
 void SessionCore::on_rejoined(const signalling::Rejoined& rejoined) {
+  lapsed_ = false;
   grants_ = {rejoined.grants.begin(), rejoined.grants.end()};
   {
     std::lock_guard lock(mutex_);
+    connected_ = true;
     participant_id_ = rejoined.participant_id;
   }
-  transport_->begin_again(rejoined.participant_id);
+  unsupported_.clear();
+  begin_transports_again(rejoined.participant_id);
+  if (incoming_audio_feed_) incoming_audio_feed_->update([](FeedStatistics& s) { s.stalled = false; });  // until there is something to receive
   services_->session_connected(rejoined.participant_id, grants_.contains("record"));
-  for (const auto& stream : outgoing_) publish(stream);
+  for (const auto& stream : std::vector(outgoing_)) publish(stream);
+  deliver(&Handlers::reconnected);
+}
+
+void SessionCore::on_participant_joined(const signalling::ParticipantDescription& joined) {
+  const Session::Participant participant{joined.id, joined.identity};
+  {
+    std::lock_guard lock(mutex_);
+    participants_[participant.id] = participant;
+  }
+  deliver(&Handlers::participant_joined, participant);
+}
+
+void SessionCore::on_participant_left(const std::string& id) {
+  Session::Participant participant{id, {}};
+  {
+    std::lock_guard lock(mutex_);
+    if (const auto it = participants_.find(id); it != participants_.end()) {
+      participant = it->second;
+      participants_.erase(it);
+    }
+  }
+  deliver(&Handlers::participant_left, participant);
 }
 
 void SessionCore::on_services(ServicesLink::Told told) {

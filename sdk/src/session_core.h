@@ -22,6 +22,7 @@
 #include "services_link.h"
 #include "session_url.h"
 #include "signalling_link.h"
+#include "video_sources.h"
 
 namespace amphi::sdk {
 
@@ -55,11 +56,11 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   std::shared_ptr<FeedCore> set_incoming_audio(AudioOutputComponent output);
 
   struct Handlers {
-    Session::SessionHandler connected, services_connected;
-    Session::ErrorHandler disconnected, services_disconnected;
+    Session::SessionHandler connected, reconnected, media_reachable, services_connected;
+    Session::ErrorHandler disconnected, reconnecting, media_unreachable, services_disconnected;
     Session::RecordingHandler recording_changed;
     Session::MarkerHandler marker_added;
-    Session::FeedHandler feed_added, feed_removed;
+    Session::FeedHandler feed_added, feed_changed, feed_removed;
     Session::ParticipantHandler participant_joined, participant_left;
   };
   template <class Handler>
@@ -89,7 +90,13 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   }
   void on_signalling(signalling::Output& output);
   void on_joined(const signalling::Joined& joined);
+  void on_interrupted(const Error& why);
+  void on_lapsed();
+  void set_lapsed(bool lapsed);
+  void on_resumed();
   void on_rejoined(const signalling::Rejoined& rejoined);
+  void on_participant_joined(const signalling::ParticipantDescription& joined);
+  void on_participant_left(const std::string& id);
   void on_services(ServicesLink::Told told);
   void on_ended(const std::optional<Error>& error);
 
@@ -99,18 +106,32 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   OutgoingPipeline::Events outgoing_events(const std::shared_ptr<FeedCore>& feed);
   void remove_outgoing(const FeedCore* feed);
   void publish(const std::shared_ptr<OutgoingStream>& stream);
-  void attach_video(const std::string& feed_id);
-  void remove_incoming_video(const std::string& feed_id, const FeedCore* feed);
+  void attach_video(const FeedCore* feed, const FeedInfo& source);
+  void detach_video(const FeedCore* feed, const std::string& shown);
+  /// A video feed appeared: the subscription that waits for it continues with it.
+  void restore_video(const FeedInfo& appeared);
+  void remove_incoming_video(const FeedCore* feed);
   void attach_audio(const std::string& feed_id);
   void detach_audio(const std::string& feed_id);
   void remove_incoming_audio(const FeedCore* feed);
   void on_feed_added(const signalling::FeedDescription& feed);
+  FeedInfo info_of(const signalling::FeedDescription& described) const;  // with the mutex held
+  void on_feed_changed(const signalling::FeedDescription& described);
   void on_feed_removed(const std::string& feed_id);
+  void on_feed_unsupported(const std::string& feed_id);
   void on_codec_known(const std::string& feed_id, rtp::CodecName codec);
   void end_all_feeds();
+  std::optional<FeedInfo> feed_info(const std::string& feed_id) const;
+  void keyframe_wanted(const FeedCore* feed);
+
+  // session_media.cpp
   Publishing::Events publishing_events();
   Subscribing::Events subscribing_events();
-  void keyframe_wanted(const std::string& feed_id);
+  /// Posts what a transport told to control. What the transports before a rejoin told is dropped.
+  void from_media(std::function<void()> task);
+  void begin_transports_again(const std::string& cname);
+  void on_reachable(bool& unreachable, bool reachable);
+  std::function<void(Error)> broken_event();
 
   const Session::Configuration configuration_;
   const Result<SessionUrl> url_;
@@ -132,9 +153,15 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   };
   std::set<std::string> grants_;
   bool ended_ = false;
+  bool lapsed_ = false;                                      // the server removed the participant, and it has not joined anew yet
+  int beginning_ = 0;                                        // rejoins whose transports have not begun again yet
+  bool publishing_unreachable_ = false, subscribing_unreachable_ = false;
+  bool told_unreachable_ = false;
   Time base_{};                                              // running time zero of everything received
   std::vector<std::shared_ptr<OutgoingStream>> outgoing_;
-  std::map<std::string, IncomingVideo> incoming_video_;      // by feed id
+  std::map<const FeedCore*, IncomingVideo> incoming_video_;
+  VideoSources video_sources_;                               // which feed each of them shows
+  std::set<std::string> unsupported_;                        // feeds that our answers cannot take
   std::shared_ptr<FeedCore> incoming_audio_feed_;
   std::shared_ptr<IncomingAudioPipeline> incoming_audio_;
   std::map<std::string, std::shared_ptr<RtpInlet>> audio_inlets_;   // by feed id

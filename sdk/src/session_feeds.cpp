@@ -107,73 +107,85 @@ void SessionCore::remove_outgoing(const FeedCore* feed) {
 
 // --- incoming
 
+std::optional<FeedInfo> SessionCore::feed_info(const std::string& feed_id) const {
+  std::lock_guard lock(mutex_);
+  const auto it = feeds_.find(feed_id);
+  if (it == feeds_.end()) return std::nullopt;
+  return it->second;
+}
+
 std::shared_ptr<FeedCore> SessionCore::subscribe_video(const std::string& feed_id, VideoOutputComponent output) {
-  std::string label;
-  bool known = false;
-  {
-    std::lock_guard lock(mutex_);
-    if (const auto it = feeds_.find(feed_id); it != feeds_.end() && it->second.kind == FeedKind::video) {
-      known = true;
-      label = it->second.label;
-    }
-  }
-  auto feed = new_feed(feed_id, std::move(label));
+  const auto source = feed_info(feed_id);
+  const bool known = source && source->kind == FeedKind::video;
+  auto feed = new_feed(feed_id, known ? source->label : std::string{});
   if (!known) {
     feed->end(Errc::notFound);
     return feed;
   }
+  const auto on_control = [weak = weak_from_this(), raw = feed.get()](void (SessionCore::*what)(const FeedCore*)) {
+    if (const auto self = weak.lock()) self->control_.post([core = self.get(), raw, what] { (core->*what)(raw); });
+  };
   IncomingVideoPipeline::Context context;
   context.feed = feed;
   context.dispatcher = dispatcher_;
   context.pipelines = pipelines_;
-  context.keyframe_wanted = [weak = weak_from_this(), feed_id] {
-    if (const auto self = weak.lock()) self->control_.post([core = self.get(), feed_id] { core->keyframe_wanted(feed_id); });
-  };
+  context.keyframe_wanted = [on_control] { on_control(&SessionCore::keyframe_wanted); };
   auto pipeline = std::make_shared<IncomingVideoPipeline>(std::move(output), std::move(context));
-  feed->set_teardown([weak = weak_from_this(), feed_id, raw = feed.get()] {
-    if (const auto self = weak.lock()) self->control_.post([core = self.get(), feed_id, raw] { core->remove_incoming_video(feed_id, raw); });
-  });
-  control_.post([this, feed_id, feed, pipeline] {
+  feed->set_teardown([on_control] { on_control(&SessionCore::remove_incoming_video); });
+  control_.post([this, feed, pipeline, subscribed = *source] {
     if (ended_ || feed->ended() || !transport_) return feed->end({});
-    if (const auto before = incoming_video_.find(feed_id); before != incoming_video_.end()) {
-      const auto old = before->second.feed;
-      remove_incoming_video(feed_id, old.get());
+    const auto present = feed_info(subscribed.id);
+    if (!present) return feed->end({});  // gone in the meantime
+    if (unsupported_.contains(subscribed.id)) return feed->end(Errc::unsupported);
+    if (const auto* before = video_sources_.of(subscribed.id)) {
+      const auto old = incoming_video_.at(before).feed;
+      remove_incoming_video(before);
       old->end({});
     }
-    incoming_video_[feed_id] = {feed, pipeline};
-    attach_video(feed_id);
+    incoming_video_[feed.get()] = {feed, pipeline};
+    video_sources_.add(feed.get(), {present->id, present->participantIdentity, present->label}, !lapsed_);
+    if (!lapsed_) attach_video(feed.get(), *present);
   });
   return feed;
 }
 
-void SessionCore::attach_video(const std::string& feed_id) {
-  std::string participant;
-  {
-    std::lock_guard lock(mutex_);
-    const auto it = feeds_.find(feed_id);
-    if (it != feeds_.end()) participant = it->second.participantId;
-  }
-  const IncomingVideo& incoming = incoming_video_.at(feed_id);
-  if (participant.empty()) return incoming.feed->end({});  // gone in the meantime
-  transport_->post([feed_id, participant, inlet = incoming.pipeline->inlet(), feed = incoming.feed](Publishing&, Subscribing& s, SendBatch&,
-                                                                                                  Time) {
-    s.attach(feed_id, participant, inlet, feed);
+void SessionCore::attach_video(const FeedCore* feed, const FeedInfo& source) {
+  const IncomingVideo& incoming = incoming_video_.at(feed);
+  incoming.feed->set_id(source.id);
+  pipelines_->post([pipeline = incoming.pipeline] { pipeline->reset(); });  // another stream: nothing of the former one is left in it
+  transport_->post([source, inlet = incoming.pipeline->inlet(), feed = incoming.feed](Publishing&, Subscribing& s, SendBatch&, Time) {
+    s.attach(source.id, source.participantId, inlet, feed);
   });
 }
 
-void SessionCore::remove_incoming_video(const std::string& feed_id, const FeedCore* feed) {
-  const auto it = incoming_video_.find(feed_id);
-  if (it == incoming_video_.end() || it->second.feed.get() != feed) return;
-  const auto pipeline = it->second.pipeline;
-  incoming_video_.erase(it);
-  if (transport_)
-    transport_->post([feed_id, inlet = pipeline->inlet()](Publishing&, Subscribing& s, SendBatch&, Time) { s.detach(feed_id, inlet.get()); });
-  pipelines_->post([pipeline] { pipeline->stop(); });
+void SessionCore::restore_video(const FeedInfo& appeared) {
+  const auto claim = video_sources_.claim({appeared.id, appeared.participantIdentity, appeared.label});
+  if (claim.who == nullptr) return;
+  if (!claim.before.empty()) detach_video(claim.who, claim.before);
+  attach_video(claim.who, appeared);
 }
 
-void SessionCore::keyframe_wanted(const std::string& feed_id) {
-  if (transport_)
-    transport_->post([feed_id](Publishing&, Subscribing& s, SendBatch&, Time now) { s.request_keyframe(feed_id, now); });
+void SessionCore::detach_video(const FeedCore* feed, const std::string& shown) {
+  if (shown.empty() || !transport_) return;
+  transport_->post([shown, inlet = incoming_video_.at(feed).pipeline->inlet()](Publishing&, Subscribing& s, SendBatch&, Time) {
+    s.detach(shown, inlet.get());
+  });
+}
+
+void SessionCore::remove_incoming_video(const FeedCore* feed) {
+  const auto it = incoming_video_.find(feed);
+  if (it == incoming_video_.end()) return;
+  detach_video(feed, video_sources_.feed_of(feed));
+  video_sources_.remove(feed);
+  const IncomingVideo incoming = it->second;  // holds the feed until its pipeline has stopped
+  incoming_video_.erase(it);
+  pipelines_->post([incoming] { incoming.pipeline->stop(); });
+}
+
+void SessionCore::keyframe_wanted(const FeedCore* feed) {
+  const std::string shown = video_sources_.feed_of(feed);
+  if (transport_ && !shown.empty())
+    transport_->post([shown](Publishing&, Subscribing& s, SendBatch&, Time now) { s.request_keyframe(shown, now); });
 }
 
 std::shared_ptr<FeedCore> SessionCore::set_incoming_audio(AudioOutputComponent output) {
@@ -235,20 +247,42 @@ void SessionCore::remove_incoming_audio(const FeedCore* feed) {
   incoming_audio_.reset();
 }
 
-void SessionCore::on_feed_added(const signalling::FeedDescription& described) {
+/// With the owner's identity, where it is known.
+FeedInfo SessionCore::info_of(const signalling::FeedDescription& described) const {
   FeedInfo info;
   info.id = described.id;
   info.kind = described.kind == "audio" ? FeedKind::audio : FeedKind::video;
   info.label = described.label;
   info.participantId = described.participant_id;
   info.codec = described.codec;
+  info.muted = described.muted;
+  if (const auto it = participants_.find(info.participantId); it != participants_.end()) info.participantIdentity = it->second.identity;
+  return info;
+}
+
+void SessionCore::on_feed_added(const signalling::FeedDescription& described) {
+  FeedInfo info;
   {
     std::lock_guard lock(mutex_);
-    if (const auto it = participants_.find(info.participantId); it != participants_.end()) info.participantIdentity = it->second.identity;
+    info = info_of(described);
     feeds_[info.id] = info;
   }
-  if (info.kind == FeedKind::audio) attach_audio(info.id);
+  if (info.kind == FeedKind::audio) {
+    attach_audio(info.id);
+  } else {
+    restore_video(info);
+  }
   deliver(&Handlers::feed_added, info);
+}
+
+void SessionCore::on_feed_changed(const signalling::FeedDescription& described) {
+  FeedInfo info;
+  {
+    std::lock_guard lock(mutex_);
+    info = info_of(described);
+    if (const auto it = feeds_.find(info.id); it != feeds_.end()) it->second = info;
+  }
+  deliver(&Handlers::feed_changed, info);
 }
 
 void SessionCore::on_feed_removed(const std::string& feed_id) {
@@ -260,19 +294,32 @@ void SessionCore::on_feed_removed(const std::string& feed_id) {
     info = it->second;
     feeds_.erase(it);
   }
+  unsupported_.erase(feed_id);
   detach_audio(feed_id);
-  if (const auto it = incoming_video_.find(feed_id); it != incoming_video_.end()) {
-    const auto feed = it->second.feed;
-    remove_incoming_video(feed_id, feed.get());
+  // While the session is joined anew its subscriptions wait for their sources; otherwise the owner has ended the feed.
+  if (const auto* subscription = video_sources_.of(feed_id)) {
+    const auto feed = incoming_video_.at(subscription).feed;
+    remove_incoming_video(subscription);
     feed->end({});
   }
   deliver(&Handlers::feed_removed, info);
 }
 
+void SessionCore::on_feed_unsupported(const std::string& feed_id) {
+  unsupported_.insert(feed_id);
+  if (const auto* subscription = video_sources_.of(feed_id)) {
+    const auto feed = incoming_video_.at(subscription).feed;
+    remove_incoming_video(subscription);
+    feed->end(Errc::unsupported);
+  }
+  detach_audio(feed_id);
+}
+
 void SessionCore::on_codec_known(const std::string& feed_id, rtp::CodecName codec) {
-  if (const auto video = incoming_video_.find(feed_id); video != incoming_video_.end()) {
-    if (codec == rtp::CodecName::opus) return video->second.feed->end(Errc::malformed);
-    pipelines_->post([feed = video->second.feed, pipeline = video->second.pipeline, codec, base = base_] {
+  if (const auto* subscription = video_sources_.of(feed_id)) {
+    const IncomingVideo& video = incoming_video_.at(subscription);
+    if (codec == rtp::CodecName::opus) return video.feed->end(Errc::malformed);
+    pipelines_->post([feed = video.feed, pipeline = video.pipeline, codec, base = base_] {
       if (!feed->ended()) pipeline->start(codec, base);
     });
   } else if (const auto audio = audio_inlets_.find(feed_id); audio != audio_inlets_.end() && incoming_audio_) {
@@ -287,54 +334,14 @@ void SessionCore::end_all_feeds() {
     stream->feed->end({});
   }
   while (!incoming_video_.empty()) {
-    const std::string id = incoming_video_.begin()->first;
     const auto feed = incoming_video_.begin()->second.feed;
-    remove_incoming_video(id, feed.get());
+    remove_incoming_video(feed.get());
     feed->end({});
   }
   if (const auto audio = incoming_audio_feed_) {
     remove_incoming_audio(audio.get());
     audio->end({});
   }
-}
-
-// --- what the media thread tells
-
-Publishing::Events SessionCore::publishing_events() {
-  Publishing::Events events;
-  events.offer = [this](std::string sdp, std::vector<signalling::OfferedFeed> feeds) {
-    control_.post([this, sdp = std::move(sdp), feeds = std::move(feeds)] {
-      signalling_->with([&](signalling::Client& c, Time now) { c.publish(sdp, feeds, now); });
-    });
-  };
-  events.start = [this](const std::shared_ptr<OutgoingStream>& stream) {
-    pipelines_->post([stream] {
-      if (!stream->feed->ended()) stream->pipeline->start();
-    });
-  };
-  events.falsified = [this](const Error& error) {
-    control_.post([this, error] { signalling_->with([&](signalling::Client& c, Time now) { c.abort(error, now); }); });
-  };
-  return events;
-}
-
-Subscribing::Events SessionCore::subscribing_events() {
-  Subscribing::Events events;
-  events.answer = [this](std::string offer_id, std::string sdp) {
-    control_.post([this, offer_id = std::move(offer_id), sdp = std::move(sdp)] {
-      signalling_->with([&](signalling::Client& c, Time now) { c.answer_subscribe(offer_id, sdp, now); });
-    });
-  };
-  events.restart = [this] {
-    control_.post([this] { signalling_->with([](signalling::Client& c, Time now) { c.restart_subscribe(now); }); });
-  };
-  events.codec_known = [this](const std::string& feed_id, rtp::CodecName codec) {
-    control_.post([this, feed_id, codec] { on_codec_known(feed_id, codec); });
-  };
-  events.falsified = [this](const Error& error) {
-    control_.post([this, error] { signalling_->with([&](signalling::Client& c, Time now) { c.abort(error, now); }); });
-  };
-  return events;
 }
 
 }  // namespace amphi::sdk

@@ -17,7 +17,20 @@ std::string_view counter_name(Drop drop) {
   return "";
 }
 
-Client::Client(Config config, Random& random) : config_(std::move(config)), random_(random) {}
+bool is_final(ErrorCode code) noexcept {
+  switch (code) {
+    case ErrorCode::unauthorized:
+    case ErrorCode::forbidden:
+    case ErrorCode::not_found:
+    case ErrorCode::unsupported:
+    case ErrorCode::invalid_argument:
+    case ErrorCode::malformed:
+    case ErrorCode::fingerprint_mismatch: return true;
+    default: return false;
+  }
+}
+
+Client::Client(Config config, Random& random) : config_(std::move(config)), back_off_(random) {}
 
 void Client::connect(Time now) {
   if (state_ != State::idle) return;
@@ -32,13 +45,13 @@ void Client::leave(Time now) {
     state_ = State::ended;
     return;
   }
-  if (state_ == State::joined) send(write_bare("leave"), now);
+  if (state_ == State::joined || state_ == State::joining) send(write_bare("leave"), now);
   end(std::nullopt);
 }
 
 void Client::abort(Error error, Time now) {
   if (state_ == State::ended || state_ == State::idle) return;
-  if (state_ == State::joined) send(write_bare("leave"), now);
+  if (state_ == State::joined || state_ == State::joining) send(write_bare("leave"), now);
   end(std::move(error));
 }
 
@@ -84,21 +97,30 @@ void Client::handle_message(std::string_view text, Time now) {
     remove_participant(gone->participant_id);
   } else if (auto* added = std::get_if<FeedAdded>(&*message)) {
     add_feed(added->feed);
+  } else if (auto* changed = std::get_if<FeedChanged>(&*message)) {
+    change_feed(changed->feed);
   } else if (auto* removed = std::get_if<FeedRemoved>(&*message)) {
     remove_feed(removed->feed_id);
+  } else if (auto* unsupported = std::get_if<FeedUnsupported>(&*message)) {
+    if (feeds_.contains(unsupported->feed_id)) outputs_.push_back(std::move(*unsupported));
+    else drops_.add(Drop::unexpected);
   }
 }
 
 void Client::handle(JoinedMessage& m, Time now) {
   if (state_ != State::joining) return drops_.add(Drop::unexpected);
-  if (resuming() && m.resumed && m.participant_id != participant_id_)
-    return abort({ErrorCode::disconnected, "the server takes this participant for another"}, now);
+  if (was_joined() && m.resumed && m.participant_id != participant_id_) {
+    send(write_bare("leave"), now);
+    return refused({ErrorCode::disconnected, "the server resumed another participant"}, now);
+  }
   state_ = State::joined;
-  joined_by_ = Time::max();
-  backoff_ = kFirstBackoff;
+  joined_at_ = now;
+  joined_by_ = resume_until_ = Time::max();
+  told_.reset();
   resume_token_ = m.resume_token;
   resume_window_ = std::clamp<Duration>(milliseconds(m.resume_window_ms), 0ms, kResumeWindow);
-  if (resuming()) {
+  send(write_bare("ping"), now);  // acknowledges `joined`: from now on the server holds the participant over a loss
+  if (was_joined()) {
     take_up_again(m, now);
   } else {
     participant_id_ = m.participant_id;
@@ -108,13 +130,15 @@ void Client::handle(JoinedMessage& m, Time now) {
 }
 
 void Client::take_up_again(const JoinedMessage& m, Time now) {
-  resume_until_ = Time::max();
   said_goodbye_ = false;
   if (m.resumed) {
     outputs_.push_back(Resumed{});
+    lapsed_ = false;
     if (!outstanding_offer_.empty()) send(outstanding_offer_, now);
     return;
   }
+  lapse();
+  lapsed_ = false;
   reconcile({});
   outstanding_offer_.clear();  // of a transport that this server never saw
   participant_id_ = m.participant_id;
@@ -122,15 +146,13 @@ void Client::take_up_again(const JoinedMessage& m, Time now) {
 }
 
 void Client::handle(const Closing& m, Time now) {
-  if (!m.may_return || participant_id_.empty()) return end(std::nullopt);
+  if (!m.may_return || (!was_joined() && !config_.reconnect)) return end(std::nullopt);
   said_goodbye_ = true;
   lost({ErrorCode::disconnected, "the server went away"}, now);
 }
 
 void Client::handle(const ErrorMessage& m, Time now) {
-  // It gave us up as silent (a machine that slept, a join that stalled on its way): that can be resumed. Nothing else fatal can.
-  if (m.fatal && m.error.code == ErrorCode::timeout && !participant_id_.empty()) return lost(m.error, now);
-  if (m.fatal || state_ == State::joining) return end(m.error);
+  if (m.fatal || state_ == State::joining) return refused(m.error, now);
   if (m.in_reply_to == "publishOffer" && !outstanding_offer_.empty()) {
     outstanding_offer_.clear();
     outputs_.push_back(PublishRefused{m.error});
@@ -141,6 +163,33 @@ void Client::handle(const ErrorMessage& m, Time now) {
     return;
   }
   drops_.add(Drop::error_reported);
+}
+
+void Client::refused(const Error& error, Time now) {
+  if (is_final(error.code)) return end(error);
+  // A timeout is a silence that the server noticed first (a machine that slept, a join that stalled on its way): it can be resumed.
+  if (!config_.reconnect && error.code != ErrorCode::timeout) return end(error);
+  // The participant is removed, or another connection speaks for it.
+  if (error.code == ErrorCode::disconnected) return give_up_participant(error, now);
+  lost(error, now);
+}
+
+void Client::rejoin(Error why, Time now) {
+  if (state_ != State::joined || !config_.reconnect) return;
+  send(write_bare("leave"), now);
+  give_up_participant(std::move(why), now);
+}
+
+void Client::give_up_participant(Error why, Time now) {
+  lost(std::move(why), now);
+  resume_token_.clear();
+  lapse();
+}
+
+void Client::lapse() {
+  resume_until_ = Time::max();
+  if (!was_joined() || std::exchange(lapsed_, true)) return;
+  outputs_.push_back(Lapsed{});
 }
 
 void Client::reconcile(const std::vector<ParticipantDescription>& present) {
@@ -180,7 +229,16 @@ void Client::remove_participant(const std::string& id) {
 void Client::add_feed(const FeedDescription& feed) {
   if (feed.participant_id == participant_id_) return drops_.add(Drop::unexpected);
   const auto [it, fresh] = feeds_.emplace(feed.id, feed);
-  if (fresh) outputs_.push_back(FeedAdded{feed});
+  if (fresh) return outputs_.push_back(FeedAdded{feed});
+  if (it->second != feed) change_feed(feed);  // while the connection was lost
+}
+
+/// Of its own feeds the client keeps no list.
+void Client::change_feed(const FeedDescription& feed) {
+  const auto known = feeds_.find(feed.id);
+  if (known == feeds_.end() && feed.participant_id != participant_id_) return drops_.add(Drop::unexpected);
+  if (known != feeds_.end()) known->second = feed;
+  outputs_.push_back(FeedChanged{feed});
 }
 
 void Client::remove_feed(const std::string& id) {
@@ -204,18 +262,17 @@ void Client::restart_subscribe(Time now) {
 
 void Client::lost(Error why, Time now) {
   if (state_ != State::opening) outputs_.push_back(CloseConnection{});
-  if (participant_id_.empty()) return end(std::move(why));  // never joined: the application decides about another try
-  if (!resuming()) {
+  if (!was_joined() && !config_.reconnect) return end(std::move(why));
+  if (state_ == State::joined) {
+    if (now >= joined_at_ + kSteadyAfter) back_off_.succeeded();
     resume_until_ = now + resume_window_;
-    outputs_.push_back(Interrupted{});
   }
-  // Half fixed, half random: participants who lost one server do not all come back at once.
-  const Duration wait = backoff_ / 2 + Duration(static_cast<std::int64_t>(random_.below(
-                                          static_cast<std::uint64_t>((backoff_ / 2).count()) + 1)));
-  backoff_ = std::min<Duration>(backoff_ * 2, kLastBackoff);
   state_ = State::waiting;
   joined_by_ = Time::max();
-  retry_at_ = now + wait;
+  retry_at_ = now + back_off_.next();
+  if (told_ == why.code) return;
+  told_ = why.code;
+  outputs_.push_back(Interrupted{std::move(why)});
 }
 
 void Client::end(std::optional<Error> error) {
@@ -233,10 +290,10 @@ void Client::send(std::string text, Time now) {
 
 void Client::handle_timeout(Time now) {
   if (state_ == State::ended || state_ == State::idle) return;
-  if (resuming() && now >= resume_until_) {
-    if (state_ == State::joining) outputs_.push_back(CloseConnection{});
-    if (said_goodbye_) return end(std::nullopt);
-    return end(Error{ErrorCode::disconnected, "the connection could not be resumed in time"});
+  if (now >= resume_until_) {
+    if (!config_.reconnect && said_goodbye_) return end(std::nullopt);
+    if (!config_.reconnect) return end(Error{ErrorCode::disconnected, "the connection could not be resumed in time"});
+    lapse();
   }
   if (state_ == State::waiting && now >= retry_at_) {
     retry_at_ = Time::max();

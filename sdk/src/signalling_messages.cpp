@@ -57,7 +57,7 @@ class Reader {
 
 std::optional<FeedDescription> read_feed(const Json& json) {
   Reader r(json);
-  FeedDescription feed{r.text("id"), r.text("kind"), r.optional_text("label"), r.text("participantId"), r.optional_text("codec")};
+  FeedDescription feed{r.text("id"), r.text("kind"), r.optional_text("label"), r.text("participantId"), r.optional_text("codec"), r.optional_flag("muted")};
   if (!r.ok() || feed.id.empty() || (feed.kind != "audio" && feed.kind != "video")) return std::nullopt;
   return feed;
 }
@@ -78,7 +78,7 @@ std::optional<MidFeed> read_mid_feed(const Json& json) {
 
 std::optional<MidError> read_mid_error(const Json& json) {
   Reader r(json);
-  MidError out{r.text("mid"), error_code_from_wire(r.text("code"))};
+  MidError out{r.text("mid"), {error_code_from_wire(r.text("code")), r.optional_text("message")}};
   if (!r.ok()) return std::nullopt;
   return out;
 }
@@ -135,13 +135,16 @@ std::optional<Message> parse(std::string_view text) {
     return ParticipantJoined{std::move(*participant)};
   }
   if (type == "participantLeft") return checked(r, ParticipantLeft{r.text("participantId")});
-  if (type == "feedAdded") {
+  if (type == "feedAdded" || type == "feedChanged") {
     const Json* f = r.find("feed");
     auto feed = f != nullptr ? read_feed(*f) : std::nullopt;
     if (!feed) return std::nullopt;
+    if (type == "feedChanged") return FeedChanged{std::move(*feed)};
     return FeedAdded{std::move(*feed)};
   }
   if (type == "feedRemoved") return checked(r, FeedRemoved{r.text("feedId")});
+  if (type == "feedUnsupported")
+    return checked(r, FeedUnsupported{r.text("feedId"), {error_code_from_wire(r.text("code")), r.optional_text("message")}});
   if (type == "closing") return checked(r, Closing{r.optional_text("reason"), r.optional_flag("mayReturn")});
   if (type == "ping") return Ping{};
   if (type == "pong") return Pong{};

@@ -15,6 +15,7 @@ namespace amphi::sdk::signalling {
 struct FeedDescription {
   std::string id, kind, label, participant_id, codec;
   bool operator==(const FeedDescription&) const = default;
+  bool muted = false;  // by an administrator
 };
 struct ParticipantDescription {
   std::string id, identity;
@@ -39,7 +40,7 @@ struct JoinedMessage {
 };
 struct MidError {
   std::string mid;
-  ErrorCode code;
+  Error error;
 };
 struct PublishAnswer {
   std::string sdp;
@@ -54,7 +55,10 @@ struct SubscribeOffer {
 struct ParticipantJoined { ParticipantDescription participant; };
 struct ParticipantLeft { std::string participant_id; };
 struct FeedAdded { FeedDescription feed; };
+struct FeedChanged { FeedDescription feed; };
 struct FeedRemoved { std::string feed_id; };
+/// Our answer to a subscribeOffer takes none of the feed's codecs.
+struct FeedUnsupported { std::string feed_id; Error error; };
 struct Closing { std::string reason; bool may_return = false; };
 struct Ping {};
 struct Pong {};
@@ -64,8 +68,8 @@ struct ErrorMessage {
   std::string in_reply_to;
 };
 struct UnknownMessage {};
-using Message = std::variant<JoinedMessage, PublishAnswer, SubscribeOffer, ParticipantJoined, ParticipantLeft, FeedAdded, FeedRemoved,
-                             Closing, Ping, Pong, ErrorMessage, UnknownMessage>;
+using Message = std::variant<JoinedMessage, PublishAnswer, SubscribeOffer, ParticipantJoined, ParticipantLeft, FeedAdded, FeedChanged, FeedRemoved,
+                             FeedUnsupported, Closing, Ping, Pong, ErrorMessage, UnknownMessage>;
 
 /// nullopt: not a well-formed message of a known type. An unknown type is UnknownMessage.
 std::optional<Message> parse(std::string_view text);

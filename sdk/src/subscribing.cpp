@@ -24,6 +24,9 @@ void Subscribing::offered(const signalling::SubscribeOffer& offer, Time now) {
   feed_of_mid_.clear();  // an offer names all
   for (const auto& [mid, feed_id] : offer.feeds) feed_of_mid_[mid] = feed_id;
   connect_lines();
+  const bool any = std::any_of(lines_.begin(), lines_.end(), [](const Line& line) { return line.active; });
+  if (any && !was_connected_) reachability_.wanted(now);
+  if (!any && !was_connected_) reachability_.settled();
   if (statistics_at_ == Time::max()) statistics_at_ = now + kStatisticsEvery;
   events_.answer(offer.offer_id_text, std::move(*answer));
 }
@@ -95,32 +98,43 @@ void Subscribing::request_keyframe(const std::string& feed_id, Time now) {
 bool Subscribing::owns(const Address& local) const { return std::find(local_.begin(), local_.end(), local) != local_.end(); }
 
 void Subscribing::handle_input(const Datagram& in, Time now) {
-  const auto packet = peer_.handle_input(in, now);
-  if (!packet || packet->line >= lines_.size()) return;
-  const Line& line = lines_[packet->line];
-  if (line.sink == nullptr || packet->payload.empty()) return;
-  if (!packet->recovered) lip_sync_.on_packet(line.feed_id, packet->header.timestamp, now);
-  line.sink->inlet->push(*packet);
+  if (const auto packet = peer_.handle_input(in, now)) return receive(*packet, now);
+  while (const auto held = peer_.take_held(now)) receive(*held, now);
+}
+
+void Subscribing::receive(const peer::ReceivedRtp& packet, Time now) {
+  if (packet.line >= lines_.size()) return;
+  const Line& line = lines_[packet.line];
+  if (line.sink == nullptr || packet.payload.empty()) return;
+  if (!packet.recovered) lip_sync_.on_packet(line.feed_id, packet.header.timestamp, now);
+  line.sink->inlet->push(packet);
 }
 
 void Subscribing::handle(const peer::Event& event, Time now) {
   if (std::holds_alternative<peer::Connected>(event)) {
     restarts_.connected();
+    reachability_.settled();
     was_connected_ = true;
+    events_.reachable(true);
     for (std::size_t i = 0; i < lines_.size(); ++i)
       if (lines_[i].sink != nullptr && lines_[i].codec != rtp::CodecName::opus) peer_.request_keyframe(i, now);
   } else if (std::holds_alternative<peer::Disconnected>(event)) {
     restarts_.silent(now);
+    reachability_.wanted(now);
   } else if (const auto* failed = std::get_if<peer::Failed>(&event)) {
     if (may_revive(failed->error, peer_, was_connected_)) {
       restarts_.consent_lost(now);
     } else if (failed->error.code == ErrorCode::disconnected) {
       restarts_.stop();  // closed at the other end: signalling tells whether anything comes after it
+      reachability_.settled();
+    } else if (failed->error.code == ErrorCode::timeout && events_.broken) {
+      restarts_.stop();  // a handshake that got no answer: only a new transport can try again
+      events_.broken(failed->error);
     } else {
       fail(failed->error);
     }
   } else if (const auto* report = std::get_if<peer::SenderReported>(&event)) {
-    if (report->line < lines_.size()) lip_sync_.on_sender_report(lines_[report->line].feed_id, report->ntp, report->rtp_timestamp);
+    if (report->line < lines_.size() && !report->contradicts) lip_sync_.on_sender_report(lines_[report->line].feed_id, report->ntp, report->rtp_timestamp);
   }
 }
 
@@ -128,6 +142,7 @@ void Subscribing::fail(const Error& error) {
   failed_ = true;
   failure_ = errc_of(error.code);
   restarts_.stop();
+  reachability_.settled();
   if (error.code == ErrorCode::fingerprint_mismatch) events_.falsified(error);
   for (auto& [id, sink] : sinks_)
     if (sink.feed != nullptr) sink.feed->end(*failure_);
@@ -135,6 +150,12 @@ void Subscribing::fail(const Error& error) {
 
 void Subscribing::handle_timeout(Time now) {
   peer_.handle_timeout(now);
+  while (const auto held = peer_.take_held(now)) receive(*held, now);
+  if (reachability_.take_due(now)) {
+    restarts_.consent_lost(now);
+    events_.reachable(false);
+    update_statistics(now);
+  }
   if (restarts_.take_due(now)) events_.restart();
   if (now < statistics_at_) return;
   update_statistics(now);
@@ -152,14 +173,17 @@ void Subscribing::update_statistics(Time now) {
     of_feed[sink->feed.get()].add(sink->counted, stats, sink->rate.update(stats.bytes, now));
     sink->counted = stats;
   }
-  for (const auto& [feed, interval] : of_feed)
-    feed->update([&, &all = interval](FeedStatistics& s) {
+  const bool stalled = lapsed_ || restarts_.lost() || reachability_.unreachable() || !was_connected_;
+  for (const auto& [feed, interval] : of_feed) {
+    feed->set_unreachable(reachability_.unreachable());
+    feed->update([&, &all = interval, has_run = feed->has_run()](FeedStatistics& s) {
       all.apply(s, peer_.stats());
-      s.stalled = restarts_.lost();
+      s.stalled = stalled && has_run;
     });
+  }
 }
 
-Time Subscribing::next_timeout() const noexcept { return std::min({peer_.next_timeout(), restarts_.next_timeout(), statistics_at_}); }
+Time Subscribing::next_timeout() const noexcept { return std::min({peer_.next_timeout(), restarts_.next_timeout(), reachability_.next_timeout(), statistics_at_}); }
 
 void Subscribing::drain(SendBatch& out, Time now) {
   while (auto output = peer_.poll_output()) {
@@ -174,6 +198,7 @@ void Subscribing::drain(SendBatch& out, Time now) {
 void Subscribing::close(SendBatch& out, Time now) {
   failed_ = true;
   restarts_.stop();
+  reachability_.settled();
   statistics_at_ = Time::max();
   for (Line& line : lines_) line.sink = nullptr;
   sinks_.clear();

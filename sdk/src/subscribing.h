@@ -14,6 +14,7 @@
 #include "ice_restarts.h"
 #include "lip_sync.h"
 #include "peer/peer.h"
+#include "reachability.h"
 #include "rtp_inlet.h"
 #include "signalling_messages.h"
 #include "statistics.h"
@@ -28,6 +29,8 @@ class Subscribing {
     /// The feed's codec is known: its pipeline can be built. Told again when a sink is attached later.
     std::function<void(const std::string& feed_id, rtp::CodecName codec)> codec_known;
     std::function<void(Error)> falsified;
+    std::function<void(bool)> reachable;                                 // as Publishing's
+    std::function<void(Error)> broken;
   };
 
   Subscribing(peer::Config config, Random& random, Events events);
@@ -42,8 +45,16 @@ class Subscribing {
   void detach(const std::string& feed_id, const RtpInlet* inlet);
   void request_keyframe(const std::string& feed_id, Time now);
 
-  void signalling_interrupted() { restarts_.signalling_interrupted(); }
-  void signalling_resumed(Time now) { restarts_.signalling_resumed(now); }
+  void signalling_interrupted() {
+    restarts_.signalling_interrupted();
+    reachability_.signalling_interrupted();
+  }
+  void signalling_resumed(Time now) {
+    restarts_.signalling_resumed(now);
+    reachability_.signalling_resumed(now);
+  }
+  /// Whether the server no longer holds the participant: nothing gets through then until the session is joined anew.
+  void set_lapsed(bool lapsed) { lapsed_ = lapsed; }
 
   void network_changed(Time now) { restarts_.network_changed(now); }
   /// Nothing gets through, and the server is not to blame.
@@ -73,6 +84,7 @@ class Subscribing {
 
   void connect_lines();
   void follow(const std::string& feed_id, Sink& sink);
+  void receive(const peer::ReceivedRtp& packet, Time now);
   void handle(const peer::Event& event, Time now);
   void negotiation_failed(const Error& error, Time now);
   void fail(const Error& error);
@@ -89,7 +101,9 @@ class Subscribing {
   bool failed_ = false;                      // for good
   std::optional<std::error_code> failure_;   // and what comes later fails with
   std::optional<Time> asked_anew_at_;        // for an offer, since one came to nothing
+  bool lapsed_ = false;
   IceRestarts restarts_;
+  Reachability reachability_;
   Time statistics_at_ = Time::max();
 };
 

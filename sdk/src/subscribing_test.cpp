@@ -2,8 +2,16 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+
 namespace amphi::sdk {
 namespace {
+
+struct DroppingBatch final : SendBatch {
+  MutableBytes slot() override { return bytes; }
+  void commit(std::size_t, const Address&, const Address&) override {}
+  std::array<std::byte, 2048> bytes;
+};
 
 /// A subscribing transport, the server's peer that offers to it, one feed, and what it asked for.
 struct Rig {
@@ -11,6 +19,7 @@ struct Rig {
   std::shared_ptr<const dtls::Certificate> certificate = *dtls::Certificate::generate();
   peer::Peer server{{peer::End::server, {Address::v4(127, 0, 0, 1, 1000)}, certificate, "server"}, random};
   int restarts = 0, answers = 0, falsified = 0;
+  std::string reachable;   // what was told: "-" unreachable, "+" connected
   Subscribing subscribing{{peer::End::client, {Address::v4(127, 0, 0, 1, 2000)}, certificate, "client"}, random, events()};
   std::shared_ptr<Dispatcher> dispatcher = std::make_shared<Dispatcher>();
   std::shared_ptr<FeedCore> feed = std::make_shared<FeedCore>("fd_1", "camera", dispatcher);
@@ -24,12 +33,25 @@ struct Rig {
     told.restart = [this] { ++restarts; };
     told.codec_known = [](const std::string&, rtp::CodecName) {};
     told.falsified = [this](const Error&) { ++falsified; };
+    told.reachable = [this](bool yes) { reachable += yes ? "+" : "-"; };
     return told;
+  }
+  /// Until `end`, exactly from deadline to deadline; everything that is sent is lost.
+  void run(Duration d) {
+    const Time end = now + d;
+    DroppingBatch nowhere;
+    while (subscribing.next_timeout() <= end) {
+      now = std::max(now, subscribing.next_timeout());
+      subscribing.handle_timeout(now);
+      subscribing.drain(nowhere, now);
+    }
+    now = end;
   }
   void offer(const std::string& sdp) {
     signalling::SubscribeOffer offer;
     offer.offer_id_text = "1";
     offer.sdp = sdp;
+    for (const peer::LineInfo& line : server.lines()) offer.feeds.push_back({line.mid, "fd_1"});
     subscribing.offered(offer, now);
   }
 };
@@ -68,6 +90,35 @@ TEST(Subscribing, a_refused_answer_is_treated_alike_and_one_that_came_too_late_i
   EXPECT_EQ(rig.restarts, 2);
   EXPECT_EQ(rig.feed->error(), Errc::invalidArgument);
   EXPECT_EQ(rig.falsified, 0);
+}
+
+TEST(Subscribing, a_transport_that_does_not_connect_within_10_s_is_told_and_restarted_again_and_again) {
+  Rig rig;
+  rig.server.add_line({"", {rtp::CodecName::vp8, 90'000, 0, ""}, "stream", "track"});
+  rig.offer(rig.server.create_offer(rig.now));
+  rig.run(10s - 1ms);
+  EXPECT_EQ(rig.reachable, "");
+  EXPECT_EQ(rig.restarts, 0);
+  rig.run(1ms);
+  EXPECT_EQ(rig.reachable, "-");
+  EXPECT_EQ(rig.restarts, 1) << "at once";
+  rig.run(50s);
+  EXPECT_EQ(rig.reachable, "-") << "once";
+  EXPECT_GE(rig.restarts, 5);
+  EXPECT_LE(rig.restarts, 9) << "with growing pauses up to 10 s";
+  EXPECT_EQ(rig.feed->state(), FeedState::starting) << "it does not end";
+}
+
+TEST(Subscribing, a_transport_without_signalling_is_not_told_unreachable) {
+  Rig rig;
+  rig.server.add_line({"", {rtp::CodecName::vp8, 90'000, 0, ""}, "stream", "track"});
+  rig.offer(rig.server.create_offer(rig.now));
+  rig.subscribing.signalling_interrupted();
+  rig.run(60s);
+  EXPECT_EQ(rig.reachable, "");
+  rig.subscribing.signalling_resumed(rig.now);
+  rig.run(10s);
+  EXPECT_EQ(rig.reachable, "-");
 }
 
 }  // namespace

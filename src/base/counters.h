@@ -16,6 +16,11 @@ class Counters {
   void add(Enum which, std::uint64_t n = 1) { values_[static_cast<std::size_t>(which)] += n; }
   std::uint64_t operator[](Enum which) const { return values_[static_cast<std::size_t>(which)]; }
 
+  Counters& operator+=(const Counters& other) {
+    for (std::size_t i = 0; i < kSize; ++i) values_[i] += other.values_[i];
+    return *this;
+  }
+
   template <class Visit>  // visit(name, value) for each
   void for_each(Visit visit) const {
     for (std::size_t i = 0; i < kSize; ++i) visit(counter_name(static_cast<Enum>(i)), values_[i]);

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>  // inet_pton and inet_ntop: text conversion only
 
 #include <algorithm>
+#include <charconv>
 
 namespace amphi {
 
@@ -26,6 +27,19 @@ std::optional<Address> Address::parse(const std::string& ip, std::uint16_t port)
     return address;
   }
   return std::nullopt;
+}
+
+std::optional<Address> Address::parse_with_port(const std::string& text) {
+  const auto colon = text.rfind(':');
+  if (colon == text.npos || colon == 0) return std::nullopt;
+  std::uint16_t port = 0;
+  const char* end = text.data() + text.size();
+  const auto read = std::from_chars(text.data() + colon + 1, end, port);
+  if (read.ec != std::errc() || read.ptr != end) return std::nullopt;
+  const bool bracketed = text.front() == '[' && text[colon - 1] == ']';
+  auto address = parse(bracketed ? text.substr(1, colon - 2) : text.substr(0, colon), port);
+  if (address && bracketed != (address->family == Family::v6)) return std::nullopt;
+  return address;
 }
 
 bool Address::is_loopback() const {

@@ -22,6 +22,8 @@ struct Address {
   static Address v4(std::uint8_t a, std::uint8_t b, std::uint8_t c, std::uint8_t d, std::uint16_t port);
   /// "192.0.2.1" or "2001:db8::1"; never resolves a name.
   static std::optional<Address> parse(const std::string& ip, std::uint16_t port);
+  /// "192.0.2.1:80" or "[2001:db8::1]:80".
+  static std::optional<Address> parse_with_port(const std::string& text);
   std::string ip_text() const;
   /// "192.0.2.1:5000" or "[2001:db8::1]:5000".
   std::string text() const;

@@ -17,7 +17,7 @@ namespace {
 constexpr std::size_t kMaxEarly = 8;
 constexpr std::size_t kMaxEarlySize = 2048;
 constexpr long kMtu = 1200;
-constexpr Duration kHandshakeLimit = 30s;
+constexpr Duration kHandshakeLimit = 15s;
 // RFC 6347 4.2.4.1 says 1 s, and allows less where the round trip is known to be short: ICE has just measured it, and
 // each lost datagram delays the first picture by this much.
 constexpr Duration kFirstRetransmission = 200ms;
@@ -50,6 +50,8 @@ struct Transport::Impl {
 
   bool can_begin() const { return state == State::idle || state == State::handshaking; }
   void feed(ByteView data, Time now);
+  void take_role();
+  void set_deadline(Time now);
   void begin(Time now);
   void handshake(Time now);
   void read(Time now);
@@ -59,7 +61,7 @@ struct Transport::Impl {
   void end_with(State last, Output output);
   void failed(ErrorCode code, std::string message);
 
-  const Role role;
+  Role role;
   const std::shared_ptr<const Certificate> certificate;  // before ssl: outlives it
   DatagramBio bio;
   PeerCheck check;
@@ -85,21 +87,29 @@ Transport::Impl::Impl(Role r, std::shared_ptr<const Certificate> c, const std::v
   SSL_set_app_data(ssl.get(), &check);
   DTLS_set_link_mtu(ssl.get(), kMtu);
   DTLS_set_timer_cb(ssl.get(), DatagramBio::timer_is_ours() ? &never : &as_we_do);
-  if (role == Role::client) {
-    SSL_set_connect_state(ssl.get());
-  } else {
-    SSL_set_accept_state(ssl.get());
-  }
+  take_role();
   // Unlike its siblings this one gives 0 for success.
   if (SSL_set_tlsext_use_srtp(ssl.get(), profile_list(profiles).c_str()) != 0) {
     failed(ErrorCode::internal, "cannot offer use_srtp: " + last_openssl_error());
   }
 }
 
+void Transport::Impl::take_role() {
+  if (role == Role::client) {
+    SSL_set_connect_state(ssl.get());
+  } else {
+    SSL_set_accept_state(ssl.get());
+  }
+}
+
+void Transport::Impl::set_deadline(Time now) {
+  if (can_begin() && give_up_at == Time::max()) give_up_at = now + kHandshakeLimit;
+}
+
 void Transport::Impl::begin(Time now) {
   if (state != State::idle) return;
   state = State::handshaking;
-  give_up_at = now + kHandshakeLimit;
+  set_deadline(now);
 }
 
 void Transport::Impl::feed(ByteView data, Time now) {
@@ -218,6 +228,24 @@ Transport::Transport(Role role, std::shared_ptr<const Certificate> certificate, 
     : impl_(std::make_unique<Impl>(role, std::move(certificate), profiles)) {}
 Transport::~Transport() = default;
 
+bool Transport::set_role(Role role) {
+  Impl& me = *impl_;
+  if (role == me.role) return true;
+  if (me.state != State::idle) return false;
+  me.role = role;
+  me.early.clear();  // a ClientHello of an end that is the server
+  me.take_role();
+  return true;
+}
+
+Role Transport::role() const {
+  return impl_->role;
+}
+
+void Transport::set_deadline(Time now) {
+  impl_->set_deadline(now);
+}
+
 void Transport::set_remote_fingerprint(Fingerprint expected, Time now) {
   Impl& me = *impl_;
   if (!me.can_begin()) return;
@@ -269,8 +297,14 @@ void Transport::handle_input(ByteView data, Time now) {
 
 void Transport::handle_timeout(Time now) {
   Impl& me = *impl_;
+  if (!me.can_begin()) return;
+  if (now >= me.give_up_at) {
+    const std::string_view missing = me.state == State::handshaking ? "the DTLS handshake was not completed"
+                                     : me.role == Role::server     ? "no DTLS ClientHello came"
+                                                                   : "DTLS could not begin";
+    return me.failed(ErrorCode::timeout, std::string(missing) + " within 15 s");
+  }
   if (me.state != State::handshaking) return;
-  if (now >= me.give_up_at) return me.failed(ErrorCode::timeout, "the DTLS handshake took longer than 30 s");
   if (now < me.retransmit_at) return;
   me.backoff = std::min(me.backoff * 2, kLastRetransmission);
   me.retransmit_at = now + me.backoff;

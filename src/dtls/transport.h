@@ -79,9 +79,16 @@ class Transport {
             std::vector<SrtpProfile> profiles = {SrtpProfile::aead_aes_128_gcm, SrtpProfile::aes128_cm_sha1_80});
   ~Transport();
 
+  /// Of a handshake that has not begun: false, and nothing changes, where it has begun in another role (RFC 8842: another
+  /// role needs another association).
+  bool set_role(Role role);
+  Role role() const;
+
   /// sha-256, sha-384 or sha-512; anything else never matches. Without effect once the handshake is over.
   void set_remote_fingerprint(Fingerprint expected, Time now);
-  /// The client sends its ClientHello; called when ICE has a pair. A server ignores it.
+  /// The handshake must be over 15 s from now on, whichever end begins it. The first call counts.
+  void set_deadline(Time now);
+  /// The client sends its ClientHello; called when ICE has a pair. A server waits for it.
   void start(Time now);
   void close(Time now);  // sends close_notify
 

@@ -28,7 +28,8 @@ std::uint32_t host_priority(std::uint16_t local_preference) {
 std::string_view counter_name(Drop drop) {
   static constexpr std::array<std::string_view, Counters<Drop>::kSize> kNames{
       "malformed",          "bad_integrity", "unknown_user", "unknown_transaction",
-      "unexpected_address", "role_conflict", "expired"};
+      "unexpected_address", "role_conflict", "expired",      "too_many_requests",
+      "unvalidated_path"};
   return kNames[static_cast<std::size_t>(drop)];
 }
 
@@ -40,15 +41,17 @@ const Credentials& Agent::local_credentials() const {
   return machine_->local_credentials();
 }
 
-std::vector<Candidate> Agent::local_candidates() const {
+std::vector<Candidate> host_candidates(const std::vector<Address>& addresses) {
   std::vector<Candidate> candidates;
-  for (const Address& address : machine_->local()) {
+  for (const Address& address : addresses) {
     const auto index = candidates.size();
     candidates.push_back(
         {address, host_priority(static_cast<std::uint16_t>(65535 - index)), std::to_string(index + 1)});
   }
   return candidates;
 }
+
+std::vector<Candidate> Agent::local_candidates() const { return host_candidates(machine_->local()); }
 
 void Agent::set_remote(Credentials credentials, std::vector<Candidate> candidates, Time now) {
   machine_->set_remote(std::move(credentials), candidates, now);
@@ -90,6 +93,26 @@ const Counters<Drop>& Agent::drops() const {
 }
 Duration Agent::round_trip() const {
   return machine_->round_trip();
+}
+
+bool Agent::knows(const Pair& pair, Time now) const {
+  return machine_->knows(pair, now);
+}
+bool Agent::validated(const Pair& pair) const {
+  return machine_->validated(pair);
+}
+bool Agent::awaits(ByteView data) const {
+  const auto transaction = stun::response_transaction(data);
+  return transaction && machine_->awaits(*transaction);
+}
+void Agent::on_received(const Pair& pair, std::size_t bytes) {
+  machine_->on_received(pair, bytes);
+}
+bool Agent::spend(const Pair& pair, std::size_t bytes) {
+  return machine_->spend(pair, bytes);
+}
+void Agent::confirm(const Pair& pair, Time now) {
+  machine_->confirm(pair, now);
 }
 
 }  // namespace amphi::ice

@@ -1,5 +1,5 @@
 // ICE (RFC 8445) as one state machine with two shapes: the lite, controlled agent of a server (host candidates only,
-// peers are learnt as peer-reflexive) and a full, controlling agent for clients. Consent freshness by RFC 7675.
+// peers are learnt as peer-reflexive, and must prove that they receive before they are sent more than a little) and a full, controlling agent for clients. Consent freshness by RFC 7675.
 //
 // Thread: its owner's. Contract: architecture's state machine; it owns no socket and no clock.
 #pragma once
@@ -36,6 +36,8 @@ struct Candidate {
 /// RFC 8445 5.1.2.1 for a host candidate, component 1.
 std::uint32_t host_priority(std::uint16_t local_preference);
 
+std::vector<Candidate> host_candidates(const std::vector<Address>& addresses);
+
 enum class Role { lite_controlled, full_controlling };
 /// waiting: no remote credentials yet. checking: no pair yet. connected: a pair is selected and its peer was heard of
 /// within 5 s. disconnected: not so; the pair still carries media. failed: not for 30 s, and nothing may be sent until
@@ -55,6 +57,7 @@ struct StateChanged {
 using Output = std::variant<Transmit, StateChanged>;
 
 /// expired: authenticated, but consent was lost and only a restart can give it again (RFC 7675 5.1).
+/// too_many_requests: of one peer. unvalidated_path: not sent, because the address has sent too little by itself.
 enum class Drop {
   malformed,
   bad_integrity,
@@ -63,6 +66,8 @@ enum class Drop {
   unexpected_address,
   role_conflict,
   expired,
+  too_many_requests,
+  unvalidated_path,
   count_
 };
 std::string_view counter_name(Drop drop);
@@ -95,8 +100,22 @@ class Agent {
   State state() const;
   std::optional<Pair> selected() const;
   const Counters<Drop>& drops() const;
-  /// Round trip of the last answered check or consent request; zero: none yet (a lite agent sends none).
+  /// Round trip of the last answered check; zero: none yet.
   Duration round_trip() const;
+
+  // --- paths of a lite agent; a controlling agent selects only pairs that have answered, so that these are all true ---
+  /// Does this peer use the path: has it authenticated itself over it, and not abandoned it for another one since?
+  bool knows(const Pair& pair, Time now) const;
+  /// Has the address proven lately that it receives our packets?
+  bool validated(const Pair& pair) const;
+  /// Is `data` the response to a check of ours that is under way?
+  bool awaits(ByteView data) const;
+  /// Whatever came over the path beside STUN: it may be sent three times as much before it is validated.
+  void on_received(const Pair& pair, std::size_t bytes);
+  /// May so many bytes be sent? Then they count as sent.
+  bool spend(const Pair& pair, std::size_t bytes);
+  /// The owner has seen another proof, such as a DTLS handshake that was completed over the path.
+  void confirm(const Pair& pair, Time now);
 
  private:
   std::unique_ptr<Machine> machine_;

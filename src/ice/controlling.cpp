@@ -192,7 +192,7 @@ void Controlling::on_response(const stun::Message& response, const Datagram& in,
   if (found->pair != Pair{in.local, in.remote}) return drops_.add(Drop::unexpected_address);
   const Transaction transaction = std::move(*found);
   transactions_.erase(found);
-  if (!transaction.resent) round_trip_ = now - transaction.sent;
+  if (!transaction.resent) on_round_trip(now - transaction.sent);
   if (response.message_class == stun::Class::success) {
     on_success(transaction, now);
   } else {

@@ -41,6 +41,27 @@ struct Alone {
   void receive(const stun::Message& message, const Address& from = kClient) {
     receive(stun::write(message, agent.local_credentials().password), from);
   }
+  /// What the agent sent since the last call, to `to`.
+  std::vector<stun::Message> sent_to(const Address& to) {
+    std::vector<stun::Message> messages;
+    while (auto output = agent.poll_output()) {
+      const auto* packet = std::get_if<Transmit>(&*output);
+      if (packet && packet->remote == to) messages.push_back(stun::parse(packet->data).value());
+    }
+    return messages;
+  }
+  /// Answers the check that was sent to `at`; false: none was.
+  bool answer_check(const Address& at) {
+    std::optional<stun::TransactionId> newest;
+    for (const auto& message : sent_to(at))
+      if (message.message_class == stun::Class::request) newest = message.transaction;
+    if (!newest) return false;
+    stun::Message response;
+    response.message_class = stun::Class::success;
+    response.transaction = *newest;
+    receive(stun::write(response, "password-of-the-peer-xx"), at);
+    return true;
+  }
   SeededRandom random{3};
   Time now = Time{} + 1s;
   Agent agent;
@@ -52,10 +73,13 @@ TEST(IceLite, answers_a_binding_request_with_the_mapped_address) {
   Alone server(Role::lite_controlled);
   server.receive(request_to(server.agent, "peer", 1));
   const auto sent = answers(server.agent);
-  ASSERT_EQ(sent.size(), 1U);
+  ASSERT_EQ(sent.size(), 2U) << "the answer, and a check of the path";
   EXPECT_EQ(sent[0].message_class, stun::Class::success);
   EXPECT_EQ(sent[0].mapped, kClient);
   EXPECT_TRUE(sent[0].has_integrity);
+  EXPECT_EQ(sent[1].message_class, stun::Class::request);
+  EXPECT_EQ(sent[1].username, "peer:" + server.agent.local_credentials().ufrag);
+  EXPECT_TRUE(sent[1].ice_controlled);
   EXPECT_EQ(server.agent.selected(), (Pair{kServer, kClient}));
 }
 
@@ -75,12 +99,125 @@ TEST(IceLite, moves_the_pair_only_for_a_fresh_authenticated_nomination) {
     stun::Message first = request_to(server.agent, "peer", 1);
     first.use_candidate = true;
     server.receive(first);
+    ASSERT_TRUE(server.answer_check(kClient));
     stun::Message second = request_to(server.agent, "peer", row.replayed ? 1 : 2);
     second.use_candidate = row.nominated;
     server.receive(stun::write(second, row.authentic ? server.agent.local_credentials().password : "guess"),
                    kElsewhere);
+    EXPECT_EQ(server.agent.selected(), (Pair{kServer, kClient})) << "the old pair carries on";
+    EXPECT_EQ(server.answer_check(kElsewhere), row.moves);
     EXPECT_EQ(server.agent.selected(), (Pair{kServer, row.moves ? kElsewhere : kClient}));
   }
+}
+
+TEST(IceLite, a_nominated_address_gets_the_media_only_when_it_proves_that_it_receives) {
+  const struct {
+    const char* what;
+    bool right_transaction, right_password, right_address, error, moves;
+  } rows[] = {
+      {"its answer", true, true, true, false, true},
+      {"an authentic refusal is a round trip too", true, true, true, true, true},
+      {"a guess of the transaction", false, true, true, false, false},
+      {"without the password", true, false, true, false, false},
+      {"from another address", true, true, false, false, false},
+  };
+  for (const auto& row : rows) {
+    SCOPED_TRACE(row.what);
+    Alone server(Role::lite_controlled);
+    server.receive(request_to(server.agent, "peer", 1));
+    ASSERT_TRUE(server.answer_check(kClient));
+    stun::Message nomination = request_to(server.agent, "peer", 2);
+    nomination.use_candidate = true;
+    server.receive(nomination, kElsewhere);
+    const auto sent = server.sent_to(kElsewhere);
+    ASSERT_EQ(sent.size(), 2U);
+    stun::Message response;
+    response.message_class = row.error ? stun::Class::error : stun::Class::success;
+    response.error_code = row.error ? 487 : 0;
+    response.transaction = sent[1].transaction;
+    if (!row.right_transaction) response.transaction[0] ^= std::byte{1};
+    server.receive(stun::write(response, row.right_password ? "password-of-the-peer-xx" : "guess-guess-guess-guess"),
+                   row.right_address ? kElsewhere : kClient);
+    EXPECT_EQ(server.agent.selected(), (Pair{kServer, row.moves ? kElsewhere : kClient}));
+  }
+}
+
+TEST(IceLite, an_address_that_never_answers_is_sent_at_most_three_times_its_bytes) {
+  const struct {
+    const char* what;
+    bool first, nominates;
+  } rows[] = {{"as the first address of its peer", true, false}, {"by nomination", false, true}};
+  for (const auto& row : rows) {
+    SCOPED_TRACE(row.what);
+    Alone server(Role::lite_controlled);
+    if (!row.first) {
+      server.receive(request_to(server.agent, "peer", 255));
+      ASSERT_TRUE(server.answer_check(kClient));
+    }
+    std::size_t received = 0, sent = 0;
+    const Pair victim{kServer, kElsewhere};
+    for (int i = 0; i < 250; ++i) {
+      if (i % 10 == 0) {
+        stun::Message request = request_to(server.agent, "peer", static_cast<std::uint8_t>(i));
+        request.use_candidate = row.nominates;
+        Bytes data = stun::write(request, server.agent.local_credentials().password);
+        received += data.size();
+        server.receive(std::move(data), kElsewhere);
+      }
+      server.now += 100ms;
+      server.agent.handle_timeout(server.now);
+      while (auto output = server.agent.poll_output())
+        if (const auto* packet = std::get_if<Transmit>(&*output); packet && packet->remote == kElsewhere)
+          sent += packet->data.size();
+      while (server.agent.spend(victim, 100)) sent += 100;  // media
+      ASSERT_LE(sent, 3 * received);
+    }
+    EXPECT_FALSE(server.agent.validated(victim));
+    EXPECT_GT(sent, received) << "the bound is used";
+  }
+}
+
+TEST(IceLite, a_path_whose_peer_no_longer_answers_checks_is_bounded_again_after_thirty_seconds) {
+  Alone server(Role::lite_controlled);
+  server.receive(request_to(server.agent, "peer", 0));
+  ASSERT_TRUE(server.answer_check(kClient));
+  for (std::uint8_t i = 1; i <= 35; ++i) {  // its requests go on, as if somebody else sent them in its name
+    server.now += 1s;
+    server.receive(request_to(server.agent, "peer", i));
+    EXPECT_EQ(server.agent.validated({kServer, kClient}), i < 30);
+  }
+  EXPECT_EQ(server.agent.state(), State::connected);
+  EXPECT_FALSE(server.agent.spend({kServer, kClient}, 100'000));
+  server.receive(request_to(server.agent, "peer", 40));
+  ASSERT_TRUE(server.answer_check(kClient));
+  EXPECT_TRUE(server.agent.spend({kServer, kClient}, 100'000));
+}
+
+TEST(IceLite, an_abandoned_path_is_forgotten_two_seconds_later) {
+  Alone server(Role::lite_controlled);
+  server.receive(request_to(server.agent, "peer", 1));
+  ASSERT_TRUE(server.answer_check(kClient));
+  stun::Message nomination = request_to(server.agent, "peer", 2);
+  nomination.use_candidate = true;
+  server.receive(nomination, kElsewhere);
+  EXPECT_TRUE(server.agent.knows({kServer, kElsewhere}, server.now)) << "what it sends counts before it is validated";
+  ASSERT_TRUE(server.answer_check(kElsewhere));
+  EXPECT_TRUE(server.agent.knows({kServer, kClient}, server.now + 1999ms));
+  EXPECT_FALSE(server.agent.knows({kServer, kClient}, server.now + 2s));
+  EXPECT_TRUE(server.agent.knows({kServer, kElsewhere}, server.now + 1h));
+}
+
+TEST(IceLite, a_flood_of_checks_is_answered_a_hundred_times_a_second) {
+  Alone server(Role::lite_controlled);
+  std::size_t answered = 0;
+  for (int i = 0; i < 10'000; ++i) {  // 10 s, each from another address
+    server.receive(request_to(server.agent, "peer", static_cast<std::uint8_t>(i)),
+                   Address::v4(198, 51, 100, static_cast<std::uint8_t>(i % 250), static_cast<std::uint16_t>(i)));
+    answered += answers(server.agent).size();
+    server.now += 1ms;
+  }
+  EXPECT_LE(answered, 2 * (200U + 10 * 100) + 1);
+  EXPECT_GT(server.agent.drops()[Drop::too_many_requests], 8000U);
 }
 
 TEST(IceLite, a_replayed_request_does_not_stand_for_a_peer_that_is_gone) {
@@ -110,6 +247,7 @@ TEST(IceLite, after_a_silence_a_check_from_a_new_address_is_enough) {
   server.receive(request_to(server.agent, "peer", 1));
   server.now += 6s;
   server.receive(request_to(server.agent, "peer", 2), kElsewhere);
+  ASSERT_TRUE(server.answer_check(kElsewhere));
   EXPECT_EQ(server.agent.selected(), (Pair{kServer, kElsewhere}));
   EXPECT_EQ(server.agent.state(), State::connected);
 }

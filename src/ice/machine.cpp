@@ -91,6 +91,7 @@ void Machine::handle_request(const stun::Message& request, const Datagram& in, T
   if (generation == nullptr) return;
   if (state_ == State::failed) return drops_.add(Drop::expired);
   const Pair pair{in.local, in.remote};
+  if (!admit(pair, in.data.size(), now)) return;
   stun::Message response;
   response.transaction = request.transaction;
   if (conflicts(request)) {

@@ -46,7 +46,17 @@ class Machine {
   const Counters<Drop>& drops() const { return drops_; }
   Duration round_trip() const { return round_trip_; }
 
+  // Paths; see Agent. A controlling agent selects only pairs that have answered its checks.
+  virtual bool knows(const Pair&, Time) const { return true; }
+  virtual bool validated(const Pair&) const { return true; }
+  virtual bool awaits(const stun::TransactionId&) const { return false; }
+  virtual void on_received(const Pair&, std::size_t) {}
+  virtual bool spend(const Pair&, std::size_t) { return true; }
+  virtual void confirm(const Pair&, Time) {}
+
  protected:
+  /// An authenticated request, before it is answered. False: it is not.
+  virtual bool admit(const Pair&, std::size_t /*bytes*/, Time) { return true; }
   /// An authenticated request that was answered; `current`: with the newest credentials.
   virtual void on_request(const stun::Message& request, const Pair& pair, bool current, Time now) = 0;
   virtual void on_response(const stun::Message& response, const Datagram& in, Time now) = 0;
@@ -62,7 +72,12 @@ class Machine {
   void update_state(Time now);
   Time state_deadline() const;
   void transmit(const Pair& pair, Bytes data) {
+    if (!spend(pair, data.size())) return drops_.add(Drop::unvalidated_path);
     outputs_.emplace_back(Transmit{pair.local, pair.remote, std::move(data)});
+  }
+  /// Smoothed, so that one late packet does not slow down what waits for a round trip.
+  void on_round_trip(Duration sample) {
+    round_trip_ = round_trip_ == Duration{} ? sample : (round_trip_ * 7 + sample) / 8;
   }
   /// The credentials with which the selected pair works.
   const Generation& selected_generation() const { return previous_ ? *previous_ : current_; }

@@ -52,133 +52,155 @@ sdp::SessionDescription blank(const LocalTransport& local) {
   return description;
 }
 
-/// The formats of a line: the codec and, where there is one, its retransmission.
-void add_formats(sdp::Media& media, const Format& format, bool transport_feedback) {
-  sdp::PayloadFormat main;
-  main.payload_type = format.payload_type;
-  main.encoding = std::string(text(format.codec.name));
-  main.clock_rate = format.codec.clock_rate;
-  main.channels = format.codec.channels;
-  main.fmtp = format.codec.fmtp;
-  if (format.nack) main.feedback.push_back("nack");
-  if (format.codec.kind() == rtp::Kind::video) {
-    main.feedback.push_back("nack pli");
-    main.feedback.push_back("ccm fir");
-  }
-  if (transport_feedback) main.feedback.push_back("transport-cc");
-  media.formats.push_back(main);
-  if (!format.rtx_payload_type) return;
-  sdp::PayloadFormat rtx;
-  rtx.payload_type = *format.rtx_payload_type;
-  rtx.encoding = "rtx";
-  rtx.clock_rate = format.codec.clock_rate;
-  rtx.fmtp = "apt=" + std::to_string(format.payload_type);
-  media.formats.push_back(rtx);
-}
-
-/// An m-line that is over: it has a number among the others, and a name, and nothing else.
-sdp::Media rejected_media(const NegotiatedLine& line) {
+/// An m-line that is over: its place and its mid, with the formats and the transport, which aiortc requires even here.
+sdp::Media rejected_media(const NegotiatedLine& line, const LocalTransport& local) {
   sdp::Media media;
   media.kind = media_kind(line.kind);
   media.mid = line.mid;
   media.port = 0;
   media.direction = sdp::Direction::inactive;
+  for (const Format& format : line.formats) add_format(media, format);
+  set_transport(media, local, sdp::Setup::actpass);
+  media.candidates.clear();
   return media;
 }
 
-bool has_feedback(const sdp::PayloadFormat& format, std::string_view what) {
-  return std::find(format.feedback.begin(), format.feedback.end(), what) != format.feedback.end();
+bool has_extension(const sdp::Media& media, std::string_view uri) {
+  return std::any_of(media.extensions.begin(), media.extensions.end(), [&](const auto& extension) { return extension.uri == uri; });
 }
 
-/// The first format that we know; H.264 only in packetization mode 1 (or 0 without interleaving), never mode 2.
-std::optional<Format> choose_format(const sdp::Media& media) {
-  for (const auto& candidate : media.formats) {
-    const auto name = rtp::codec_from_text(candidate.encoding);
-    if (!name) continue;
-    Format format;
-    format.codec = {*name, candidate.clock_rate, candidate.channels, candidate.fmtp};
-    if (format.codec.clock_rate != (*name == rtp::CodecName::opus ? 48'000u : 90'000u)) continue;
-    if (format.codec.kind() != (media.kind == sdp::MediaKind::audio ? rtp::Kind::audio : rtp::Kind::video)) continue;
-    if (*name == rtp::CodecName::h264 && candidate.fmtp_value("packetization-mode") != "1") continue;
-    format.payload_type = candidate.payload_type;
-    format.nack = has_feedback(candidate, "nack");
-    const std::string apt = std::to_string(candidate.payload_type);
-    for (const auto& rtx : media.formats)
-      if (rtx.encoding == "rtx" && rtx.fmtp_value("apt") == apt) format.rtx_payload_type = rtx.payload_type;
-    return format;
-  }
+bool is_bundled(const sdp::SessionDescription& description, const std::string& mid) {
+  return std::find(description.bundle.begin(), description.bundle.end(), mid) != description.bundle.end();
+}
+
+std::optional<Error> transport_error(const sdp::Media& media) {
+  if (media.ice_ufrag.empty()) return Error{ErrorCode::invalid_argument, "the description has no ICE credentials"};
+  if (media.ice_ufrag.size() < 4 || media.ice_pwd.size() < 22 || media.ice_ufrag.size() > 256 || media.ice_pwd.size() > 256)
+    return Error{ErrorCode::invalid_argument, "ICE credentials have the wrong length (RFC 8445 5.3)"};
+  if (media.fingerprint_value.empty())
+    return Error{ErrorCode::invalid_argument, "the description has no a=fingerprint: DTLS cannot be checked"};
+  const std::string& algorithm = media.fingerprint_algorithm;
+  if (algorithm != "sha-256" && algorithm != "sha-384" && algorithm != "sha-512")
+    return Error{ErrorCode::unsupported, "a=fingerprint is " + algorithm.substr(0, 32) + " only; the server takes sha-256, sha-384 and sha-512"};
   return std::nullopt;
 }
 
-bool wants_transport_feedback(const sdp::Media& media, std::uint8_t payload_type) {
-  for (const auto& format : media.formats)
-    if (format.payload_type == payload_type) return has_feedback(format, "transport-cc");
-  return false;
+RemoteTransport transport_of(const sdp::Media& media) {
+  RemoteTransport remote;
+  remote.credentials = {media.ice_ufrag, media.ice_pwd};
+  remote.fingerprint = {media.fingerprint_algorithm, media.fingerprint_value};
+  remote.setup = media.setup;
+  for (const auto& candidate : media.candidates) {
+    if (candidate.transport != "udp") continue;
+    if (const auto address = Address::parse(candidate.address, candidate.port))
+      remote.candidates.push_back({*address, candidate.priority, candidate.foundation});
+  }
+  return remote;
 }
 
-Result<RemoteTransport> read_transport(const sdp::SessionDescription& description) {
-  for (const auto& media : description.media) {
-    if (media.rejected() || media.ice_ufrag.empty()) continue;
-    if (media.ice_ufrag.size() < 4 || media.ice_pwd.size() < 22 || media.ice_ufrag.size() > 256 || media.ice_pwd.size() > 256)
-      return fail(ErrorCode::invalid_argument, "ICE credentials have the wrong length (RFC 8445 5.3)");
-    if (media.fingerprint_value.empty())
-      return fail(ErrorCode::invalid_argument, "the description has no a=fingerprint: DTLS cannot be checked");
-    RemoteTransport remote;
-    remote.credentials = {media.ice_ufrag, media.ice_pwd};
-    remote.fingerprint = {media.fingerprint_algorithm, media.fingerprint_value};
-    for (const auto& candidate : media.candidates) {
-      if (candidate.transport != "udp") continue;
-      if (const auto address = Address::parse(candidate.address, candidate.port))
-        remote.candidates.push_back({*address, candidate.priority, candidate.foundation});
-    }
-    return remote;
+/// Why an m-line cannot be taken at all; nullopt: it can.
+std::optional<Error> refusal(const sdp::Media& media, const std::vector<Format>& common) {
+  const auto unsupported = [](std::string why) { return Error{ErrorCode::unsupported, std::move(why)}; };
+  if (media.kind == sdp::MediaKind::application) return unsupported("the server has no data channels: m=application is not taken");
+  if (media.kind == sdp::MediaKind::other)
+    return unsupported("m=" + media.other_kind.substr(0, 32) + " is not taken: the server takes m=audio and m=video");
+  if (!media.rtcp_mux) return unsupported("the m-line has no a=rtcp-mux: the server has one port for RTP and RTCP");
+  if (common.empty()) return unsupported(no_common_format(media));
+  return transport_error(media);
+}
+
+/// Transport-wide feedback needs its header extension; REMB is the substitute where that is missing.
+void settle_feedback(const sdp::Media& media, std::vector<Format>& formats) {
+  for (Format& format : formats) {
+    format.transport_cc = format.transport_cc && has_extension(media, kTransportSeqUri);
+    format.remb = format.remb && !format.transport_cc;
   }
-  return fail(ErrorCode::invalid_argument, "the description has no ICE credentials");
+}
+
+bool uses_transport_feedback(const std::vector<Format>& formats) {
+  return std::any_of(formats.begin(), formats.end(), [](const Format& format) { return format.transport_cc; });
+}
+
+void read_extensions(const sdp::Media& media, bool transport_feedback, rtp::ExtensionIds& ids) {
+  for (const auto& extension : media.extensions) {
+    if (extension.uri == kTransportSeqUri && !transport_feedback) continue;
+    if (std::uint8_t* id = id_of(ids, extension.uri)) *id = extension.id;
+  }
 }
 
 void read_sources(const sdp::Media& media, NegotiatedLine& line) {
+  constexpr std::size_t kMost = 16;  // three layers with their retransmissions are six
+  const auto is_repair = [&](std::uint32_t ssrc) {
+    return std::any_of(media.ssrc_groups.begin(), media.ssrc_groups.end(), [&](const auto& group) {
+      return group.semantics == "FID" && group.ssrcs.size() == 2 && group.ssrcs[1] == ssrc;
+    });
+  };
   for (const auto& group : media.ssrc_groups)
-    if (group.semantics == "FID" && group.ssrcs.size() == 2) {
-      line.ssrc = group.ssrcs[0];
-      line.rtx_ssrc = group.ssrcs[1];
+    if (group.semantics == "FID" && group.ssrcs.size() == 2 && line.sources.size() + 2 <= kMost) {
+      line.sources.push_back({group.ssrcs[0], std::nullopt});
+      line.sources.push_back({group.ssrcs[1], group.ssrcs[0]});
     }
-  if (!line.ssrc && !media.ssrcs.empty()) line.ssrc = media.ssrcs.front();
+  for (const std::uint32_t ssrc : media.ssrcs)
+    if (!is_repair(ssrc) && line.sources.size() < kMost) line.sources.push_back({ssrc, std::nullopt});
+}
+
+/// The line as offered, before anything else is known of the offer.
+NegotiatedLine read_line(const sdp::Media& media, std::string mid) {
+  NegotiatedLine line;
+  line.mid = std::move(mid);
+  line.kind = media.kind == sdp::MediaKind::audio ? rtp::Kind::audio : rtp::Kind::video;
+  line.stream_id = media.stream_id;
+  line.track_id = media.track_id;
+  if (!media.rejected()) {
+    std::vector<Format> common = common_formats(media);
+    line.refused = refusal(media, common);
+    if (!line.refused) line.formats = std::move(common);
+  }
+  return line;
+}
+
+Result<dtls::Role> same_association(dtls::Role role, std::optional<dtls::Role> current) {
+  if (current && *current != role)
+    return fail(ErrorCode::invalid_argument, "a later description changes the DTLS role (a=setup), which needs a new DTLS association");
+  return role;
 }
 
 }  // namespace
 
-Format offered_format(const rtp::Codec& codec) {
-  Format format{codec, 0, std::nullopt, true};
-  switch (codec.name) {
-    case rtp::CodecName::opus:
-      format.payload_type = 111;
-      format.rtx_payload_type = 112;
-      format.codec.channels = 2;  // RFC 7587 7: always
-      break;
-    case rtp::CodecName::vp8:
-      format.payload_type = 96;
-      format.rtx_payload_type = 97;
-      break;
-    case rtp::CodecName::h264:
-      format.payload_type = 102;
-      format.rtx_payload_type = 103;
-      break;
+Result<dtls::Role> role_by_offer(sdp::Setup theirs, std::optional<dtls::Role> current, dtls::Role preferred) {
+  switch (theirs) {
+    case sdp::Setup::active: return same_association(dtls::Role::server, current);
+    case sdp::Setup::passive: return same_association(dtls::Role::client, current);
+    case sdp::Setup::holdconn: return fail(ErrorCode::unsupported, "the offer says a=setup:holdconn, which lets no connection begin");
+    case sdp::Setup::actpass:
+    case sdp::Setup::unset: break;
   }
-  return format;
+  return current.value_or(preferred);
+}
+
+Result<dtls::Role> role_by_answer(sdp::Setup theirs, std::optional<dtls::Role> current, dtls::Role preferred) {
+  switch (theirs) {
+    case sdp::Setup::active: return same_association(dtls::Role::server, current);
+    case sdp::Setup::passive: return same_association(dtls::Role::client, current);
+    case sdp::Setup::actpass: return fail(ErrorCode::invalid_argument, "the answer says a=setup:actpass, but must choose active or passive (RFC 5763 5)");
+    case sdp::Setup::holdconn: return fail(ErrorCode::unsupported, "the answer says a=setup:holdconn, which lets no connection begin");
+    case sdp::Setup::unset: break;
+  }
+  return current.value_or(preferred);
 }
 
 std::string write_offer(const LocalTransport& local, const std::vector<NegotiatedLine>& lines, bool transport_feedback) {
   sdp::SessionDescription offer = blank(local);
   for (const auto& line : lines) {
     if (line.rejected) {
-      offer.media.push_back(rejected_media(line));
+      offer.media.push_back(rejected_media(line, local));
       continue;
     }
     sdp::Media media;
     media.kind = media_kind(line.kind);
     media.mid = line.mid;
     media.direction = line.active ? sdp::Direction::sendonly : sdp::Direction::inactive;
-    if (line.format) add_formats(media, *line.format, transport_feedback);
+    for (const Format& format : line.formats) add_format(media, format);
     media.extensions.push_back({kMidId, std::string(kMidUri)});
     if (transport_feedback) media.extensions.push_back({kTransportSeqId, std::string(kTransportSeqUri)});
     if (line.active) {
@@ -203,32 +225,35 @@ Result<ReadOffer> read_offer(std::string_view text) {
   auto offer = sdp::parse(text);
   if (!offer) return tl::unexpected(offer.error());
   if (offer->media.empty()) return fail(ErrorCode::invalid_argument, "the offer has no m-line");
-  auto remote = read_transport(*offer);
-  if (!remote) return tl::unexpected(remote.error());
 
   ReadOffer result;
-  result.remote = std::move(*remote);
-  for (const auto& media : offer->media) {
-    if (media.mid.empty()) return fail(ErrorCode::invalid_argument, "an m-line has no a=mid");
-    if (!media.rejected() && !media.rtcp_mux) return fail(ErrorCode::unsupported, "an m-line has no a=rtcp-mux");
+  const sdp::Media* first_taken = nullptr;
+  for (std::size_t i = 0; i < offer->media.size(); ++i) {
+    const auto& media = offer->media[i];
+    if (media.mid.size() > kMaxMid)
+      return fail(ErrorCode::limit_exceeded, "the mid of m-line " + std::to_string(i) + " has more than " + std::to_string(kMaxMid) + " characters");
+    NegotiatedLine line = read_line(media, media.mid.empty() ? std::to_string(i) : media.mid);
     for (const auto& other : result.lines)
-      if (other.mid == media.mid) return fail(ErrorCode::invalid_argument, "two m-lines share the mid " + media.mid);
-    if (offer->media.size() > 1 && !media.rejected() &&
-        std::find(offer->bundle.begin(), offer->bundle.end(), media.mid) == offer->bundle.end())
-      return fail(ErrorCode::unsupported, "the m-line " + media.mid + " is not in a=group:BUNDLE");
-
-    NegotiatedLine line;
-    line.mid = media.mid;
-    line.kind = media.kind == sdp::MediaKind::audio ? rtp::Kind::audio : rtp::Kind::video;
-    line.stream_id = media.stream_id;
-    line.track_id = media.track_id;
-    if (media.kind != sdp::MediaKind::application && !media.rejected()) line.format = choose_format(media);
+      if (other.mid == line.mid) return fail(ErrorCode::invalid_argument, "two m-lines share the mid " + line.mid);
+    if (!line.formats.empty() && first_taken && !(is_bundled(*offer, media.mid) && is_bundled(*offer, first_taken->mid))) {
+      line.refused = Error{ErrorCode::unsupported, "the m-line is not in the same a=group:BUNDLE as m-line " + first_taken->mid +
+                                                       ": the server has one transport per offer"};
+      line.formats.clear();
+    }
+    if (!line.formats.empty()) {
+      if (!first_taken) {
+        first_taken = &media;
+        result.remote = transport_of(media);
+      }
+      settle_feedback(media, line.formats);
+      line.format = line.formats.front();
+      read_extensions(media, uses_transport_feedback(line.formats), result.extensions);
+    }
     line.rejected = !line.format;
     line.active = line.format && (media.direction == sdp::Direction::sendonly || media.direction == sdp::Direction::sendrecv);
+    if (line.format && media.direction == sdp::Direction::recvonly)
+      line.refused = Error{ErrorCode::invalid_argument, "the m-line is recvonly: the m-line of a feed is sendonly"};
     read_sources(media, line);
-    if (line.format)
-      for (const auto& extension : media.extensions)
-        if (std::uint8_t* id = id_of(result.extensions, extension.uri)) *id = extension.id;
     result.lines.push_back(std::move(line));
   }
   result.description = std::move(*offer);
@@ -243,21 +268,28 @@ std::string write_answer(const ReadOffer& offer, const LocalTransport& local) {
     const sdp::Media& media = offer.description.media[i];
     sdp::Media reply;
     reply.kind = media.kind;
+    reply.other_kind = media.other_kind;
     reply.mid = media.mid;
     reply.protocol = media.protocol;
     reply.direction = line.active ? sdp::Direction::recvonly : sdp::Direction::inactive;
     if (!line.format) {
       reply.port = 0;
+      reply.format_text = media.format_text;
       reply.formats = media.formats;
       if (reply.formats.size() > 1) reply.formats.resize(1);
     } else {
-      add_formats(reply, *line.format, wants_transport_feedback(media, line.format->payload_type));
+      for (Format format : line.formats) {
+        format.codec.fmtp = without_sender_properties(format.codec.fmtp);
+        add_format(reply, format);
+      }
       for (const auto& extension : media.extensions)
-        if (id_of(known, extension.uri)) reply.extensions.push_back(extension);
+        if (id_of(known, extension.uri) && (extension.uri != kTransportSeqUri || uses_transport_feedback(line.formats)))
+          reply.extensions.push_back(extension);
+      reply.extmap_allow_mixed = media.extmap_allow_mixed;
       reply.rtcp_rsize = media.rtcp_rsize;
-      answer.bundle.push_back(media.mid);
+      if (!media.mid.empty()) answer.bundle.push_back(media.mid);
     }
-    set_transport(reply, local, local.end == End::server ? sdp::Setup::passive : sdp::Setup::active);
+    set_transport(reply, local, local.role == dtls::Role::server ? sdp::Setup::passive : sdp::Setup::active);
     answer.media.push_back(std::move(reply));
   }
   return sdp::write(answer);
@@ -270,28 +302,28 @@ Result<ReadAnswer> read_answer(std::string_view text, const std::vector<Negotiat
     return fail(ErrorCode::invalid_argument, "the answer has " + std::to_string(answer->media.size()) +
                                                  " m-lines, the offer had " + std::to_string(offered.size()));
   ReadAnswer result;
+  bool any_active = false;
   for (std::size_t i = 0; i < offered.size(); ++i) {
     const auto& media = answer->media[i];
     NegotiatedLine line = offered[i];
-    if (media.mid != line.mid) return fail(ErrorCode::invalid_argument, "the answer's m-lines are in another order");
-    const bool takes = !media.rejected() &&
-                       (media.direction == sdp::Direction::recvonly || media.direction == sdp::Direction::sendrecv);
-    line.active = line.active && takes;
+    if (media.mid != line.mid && !(media.rejected() && media.mid.empty()))
+      return fail(ErrorCode::invalid_argument, "the answer's m-lines are in another order");
+    line.rejected = line.rejected || media.rejected();
     if (line.active) {
-      const auto chosen = choose_format(media);
-      if (!chosen || chosen->codec.name != line.format->codec.name)
-        return fail(ErrorCode::invalid_argument, "the answer takes a codec that was not offered on m-line " + line.mid);
-      line.format->payload_type = chosen->payload_type;
-      line.format->rtx_payload_type = chosen->rtx_payload_type;
-      line.format->nack = chosen->nack;
-      for (const auto& extension : media.extensions)
-        if (std::uint8_t* id = id_of(result.extensions, extension.uri)) *id = extension.id;
+      const auto taken = media.rejected() ? std::nullopt : answered_format(media, line.formats);
+      if (taken) line.format = taken;  // a declined line keeps a format: reports about it may still arrive
+      line.declined = !taken;
+      line.active = !line.declined && (media.direction == sdp::Direction::recvonly || media.direction == sdp::Direction::sendrecv);
+    }
+    if (line.active) read_extensions(media, true, result.extensions);
+    any_active = any_active || line.active;
+    if (!result.remote && !media.rejected() && !media.ice_ufrag.empty()) {
+      if (auto error = transport_error(media)) return tl::unexpected(std::move(*error));
+      result.remote = transport_of(media);
     }
     result.lines.push_back(std::move(line));
   }
-  auto remote = read_transport(*answer);
-  if (!remote) return tl::unexpected(remote.error());
-  result.remote = std::move(*remote);
+  if (any_active && !result.remote) return fail(ErrorCode::invalid_argument, "the description has no ICE credentials");
   return result;
 }
 

@@ -8,18 +8,17 @@
 
 #include "dtls/transport.h"
 #include "ice/agent.h"
+#include "peer/formats.h"
 #include "peer/peer.h"
 #include "rtp/packet.h"
 #include "sdp/session_description.h"
 
 namespace amphi::peer {
 
-/// How one line's codec travels.
-struct Format {
-  rtp::Codec codec;
-  std::uint8_t payload_type = 0;
-  std::optional<std::uint8_t> rtx_payload_type;
-  bool nack = false;
+/// A source that an offer names. `repairs`: it is the retransmission stream (RTX) of that source.
+struct DeclaredSource {
+  std::uint32_t ssrc = 0;
+  std::optional<std::uint32_t> repairs;
 };
 
 /// What both ends must agree on for one m-line.
@@ -27,18 +26,21 @@ struct NegotiatedLine {
   std::string mid;
   rtp::Kind kind = rtp::Kind::video;
   bool active = false;
-  bool refused = false;                // active in the offer, and one more than we take
+  std::optional<Error> refused;        // receiver: why the line is not taken
   bool rejected = false;               // with port 0: what comes next on this m-line is another one (RFC 8829 5.2.2)
-  std::optional<Format> format;
+  bool declined = false;               // sender: the answer takes none of our formats
+  std::vector<Format> formats;         // sender: as offered; receiver: all that are taken, in the offer's order
+  std::optional<Format> format;        // sender: the one in use; receiver: the first of them
   std::string stream_id, track_id;
-  // The sender's sources, where its description names them.
-  std::optional<std::uint32_t> ssrc, rtx_ssrc;
+  std::optional<std::uint32_t> ssrc, rtx_ssrc;  // of our own offer's line
+  std::vector<DeclaredSource> sources;          // of an offer that was read
 };
 
 struct RemoteTransport {
   ice::Credentials credentials;
   std::vector<ice::Candidate> candidates;
   dtls::Fingerprint fingerprint;
+  sdp::Setup setup = sdp::Setup::unset;
 };
 
 struct LocalTransport {
@@ -49,21 +51,26 @@ struct LocalTransport {
   std::string cname;
   std::string session_id;
   std::uint64_t version = 0;
+  dtls::Role role = dtls::Role::server;  // in answers; our offers leave the choice to the other end (RFC 8842 5.2)
 };
 
-/// Our format for a codec we offer.
-Format offered_format(const rtp::Codec& codec);
+/// Our DTLS role by the a=setup of the other end's description. `current`: the role of the association there is, which
+/// lasts (RFC 8842 5); `preferred` where the choice is ours. Errors: unsupported, invalid_argument.
+Result<dtls::Role> role_by_offer(sdp::Setup theirs, std::optional<dtls::Role> current, dtls::Role preferred);
+Result<dtls::Role> role_by_answer(sdp::Setup theirs, std::optional<dtls::Role> current, dtls::Role preferred);
 
 /// `transport_feedback`: whether to offer the transport-wide sequence number.
 std::string write_offer(const LocalTransport& local, const std::vector<NegotiatedLine>& lines, bool transport_feedback);
 
 struct ReadOffer {
-  std::vector<NegotiatedLine> lines;
+  std::vector<NegotiatedLine> lines;   // those that cannot be taken say why in `refused`
   rtp::ExtensionIds extensions;
-  RemoteTransport remote;
+  std::optional<RemoteTransport> remote;  // nullopt: no line is taken
   sdp::SessionDescription description;
 };
-/// Reads an offer of sending lines. Errors: malformed, unsupported, invalid_argument.
+constexpr std::size_t kMaxMid = 64;    // characters: room for a UUID
+/// Reads an offer of sending lines. An m-line without a=mid is named by its index. Errors: malformed, limit_exceeded,
+/// invalid_argument.
 Result<ReadOffer> read_offer(std::string_view offer);
 /// Takes what is active in `offer.lines` by now.
 std::string write_answer(const ReadOffer& offer, const LocalTransport& local);
@@ -71,9 +78,10 @@ std::string write_answer(const ReadOffer& offer, const LocalTransport& local);
 struct ReadAnswer {
   std::vector<NegotiatedLine> lines;   // same order as offered
   rtp::ExtensionIds extensions;
-  RemoteTransport remote;
+  std::optional<RemoteTransport> remote;  // nullopt: no line is taken
 };
-/// Reads the answer to `offered`. Errors: malformed, invalid_argument where the m-lines differ.
+/// Reads the answer to `offered`, which may take some lines or none. Errors: malformed, unsupported, invalid_argument
+/// where the m-lines differ.
 Result<ReadAnswer> read_answer(std::string_view answer, const std::vector<NegotiatedLine>& offered);
 
 }  // namespace amphi::peer

@@ -7,6 +7,17 @@
 
 namespace amphi::peer {
 
+namespace {
+
+LineInfo info_of(Line index, const NegotiatedLine& line) {
+  LineInfo info{index, line.mid, line.kind, std::nullopt, line.active, line.refused, line.declined, line.stream_id, line.track_id};
+  if (line.format) info.codec = line.format->codec;
+  for (const Format& format : line.formats) info.codecs.push_back({format.payload_type, format.codec});
+  return info;
+}
+
+}  // namespace
+
 std::string_view counter_name(Drop drop) {
   switch (drop) {
     case Drop::unknown_datagram: return "unknown_datagram";
@@ -16,12 +27,25 @@ std::string_view counter_name(Drop drop) {
     case Drop::srtp_replayed: return "srtp_replayed";
     case Drop::rtp_malformed: return "rtp_malformed";
     case Drop::unknown_stream: return "unknown_stream";
+    case Drop::not_selected_source: return "not_selected_source";
     case Drop::unknown_payload_type: return "unknown_payload_type";
     case Drop::rtcp_malformed: return "rtcp_malformed";
+    case Drop::report_without_clock: return "report_without_clock";
     case Drop::rtx_malformed: return "rtx_malformed";
     case Drop::repeated: return "repeated";
     case Drop::oversized: return "oversized";
     case Drop::stun_not_ours: return "stun_not_ours";
+    case Drop::duplicate_nack: return "duplicate_nack";
+    case Drop::nack_too_soon: return "nack_too_soon";
+    case Drop::nack_unknown: return "nack_unknown";
+    case Drop::nack_too_many: return "nack_too_many";
+    case Drop::nack_over_budget: return "nack_over_budget";
+    case Drop::duplicate_keyframe_request: return "duplicate_keyframe_request";
+    case Drop::report_too_soon: return "report_too_soon";
+    case Drop::rtcp_over_budget: return "rtcp_over_budget";
+    case Drop::unknown_path: return "unknown_path";
+    case Drop::unvalidated_path: return "unvalidated_path";
+    case Drop::codec_change: return "codec_change";
     case Drop::count_: break;
   }
   return "unknown";
@@ -41,13 +65,15 @@ Peer::~Peer() = default;
 // --- negotiation ---------------------------------------------------------------------------------------------------
 
 LocalTransport Peer::Impl::local_transport() const {
-  return {config.end, ice.local_credentials(), ice.local_candidates(), config.certificate->fingerprint(), config.cname,
-          session_id, description_version};
+  return {config.end, ice.local_credentials(), config.candidates.empty() ? ice.local_candidates() : ice::host_candidates(config.candidates), config.certificate->fingerprint(), config.cname,
+          session_id, description_version, role.value_or(preferred_role())};
 }
 
-Result<void> Peer::Impl::take_remote(const RemoteTransport& remote, Time now) {
+Result<void> Peer::Impl::take_remote(const RemoteTransport& remote, dtls::Role role_now, Time now) {
   if (fingerprint && *fingerprint != remote.fingerprint)
     return fail(ErrorCode::fingerprint_mismatch, "a later description names another DTLS fingerprint");
+  if (!dtls.set_role(role_now)) return fail(ErrorCode::invalid_argument, "the DTLS handshake has begun in the other role");
+  role = role_now;
   if (!fingerprint) {
     fingerprint = remote.fingerprint;
     dtls.set_remote_fingerprint(remote.fingerprint, now);
@@ -69,12 +95,14 @@ std::string Peer::Impl::unused_mid() {
 }
 
 Line Peer::add_line(SendLine line) {
+  if (!impl_->budget) impl_->budget = std::make_unique<RetransmissionBudget>();
   LineState state;
   state.send = std::make_unique<SendStream>(impl_->random);
   state.negotiated.mid = line.mid.empty() ? impl_->unused_mid() : std::move(line.mid);
   state.codec = line.codec;
   state.negotiated.kind = line.codec.kind();
-  state.negotiated.format = offered_format(line.codec);
+  state.negotiated.formats = offered_formats(line.codec, impl_->config.end == End::client);
+  state.negotiated.format = state.negotiated.formats.front();
   state.negotiated.stream_id = std::move(line.stream_id);
   state.negotiated.track_id = std::move(line.track_id);
   state.negotiated.ssrc = state.send->ssrc();
@@ -98,7 +126,8 @@ void Peer::close_line(Line line) {
   LineState& state = impl_->lines[line];
   state.open = false;
   state.negotiated.active = false;
-  if (!state.offered) state.free = true;  // nobody has to agree to the end of what nobody knows
+  // No agreement is needed on the end of a line that was never offered, or that the answer rejected.
+  if (!state.offered || state.negotiated.rejected) state.free = true;
 }
 
 void Peer::restart_ice(Time now) {
@@ -115,9 +144,11 @@ std::string Peer::create_offer(Time) {
     state.offered = true;
     offer.push_back(state.negotiated);
     offer.back().active = state.open;
-    // Never the first one: it names the transport of all (RFC 9143 7.2), which would go with it.
-    offer.back().rejected = !state.open && offer.size() > 1;
-    offer.back().format = offered_format(state.codec);
+    // A first line that was taken only turns inactive: it names the transport of all (RFC 9143 7.2).
+    offer.back().rejected = state.free || (!state.open && offer.size() > 1);
+    offer.back().declined = false;
+    offer.back().formats = offered_formats(state.codec, impl_->config.end == End::client);
+    offer.back().format = offer.back().formats.front();
   }
   impl_->offered = offer;
   return write_offer(impl_->local_transport(), offer, impl_->config.end == End::client);
@@ -127,31 +158,39 @@ Result<void> Peer::accept_answer(std::string_view sdp, Time now) {
   if (!impl_->offered) return fail(ErrorCode::invalid_state, "an answer came without an offer");
   auto answer = read_answer(sdp, *impl_->offered);
   if (!answer) return tl::unexpected(answer.error());
-  if (auto taken = impl_->take_remote(answer->remote, now); !taken) return taken;
+  if (answer->remote) {
+    const auto role = role_by_answer(answer->remote->setup, impl_->role, impl_->preferred_role());
+    if (!role) return tl::unexpected(role.error());
+    if (auto taken = impl_->take_remote(*answer->remote, *role, now); !taken) return taken;
+  }
   for (std::size_t i = 0; i < answer->lines.size(); ++i) {
     LineState& line = impl_->lines[i];
     if (line.negotiated.mid != answer->lines[i].mid) continue;  // another took its place meanwhile: for the next offer
     line.negotiated = std::move(answer->lines[i]);
     line.negotiated.active = line.negotiated.active && line.open;
-    line.free = line.free || line.negotiated.rejected;
+    line.free = line.free || (line.negotiated.rejected && !line.open);
   }
   impl_->extensions = answer->extensions;
   impl_->offered.reset();
   return {};
 }
 
-void Peer::Impl::refuse_beyond(std::size_t most_active, std::vector<NegotiatedLine>& wanted) const {
+void Peer::Impl::refuse_lines(const OfferTerms& terms, std::vector<NegotiatedLine>& wanted) const {
+  if (terms.refuse)
+    for (std::size_t i = 0; i < wanted.size(); ++i)
+      if (wanted[i].active) wanted[i].refused = terms.refuse(info_of(i, wanted[i]));
   const auto goes_on = [&](std::size_t i) { return i < lines.size() && lines[i].negotiated.active && lines[i].negotiated.mid == wanted[i].mid; };
   std::size_t taken = 0;
   for (const bool those_that_go_on : {true, false})
     for (std::size_t i = 0; i < wanted.size(); ++i) {
-      if (!wanted[i].active || goes_on(i) != those_that_go_on) continue;
-      wanted[i].refused = ++taken > most_active;
+      if (!wanted[i].active || wanted[i].refused || goes_on(i) != those_that_go_on) continue;
+      if (++taken > terms.most_active)
+        wanted[i].refused = Error{ErrorCode::limit_exceeded, "too many feeds: at most " + std::to_string(terms.most_active) + " per participant"};
     }
   for (NegotiatedLine& line : wanted) line.active = line.active && !line.refused;
 }
 
-Result<std::string> Peer::accept_offer(std::string_view sdp, Time now, std::size_t most_active) {
+Result<std::string> Peer::accept_offer(std::string_view sdp, Time now, const OfferTerms& terms) {
   auto offer = read_offer(sdp);
   if (!offer) return tl::unexpected(offer.error());
   if (offer->lines.size() < impl_->lines.size())
@@ -159,14 +198,23 @@ Result<std::string> Peer::accept_offer(std::string_view sdp, Time now, std::size
   for (std::size_t i = 0; i < impl_->lines.size(); ++i)
     if (impl_->lines[i].negotiated.mid != offer->lines[i].mid && !impl_->lines[i].negotiated.rejected)
       return fail(ErrorCode::invalid_argument, "the offer's m-lines are in another order");
-  if (impl_->fingerprint && *impl_->fingerprint != offer->remote.fingerprint)
+  if (impl_->fingerprint && offer->remote && *impl_->fingerprint != offer->remote->fingerprint)
     return fail(ErrorCode::fingerprint_mismatch, "a later description names another DTLS fingerprint");
-  if (impl_->remote_credentials && *impl_->remote_credentials != offer->remote.credentials)
+  dtls::Role role = impl_->role.value_or(impl_->preferred_role());
+  if (offer->remote) {
+    const auto chosen = role_by_offer(offer->remote->setup, impl_->role, role);
+    if (!chosen) return tl::unexpected(chosen.error());
+    role = *chosen;
+  }
+  if (impl_->remote_credentials && offer->remote && *impl_->remote_credentials != offer->remote->credentials)
     restart_ice(now);  // an offer that restarts is answered with new credentials too (RFC 8839 4.4.1.1.1)
-  impl_->refuse_beyond(most_active, offer->lines);
+  impl_->refuse_lines(terms, offer->lines);
   ++impl_->description_version;
-  std::string answer = write_answer(*offer, impl_->local_transport());
-  if (auto taken = impl_->take_remote(offer->remote, now); !taken) return tl::unexpected(taken.error());
+  LocalTransport local = impl_->local_transport();
+  local.role = role;
+  std::string answer = write_answer(*offer, local);
+  if (offer->remote)
+    if (auto taken = impl_->take_remote(*offer->remote, role, now); !taken) return tl::unexpected(taken.error());
 
   impl_->extensions = offer->extensions;
   impl_->lines.resize(offer->lines.size());
@@ -177,11 +225,11 @@ Result<std::string> Peer::accept_offer(std::string_view sdp, Time now, std::size
     if (!line.receive || another) line.receive = std::make_unique<ReceiveStream>();
     if (another || !line.negotiated.active) impl_->forget_sources(i);
   }
+  for (Source& source : impl_->sources) source.declared = false;  // by an older offer
   for (std::size_t i = 0; i < impl_->lines.size(); ++i) {
     const NegotiatedLine& line = impl_->lines[i].negotiated;
     if (!line.active) continue;
-    impl_->learn_source(line.ssrc, i, false);
-    impl_->learn_source(line.rtx_ssrc, i, true);
+    for (const DeclaredSource& source : line.sources) impl_->declare_source(source, i);
   }
   if (impl_->next_report == Time::max()) impl_->next_report = now + kReportInterval;
   return answer;
@@ -189,12 +237,7 @@ Result<std::string> Peer::accept_offer(std::string_view sdp, Time now, std::size
 
 std::vector<LineInfo> Peer::lines() const {
   std::vector<LineInfo> infos;
-  for (std::size_t i = 0; i < impl_->lines.size(); ++i) {
-    const NegotiatedLine& line = impl_->lines[i].negotiated;
-    LineInfo info{i, line.mid, line.kind, std::nullopt, line.active, line.refused, line.stream_id, line.track_id};
-    if (line.format) info.codec = line.format->codec;
-    infos.push_back(std::move(info));
-  }
+  for (std::size_t i = 0; i < impl_->lines.size(); ++i) infos.push_back(info_of(i, impl_->lines[i].negotiated));
   return infos;
 }
 
@@ -203,6 +246,10 @@ std::vector<LineInfo> Peer::lines() const {
 const ice::Credentials& Peer::local_credentials() const { return impl_->ice.local_credentials(); }
 bool Peer::connected() const { return impl_->connected; }
 std::optional<ice::Pair> Peer::pair() const { return impl_->pair; }
+bool Peer::knows(const ice::Pair& path, Time now) const { return impl_->ice.knows(path, now); }
+bool Peer::validated(const ice::Pair& path) const { return impl_->ice.validated(path); }
+bool Peer::awaits(ByteView data) const { return impl_->ice.awaits(data); }
+const Counters<ice::Drop>& Peer::ice_drops() const { return impl_->ice.drops(); }
 
 bool Peer::accepts(ByteView data) noexcept {
   if (data.size() < 12) return false;
@@ -220,6 +267,10 @@ std::optional<ReceivedRtp> Peer::handle_input(const Datagram& in, Time now) {
     return std::nullopt;
   }
   const auto first = static_cast<std::uint8_t>(data[0]);
+  if (first >= 20 && !impl_->takes_from({in.local, in.remote}, data.size(), now)) {
+    impl_->drops.add(Drop::unknown_path);
+    return std::nullopt;
+  }
   if (first >= 128) {
     if (!impl_->srtp) {
       impl_->drops.add(Drop::not_connected);
@@ -228,8 +279,11 @@ std::optional<ReceivedRtp> Peer::handle_input(const Datagram& in, Time now) {
     if (!rtp::is_rtcp(data)) return impl_->receive_rtp(in.data, now);
     impl_->receive_rtcp(in.data, now);
   } else if (first >= 20) {
+    const bool before = impl_->connected;
     impl_->dtls.handle_input(data, now);
     impl_->drain_dtls(now);
+    // The last flight could only be made out of our own: the address that sent it has received.
+    if (!before && impl_->connected && impl_->pair == ice::Pair{in.local, in.remote}) impl_->confirm_path(now);
   } else {
     if (!impl_->ice.accepts(data)) impl_->drops.add(Drop::stun_not_ours);
     impl_->ice.handle_input(in, now);
@@ -254,12 +308,7 @@ Time Peer::next_timeout() const noexcept {
   return std::min({impl_->ice.next_timeout(), impl_->dtls.next_timeout(), impl_->feedback_deadline()});
 }
 
-std::optional<Output> Peer::poll_output() {
-  if (impl_->outputs.empty()) return std::nullopt;
-  Output output = std::move(impl_->outputs.front());
-  impl_->outputs.pop_front();
-  return output;
-}
+std::optional<Output> Peer::poll_output() { return impl_->outputs.pop(); }
 
 void Peer::Impl::end(Error error) {
   if (ended) return;
@@ -268,19 +317,35 @@ void Peer::Impl::end(Error error) {
   emit(Failed{std::move(error)});
 }
 
-void Peer::Impl::on_pair_change(Time now) {
+bool Peer::Impl::takes_from(const ice::Pair& path, std::size_t bytes, Time now) {
+  if (path != pair && !ice.knows(path, now)) return false;
+  if (!path_open || path != pair) ice.on_received(path, bytes);
+  return true;
+}
+
+bool Peer::Impl::may_send(std::size_t bytes) {
+  if (path_open || ice.spend(*pair, bytes)) return true;
+  drops.add(Drop::unvalidated_path);
+  return false;
+}
+
+void Peer::Impl::confirm_path(Time now) {
+  ice.confirm(*pair, now);
+  path_open = ice.validated(*pair);
+}
+
+void Peer::Impl::on_pair_change() {
   const auto selected = ice.selected();
+  path_open = selected && ice.validated(*selected);
   if (selected == pair) return;
   pair = selected;  // none: without consent nothing is sent (RFC 7675 5.1)
-  if (!pair) return;
-  if (config.end == End::client && dtls.state() == dtls::State::idle) dtls.start(now);
-  if (connected) emit(Connected{*pair});
+  if (pair && connected) emit(Connected{*pair});
 }
 
 void Peer::Impl::drain_ice(Time now) {
   while (auto output = ice.poll_output()) {
     if (auto* transmit = std::get_if<Transmit>(&*output)) {
-      outputs.emplace_back(std::move(*transmit));
+      outputs.push(std::move(*transmit));
       continue;
     }
     switch (std::get<ice::StateChanged>(*output).state) {
@@ -297,13 +362,21 @@ void Peer::Impl::drain_ice(Time now) {
         break;
     }
   }
-  on_pair_change(now);
+  on_pair_change();
+  start_dtls(now);
+}
+
+/// Both ends are known and can reach each other: from here on the handshake has its time.
+void Peer::Impl::start_dtls(Time now) {
+  if (!pair || !role || dtls.state() != dtls::State::idle) return;
+  dtls.set_deadline(now);
+  if (path_open) dtls.start(now);
 }
 
 void Peer::Impl::drain_dtls(Time now) {
   while (auto output = dtls.poll_output()) {
     if (auto* datagram = std::get_if<Bytes>(&*output)) {
-      if (pair) outputs.emplace_back(Transmit{pair->local, pair->remote, std::move(*datagram)});
+      if (pair && may_send(datagram->size())) outputs.push(Transmit{pair->local, pair->remote, std::move(*datagram)});
     } else if (auto* up = std::get_if<dtls::Connected>(&*output)) {
       auto context = srtp::make_context(static_cast<srtp::Profile>(up->keys.profile), up->keys.local, up->keys.remote);
       if (!context) return end(context.error());
@@ -334,8 +407,8 @@ void Peer::close(Time now) {
   }
   impl_->dtls.close(now);
   while (auto output = impl_->dtls.poll_output())
-    if (auto* datagram = std::get_if<Bytes>(&*output); datagram && impl_->pair)
-      impl_->outputs.emplace_back(Transmit{impl_->pair->local, impl_->pair->remote, std::move(*datagram)});
+    if (auto* datagram = std::get_if<Bytes>(&*output); datagram && impl_->pair && impl_->may_send(datagram->size()))
+      impl_->outputs.push(Transmit{impl_->pair->local, impl_->pair->remote, std::move(*datagram)});
   impl_->ended = true;
   impl_->connected = false;
 }

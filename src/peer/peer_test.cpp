@@ -7,6 +7,7 @@
 #include <set>
 
 #include "testing/peer/peer_node.h"
+#include "testing/peer/raw_node.h"
 
 namespace amphi::peer {
 namespace {
@@ -129,6 +130,83 @@ TEST(Peer, a_falsified_fingerprint_fails_at_the_end_that_was_lied_to) {
     EXPECT_EQ(failed->error.code, ErrorCode::fingerprint_mismatch);
     call.stream(video, 1, 10);
     EXPECT_TRUE(call.server.received.empty());
+  }
+}
+
+std::string with_setup(std::string sdp, const std::string& setup) {
+  for (std::size_t at = 0; (at = sdp.find("a=setup:", at)) != std::string::npos; at += 8)
+    sdp.replace(at + 8, sdp.find_first_of("\r\n", at) - at - 8, setup);
+  return sdp;
+}
+
+TEST(Peer, either_end_takes_either_dtls_role) {
+  struct Row {
+    const char* offered;
+    const char* answered;
+    bool server_offers;
+  };
+  for (const Row& row : {Row{"actpass", "passive", false}, Row{"active", "passive", false}, Row{"passive", "active", false},
+                         Row{"actpass", "active", true}, Row{"active", "passive", true}, Row{"passive", "active", true}}) {
+    SCOPED_TRACE(std::string(row.server_offers ? "the server offers " : "the client offers ") + row.offered);
+    for (const double loss : {0.0, 0.3}) {
+      Call call(7, {.delay = 20ms, .loss = loss});
+      PeerNode& sender = row.server_offers ? call.server : call.client;
+      PeerNode& receiver = row.server_offers ? call.client : call.server;
+      sender.peer.add_line({"", testing::vp8_codec(), "s", "t"});
+      const auto answer = receiver.peer.accept_offer(with_setup(sender.peer.create_offer(Time{}), row.offered), Time{});
+      ASSERT_TRUE(answer) << answer.error().message;
+      EXPECT_NE(answer->find("a=setup:" + std::string(row.answered)), std::string::npos);
+      ASSERT_TRUE(sender.peer.accept_answer(*answer, Time{}));
+      EXPECT_TRUE(call.world.run_until([&] { return call.client.peer.connected() && call.server.peer.connected(); }, 14s));
+      if (loss == 0) { EXPECT_LT(call.world.now(), Time{} + 300ms); }
+      // A later offer leaves the choice open again, and the role stays.
+      const auto again = receiver.peer.accept_offer(sender.peer.create_offer(call.world.now()), call.world.now());
+      ASSERT_TRUE(again) << again.error().message;
+      EXPECT_NE(again->find("a=setup:" + std::string(row.answered)), std::string::npos);
+      EXPECT_TRUE(sender.peer.accept_answer(*again, call.world.now()));
+    }
+  }
+}
+
+TEST(Peer, setups_that_cannot_be_are_refused_with_a_reason) {
+  Call call(1);
+  call.client.peer.add_line({"", testing::vp8_codec(), "s", "t"});
+  const std::string offer = call.client.peer.create_offer(Time{});
+  const auto held = call.server.peer.accept_offer(with_setup(offer, "holdconn"), Time{});
+  ASSERT_FALSE(held);
+  EXPECT_EQ(held.error().code, ErrorCode::unsupported);
+  const auto answer = call.server.peer.accept_offer(offer, Time{});
+  ASSERT_TRUE(answer);
+  for (const char* setup : {"actpass", "holdconn"}) {
+    const auto taken = call.client.peer.accept_answer(with_setup(*answer, setup), Time{});
+    ASSERT_FALSE(taken) << setup;
+    EXPECT_NE(taken.error().message.find(setup), std::string::npos);
+  }
+  ASSERT_TRUE(call.client.peer.accept_answer(*answer, Time{}));
+  ASSERT_TRUE(call.world.run_until([&] { return call.client.peer.connected() && call.server.peer.connected(); }, 1s));
+  const auto turned = call.server.peer.accept_offer(with_setup(call.client.peer.create_offer(call.world.now()), "passive"), call.world.now());
+  ASSERT_FALSE(turned) << "another role needs another association (RFC 8842)";
+  EXPECT_EQ(turned.error().code, ErrorCode::invalid_argument);
+  EXPECT_TRUE(call.server.peer.connected());
+}
+
+TEST(Peer, a_handshake_that_never_comes_fails_fifteen_seconds_after_ice_is_there) {
+  for (const char* setup : {"active", "passive"}) {
+    SCOPED_TRACE(setup);
+    Network network(1, {.delay = 20ms});
+    World world(network);
+    PeerNode server(End::server, kServer, 1);
+    testing::RawNode silent(kClient, 2);
+    silent.handshakes = false;
+    world.attach(kServer, server);
+    world.attach(kClient, silent);
+    server.peer.add_line({"", testing::vp8_codec(), "s", "t"});
+    ASSERT_TRUE(server.peer.accept_answer(with_setup(silent.answer(server.peer.create_offer(Time{}), Time{}), setup), Time{}));
+    world.run_for(14s);
+    EXPECT_EQ(server.count<Failed>(), 0u);
+    world.run_for(1100ms);
+    ASSERT_EQ(server.count<Failed>(), 1u);
+    EXPECT_EQ(server.last<Failed>()->error.code, ErrorCode::timeout);
   }
 }
 
@@ -297,6 +375,26 @@ TEST(Peer, a_bottleneck_is_found_by_its_feedback) {
   const auto* estimate = call.client.last<BandwidthEstimated>();
   ASSERT_TRUE(estimate);
   EXPECT_LT(estimate->bits_per_second, 600'000u);
+}
+
+TEST(Peer, a_sender_without_transport_wide_feedback_is_told_a_limit_that_follows_its_link) {
+  for (const double loss : {0.0, 0.3}) {
+    SCOPED_TRACE(loss);
+    Call call(12, {.delay = 20ms, .loss = loss});
+    const Line video = call.client.peer.add_line({"", testing::vp8_codec(), "s", "t"});
+    std::string offer = call.client.peer.create_offer(call.world.now());
+    for (const std::string from : {"a=rtcp-fb:96 transport-cc", "a=extmap:2 http"})
+      offer.replace(offer.find(from), from.size(), from[2] == 'r' ? "a=rtcp-fb:96 goog-remb" : "a=extmap:2 unknown");
+    const auto answer = call.server.peer.accept_offer(offer, call.world.now());
+    ASSERT_TRUE(answer);
+    EXPECT_NE(answer->find("a=rtcp-fb:96 goog-remb"), std::string::npos);
+    ASSERT_TRUE(call.client.peer.accept_answer(*answer, call.world.now()));
+    ASSERT_TRUE(call.world.run_until([&] { return call.client.peer.connected() && call.server.peer.connected(); }, 30s));
+    call.stream(video, 1, 1000);  // 800 kbit/s
+    const auto* told = call.client.last<BandwidthEstimated>();
+    ASSERT_TRUE(told);
+    EXPECT_EQ(told->bits_per_second >= 1'999'000u, loss == 0) << told->bits_per_second;
+  }
 }
 
 TEST(Peer, a_browsers_header_extensions_are_kept_under_its_own_ids_and_unknown_ones_declined) {

@@ -31,6 +31,13 @@ class SendStream {
   }
   std::optional<rtp::Seq> highest() const { return highest_; }
 
+  /// False for all but the first of many at a time: a FIR of one datagram names a source a hundred times.
+  bool takes_keyframe_request(Time now) {
+    if (keyframe_asked_ == now) return false;
+    keyframe_asked_ = now;
+    return true;
+  }
+
   rtp::SenderReport report(rtp::NtpTime ntp, rtp::WireTimestamp timestamp, Time now) {
     sent_reports_[next_report_++ % sent_reports_.size()] = {ntp.compact(), now};
     return {ssrc_, ntp, timestamp, static_cast<std::uint32_t>(stats.packets), static_cast<std::uint32_t>(stats.bytes), {}};
@@ -62,6 +69,7 @@ class SendStream {
   std::uint32_t ssrc_, rtx_ssrc_;
   rtp::WireSeq rtx_seq_;
   std::optional<rtp::Seq> highest_;
+  std::optional<Time> keyframe_asked_;
   std::array<SentReport, 8> sent_reports_;
   std::size_t next_report_ = 0;
 };

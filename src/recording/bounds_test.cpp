@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <set>
 
 #include "base/folder.h"
 #include "recording/repair.h"
@@ -97,16 +98,22 @@ TEST(Bounds, gaps_beyond_a_tracks_most_are_counted_whether_it_is_stopped_or_cut_
   EXPECT_LE(count(journal_of(studio), "\"event\":\"unlisted\""), 5u) << "told once a second";
 }
 
-TEST(Bounds, the_gaps_of_all_tracks_share_one_budget_and_a_new_track_finds_some_of_it_left) {
+TEST(Bounds, a_participant_that_loses_much_leaves_gaps_to_list_for_its_further_tracks_and_for_everybody_else) {
   Studio studio;
   lose(studio, 8, 8600);
   const Duration then = 20ms * 2 * 8600 + 500ms;
   studio.run_until(studio.at(then));
   studio.recorder.add_feed(feed("late", opus_codec()), studio.at(then));
-  for (int n = 0; n <= 200; n += 2) studio.packet("late", n, static_cast<rtp::WireTimestamp>(n) * 960, true, kOpus, studio.at(then + 20ms * n));
-  studio.stop(then + 4040ms);
+  studio.recorder.add_feed(feed("other", opus_codec(), "p2"), studio.at(then));
+  constexpr int kOther = 6000;
+  for (int n = 0; n <= 2 * kOther; n += 2) {
+    if (n <= 200) studio.packet("late", n, static_cast<rtp::WireTimestamp>(n) * 960, true, kOpus, studio.at(then + 20ms * n));
+    studio.packet("other", n, static_cast<rtp::WireTimestamp>(n) * 960, true, kOpus, studio.at(then + 20ms * n));
+  }
+  studio.stop(then + 20ms * 2 * kOther + 40ms);
+  expect_sound(studio.files);
   const auto tracks = manifest_of(studio)["tracks"];
-  ASSERT_EQ(tracks.size(), 9u);
+  ASSERT_EQ(tracks.size(), 10u);
   std::size_t listed = 0;
   for (std::size_t i = 0; i < 8; ++i) {
     const auto& track = tracks[i];
@@ -114,10 +121,15 @@ TEST(Bounds, the_gaps_of_all_tracks_share_one_budget_and_a_new_track_finds_some_
     EXPECT_EQ(track["lostPackets"], 8600);
     EXPECT_EQ(track["gaps"].size() + track.value("/unlistedGaps/gaps"_json_pointer, std::size_t{0}), 8601u) << "and a silence";
   }
-  EXPECT_LT(listed, 67'000u);
-  EXPECT_GT(listed, 60'000u);
-  EXPECT_EQ(tracks[8]["gaps"].size(), 100u);
-  EXPECT_FALSE(tracks[8].contains("unlistedGaps"));
+  EXPECT_LT(listed, 33'400u) << "a half of what is free";
+  EXPECT_GT(listed, 25'000u);
+  EXPECT_GE(tracks[8]["gaps"].size(), 100u);
+  EXPECT_EQ(tracks[9]["gaps"].size(), static_cast<std::size_t>(kOther)) << "another participant";
+  EXPECT_FALSE(tracks[9].contains("unlistedGaps"));
+  const auto tells = [&](const auto& report) { return !report.second.limits.empty(); };
+  const auto told = std::find_if(studio.reports.begin(), studio.reports.end(), tells);
+  ASSERT_NE(told, studio.reports.end());
+  EXPECT_EQ(told->second.limits.front().participant, ParticipantId("p1"));
 }
 
 TEST(Bounds, a_gap_is_one_line_of_the_manifest) {
@@ -128,25 +140,77 @@ TEST(Bounds, a_gap_is_one_line_of_the_manifest) {
   EXPECT_LT(studio.manifest().size(), 1000u * 80);
 }
 
-TEST(Bounds, feeds_beyond_the_most_are_not_recorded_and_counted) {
+TEST(Bounds, feeds_without_media_take_no_place_from_feeds_that_come_later) {
   Studio studio;
-  for (int i = 0; i < 2500; ++i) {
+  for (int i = 0; i < 5000; ++i) {
     const std::string id = "fd_" + std::to_string(i);
-    const Time now = studio.at(10ms * i);
-    studio.recorder.add_feed(feed(id, opus_codec()), now);
-    studio.packet(id, 1, 0, true, {}, now);
-    studio.recorder.remove_feed(FeedId(id), now);
+    const Time now = studio.at(1ms * i);
     studio.run_until(now);
+    studio.recorder.add_feed(feed(id, opus_codec(), "guest"), now);
+    studio.packet(id, 1, 0, true, {}, now);
+    if (i % 16 == 15)
+      for (int j = i - 15; j <= i; ++j) studio.recorder.remove_feed(FeedId("fd_" + std::to_string(j)), now);
   }
-  studio.recorder.add_feed(feed("fd_7", opus_codec()), studio.at(26s));
-  studio.packet("fd_7", 1, 0, true, kOpus, studio.at(26s));
-  studio.stop(27s);
+  studio.recorder.add_feed(feed("guests", opus_codec(), "guest"), studio.at(6s));
+  studio.packet("guests", 1, 0, true, kOpus, studio.at(6s));
+  studio.recorder.add_feed(feed("endoscope", opus_codec(), "surgeon"), studio.at(6s));
+  studio.packet("endoscope", 1, 0, true, kOpus, studio.at(6s));
+  studio.recorder.add_feed(feed("muted", opus_codec(), "surgeon"), studio.at(6s));
+  studio.stop(7s);
   expect_sound(studio.files);
   const auto manifest = manifest_of(studio);
-  EXPECT_EQ(manifest["feedsWithoutMedia"].size(), 1999u);
-  EXPECT_EQ(manifest["tracks"].size(), 1u) << "one that was there before still may";
-  EXPECT_EQ(manifest["dropped"], (nlohmann::json{{"refused_feed", 500}, {"refused_feed_packet", 500}}));
-  EXPECT_EQ(count(journal_of(studio), "\"event\":\"feed\""), 2000u);
+  ASSERT_EQ(manifest["tracks"].size(), 2u);
+  EXPECT_EQ(std::set<std::string>({manifest["tracks"][0]["feedId"], manifest["tracks"][1]["feedId"]}), (std::set<std::string>{"endoscope", "guests"}));
+  EXPECT_LT(manifest["feedsWithoutMedia"].size(), 250u) << "the share of one identity";
+  EXPECT_EQ(manifest["feedsWithoutMedia"].back()["feedId"], "muted") << "another identity";
+  EXPECT_EQ(manifest["dropped"]["unlisted_feed"].get<std::size_t>() + manifest["feedsWithoutMedia"].size(), 5002u);
+  EXPECT_LT(count(journal_of(studio), "\"event\":\"feed\""), 250u);
+}
+
+TEST(Bounds, a_participant_that_opens_tracks_without_end_leaves_places_for_others_and_everybody_is_told) {
+  Studio studio;
+  for (int i = 0; i < 400; ++i) {
+    const std::string id = "fd_" + std::to_string(i);
+    studio.recorder.add_feed(feed(id, opus_codec(), "guest"), studio.at(1ms * i));
+    for (int n = 0; n < 3; ++n) studio.packet(id, n, static_cast<rtp::WireTimestamp>(n) * 960, true, kOpus, studio.at(1ms * i));
+    if (i >= 16) studio.recorder.remove_feed(FeedId("fd_" + std::to_string(i - 16)), studio.at(1ms * i));
+  }
+  studio.recorder.add_feed(feed("endoscope", opus_codec(), "surgeon"), studio.at(1s));
+  for (int n = 0; n < 200; ++n) {
+    studio.packet("endoscope", n, static_cast<rtp::WireTimestamp>(n) * 960, true, kOpus, studio.at(1s + 20ms * n));
+    studio.packet("fd_399", 3 + n, static_cast<rtp::WireTimestamp>(3 + n) * 960, true, kOpus, studio.at(1s + 20ms * n));
+  }
+  studio.stop(5s);
+  expect_sound(studio.files);
+  const auto manifest = manifest_of(studio);
+  std::size_t guests = 0, others = 0;
+  for (const auto& track : manifest["tracks"]) ++(track["participantId"] == "guest" ? guests : others);
+  EXPECT_EQ(others, 1u);
+  EXPECT_GT(guests, 200u);
+  EXPECT_LT(guests, 250u) << "an eighth of what is free";
+  EXPECT_EQ(manifest["dropped"]["refused_feed"].get<std::size_t>(), 400u - guests);
+  const auto& last = studio.reports.back().second.feeds;
+  const auto status = std::find_if(last.begin(), last.end(), [](const FeedStatus& each) { return each.feed == FeedId("fd_399"); });
+  ASSERT_NE(status, last.end());
+  EXPECT_EQ(status->reason, FeedReason::limit_exceeded);
+}
+
+TEST(Bounds, a_participant_whose_cameras_come_and_go_completes_no_file_that_waits_for_somebody_elses_return) {
+  Studio studio;
+  const auto once = [&](const std::string& id, const std::string& participant, Duration at) {
+    studio.run_until(studio.at(at));
+    studio.recorder.add_feed(feed(id, opus_codec(), participant), studio.at(at));
+    studio.packet(id, 1, 0, true, kOpus, studio.at(at));
+    studio.recorder.remove_feed(FeedId(id), studio.at(at));
+  };
+  once("surgeons", "surgeon", 0ms);
+  for (int i = 0; i < 100; ++i) once("fd_" + std::to_string(i), "guest", 10ms * i);
+  once("surgeons", "surgeon", 2s);
+  studio.stop(3s);
+  std::size_t files = 0;
+  const auto manifest = manifest_of(studio);
+  for (const auto& track : manifest["tracks"]) files += track["feedId"] == "surgeons" ? 1u : 0u;
+  EXPECT_EQ(files, 1u) << "its file goes on";
 }
 
 TEST(Bounds, a_feed_without_media_that_comes_again_takes_its_old_place) {

@@ -14,7 +14,7 @@ enum class Rank { wish, data, data_sync, line, line_sync, barrier };  // in the 
 
 /// A head is written when its file is opened, and anew behind all that it points to.
 Rank rank_of(const Output& output) {
-  if (std::holds_alternative<KeyframeWanted>(output)) return Rank::wish;
+  if (std::holds_alternative<KeyframeWanted>(output) || std::holds_alternative<FeedsChanged>(output)) return Rank::wish;
   const auto* op = std::get_if<FileOp>(&output);
   if (op == nullptr) return Rank::barrier;
   if (const auto* write = std::get_if<WriteFile>(op)) {

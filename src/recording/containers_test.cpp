@@ -1,6 +1,7 @@
 // The two container writers, judged by independent parsers: structure, times, indexes, and the growing file.
 #include <gtest/gtest.h>
 
+#include "recording/frame_clock.h"
 #include "recording/matroska.h"
 #include "recording/mp4.h"
 #include "recording/test_containers.h"
@@ -39,10 +40,11 @@ struct Writing {
       std::visit([this](const auto& op) { files.apply(op); }, std::get<FileOp>(out.front()));
     return files.files.at(1).data;
   }
+  std::int64_t per_second = 1'000;
+  void add(Frame each, Duration at, Time now) { track->add(std::move(each), to_ticks(at, per_second), now); }
   /// 25 frames a second, a keyframe each second.
   void write(int frames, Duration from = 80ms) {
-    for (int i = 0; i < frames; ++i)
-      track->add(frame(i % 25 == 0, 100, static_cast<unsigned>(i)), from + i * 40ms, Time(from + i * 40ms));
+    for (int i = 0; i < frames; ++i) add(frame(i % 25 == 0, 100, static_cast<unsigned>(i)), from + i * 40ms, Time(from + i * 40ms));
   }
 };
 
@@ -132,7 +134,7 @@ TEST(WebmFile, when_it_is_finished_every_place_that_it_points_to_holds_what_it_s
 TEST(WebmFile, opus_says_how_it_is_to_be_decoded) {
   Writing w;
   w.track = std::make_unique<WebmFile>(w.output(), "a.webm", opus_codec(), frame(true, 3, 0));
-  for (int i = 0; i < 100; ++i) w.track->add(frame(true, 3, 0xfc), i * 20ms, Time(i * 20ms));
+  for (int i = 0; i < 100; ++i) w.add(frame(true, 3, 0xfc), i * 20ms, Time(i * 20ms));
   w.track->finish(2s);
   const Node file = tree(parse_ebml(w.data()));
   const Node& entry = file.get("18538067").get("1654ae6b").get("ae");
@@ -149,7 +151,7 @@ TEST(WebmFile, a_cluster_is_written_when_its_time_is_up_though_nothing_follows) 
   Writing w;
   w.track = std::make_unique<WebmFile>(w.output(), "a.webm", vp8_codec(), frame(true, 100, 0));
   EXPECT_EQ(w.track->next_timeout(), Time::max());
-  w.track->add(frame(true, 100, 1), 0ms, Time(5s));
+  w.add(frame(true, 100, 1), 0ms, Time(5s));
   EXPECT_EQ(w.track->next_timeout(), Time(5s) + TrackFile::kSpan);
   w.track->handle_timeout(Time(5s));
   const std::size_t before = w.data().size();
@@ -158,36 +160,42 @@ TEST(WebmFile, a_cluster_is_written_when_its_time_is_up_though_nothing_follows) 
   EXPECT_EQ(w.track->next_timeout(), Time::max());
 }
 
-TEST(TrackFile, times_grow_whatever_comes_in) {
-  for (const bool mp4 : {false, true}) {
-    Writing w;
-    if (mp4)
-      w.track = std::make_unique<Mp4File>(w.output(), "a", frame(true, 9, 0));
-    else
-      w.track = std::make_unique<WebmFile>(w.output(), "a", vp8_codec(), frame(true, 9, 0));
-    for (const Duration time :
-         {Duration(-5s), Duration(0s), Duration(0s), Duration(3s), Duration(2s), Duration(50h), Duration(1s)}) {
-      w.track->add(frame(true, 9, 0), time, Time(1s));
+TEST(Mp4File, frames_that_are_sent_in_another_order_than_shown_have_composition_times) {
+  // Pairs of B frames; then a pyramid of three, whose deeper order begins in a fragment of its own.
+  const std::vector<int> shown{0, 3, 1, 2, 6, 4, 5, 7, 8, 9, 10, 14, 12, 11, 13, 18, 16, 15, 17, 19, 20, 24, 22, 21, 23, 25};
+  Writing w;
+  w.per_second = 90'000;
+  w.track = std::make_unique<Mp4File>(w.output(), "a.mp4", frame(true, 100, 0));
+  for (std::size_t i = 0; i < shown.size(); ++i) w.add(frame(i == 0 || shown[i] == 19, 100, static_cast<unsigned>(shown[i])), 40ms * shown[i], Time(40ms * i));
+  w.track->finish(1200ms);
+  const Node file = tree(parse_boxes(w.data()));
+  std::vector<std::int64_t> found;
+  std::int64_t decoded = -1;
+  for (const Node* moof : file.all("moof")) {
+    const Node& trun = moof->get("traf").get("trun");
+    const bool reordered = trun.number(1, 3) == 0x000f01;
+    const std::size_t width = reordered ? 16 : 12;
+    auto at = static_cast<std::int64_t>(moof->get("traf").get("tfdt").number(4, 8));
+    EXPECT_GT(at, decoded) << "decode times grow from fragment to fragment";
+    for (std::size_t i = 0; i < trun.number(4, 4); ++i) {
+      EXPECT_GT(trun.number(12 + width * i, 4), 0u);
+      const auto offset = reordered ? static_cast<std::int32_t>(trun.number(24 + width * i, 4)) : 0;
+      EXPECT_GE(offset, 0) << "decoded before it is shown";
+      found.push_back((at + offset) / 3600);
+      EXPECT_EQ((at + offset) % 3600, 0);
+      decoded = at;
+      at += static_cast<std::int64_t>(trun.number(12 + width * i, 4));
     }
-    w.track->finish(1s);
-    EXPECT_GE(w.track->end(), 50h);
-    std::vector<std::int64_t> times;
-    if (mp4) {
-      for (const Node& box : parse_boxes(w.data())) {
-        if (box.type == "moof") times.push_back(static_cast<std::int64_t>(box.get("traf").get("tfdt").number(4, 8)));
-      }
-    } else {
-      const Node file = tree(parse_ebml(w.data()));
-      for (const Block& block : blocks(file.get("18538067"))) times.push_back(block.time_ms);
-    }
-    ASSERT_EQ(times.size(), 7u);
-    EXPECT_EQ(times[0], 0);
-    for (std::size_t i = 1; i < times.size(); ++i) EXPECT_GT(times[i], times[i - 1]);
   }
+  EXPECT_EQ(found, std::vector<std::int64_t>(shown.begin(), shown.end()));
+  const Node& sidx = file.get("sidx");
+  EXPECT_EQ(sidx.number(30, 2), 1u);
+  EXPECT_EQ(sidx.number(36, 4), 108'000u);
 }
 
 TEST(Mp4File, while_it_grows_it_is_a_header_and_whole_synced_fragments) {
   Writing w;
+  w.per_second = 90'000;
   w.track = std::make_unique<Mp4File>(w.output(), "a.mp4", frame(true, 100, 0));
   w.write(60);
   const Bytes grown = w.data();
@@ -232,6 +240,7 @@ TEST(Mp4File, while_it_grows_it_is_a_header_and_whole_synced_fragments) {
 TEST(Mp4File, when_it_is_finished_it_has_durations_and_two_indexes_that_agree_with_it) {
   for (const std::size_t capacity : {std::size_t{100}, std::size_t{2}}) {
     Writing w;
+    w.per_second = 90'000;
     w.track = std::make_unique<Mp4File>(w.output(), "a.mp4", frame(true, 100, 0), capacity);
     w.write(130);
     w.track->finish(6s);
@@ -274,12 +283,13 @@ TEST(Mp4File, when_it_is_finished_it_has_durations_and_two_indexes_that_agree_wi
 
 TEST(Mp4File, the_newest_frame_is_written_though_nothing_follows) {
   Writing w;
+  w.per_second = 90'000;
   w.track = std::make_unique<Mp4File>(w.output(), "a.mp4", frame(true, 100, 0));
-  w.track->add(frame(true, 100, 1), 0ms, Time(0s));
+  w.add(frame(true, 100, 1), 0ms, Time(0s));
   EXPECT_EQ(w.track->next_timeout(), Time(TrackFile::kSpan));
   w.track->handle_timeout(Time(TrackFile::kSpan));
   EXPECT_EQ(tree(parse_boxes(w.data())).all("moof").size(), 1u);
-  w.track->add(frame(false, 100, 2), 10s, Time(10s));
+  w.add(frame(false, 100, 2), 10s, Time(10s));
   w.track->finish(20s);
   const Node file = tree(parse_boxes(w.data()));
   ASSERT_EQ(file.all("moof").size(), 2u);
@@ -289,11 +299,12 @@ TEST(Mp4File, the_newest_frame_is_written_though_nothing_follows) {
 
 TEST(Mp4File, after_a_fragment_that_its_time_wrote_the_next_ones_are_as_long_as_ever) {
   Writing w;
+  w.per_second = 90'000;
   w.track = std::make_unique<Mp4File>(w.output(), "a.mp4", frame(true, 100, 0));
-  w.track->add(frame(true, 100, 0), 0ms, Time(0ms));
+  w.add(frame(true, 100, 0), 0ms, Time(0ms));
   for (Duration t = 40ms; t <= 4s; t += 40ms) {
     for (Time due = w.track->next_timeout(); due <= Time(t); due = w.track->next_timeout()) w.track->handle_timeout(due);
-    w.track->add(frame(false, 100, 1), t, Time(t));
+    w.add(frame(false, 100, 1), t, Time(t));
   }
   EXPECT_LE(tree(parse_boxes(w.data())).all("moof").size(), 8u);
 }

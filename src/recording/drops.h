@@ -1,4 +1,5 @@
-// Why a recording left something out: each reason is a counter that the manifest and the metrics carry.
+// Why a recording left something out: each reason is a counter that the manifest and the metrics carry. The counters up to no_picture
+// count packets: a track's packets are those of its written frames plus the sum of these counters.
 #pragma once
 
 #include <cstdint>
@@ -14,16 +15,23 @@ enum class Drop : std::uint8_t {
   late_packet,     // arrived after its gap was declared
   duplicate_packet,
   empty_payload,          // a probe or padding: nothing to record
-  malformed_packet,       // its payload does not parse as the feed's codec
-  incomplete_frame,       // a packet of it is missing
-  frame_before_keyframe,  // whole, but it builds upon a frame that is missing
+  malformed_packet,       // of a frame with a payload that does not parse as the feed's codec
+  incomplete_frame,       // of a frame with a packet missing
+  frame_before_keyframe,  // of a whole frame that depends on a missing one
   oversized_frame,
-  timestamp_jump,      // RTP timestamps that left the line of arrivals by more than a second
-  implausible_report,  // a sender report that puts its media more than a second from its arrival
+  invalid_frame,          // of a whole frame that a decoder would refuse
+  missing_parameter_set,  // of an H.264 picture whose parameter sets were never received
+  no_picture,             // parameter sets or SEI that no picture followed
+  timestamp_jump,      // RTP timestamps that left the line of arrivals
+  implausible_report,  // a sender report that contradicts the one before it, or the arrivals
+  report_without_clock,  // a sender report with NTP 0 (RFC 3550 6.4.1)
   unlisted_gap,        // gaps beyond what a manifest lists; their sum is `unlistedGaps`
   unlisted_marker,     // markers beyond the most
-  refused_feed,        // a feed beyond the most: it is not recorded
-  refused_feed_packet, // a packet or report of one
+  unlisted_feed,       // feeds without media beyond the share of their identity: they are not listed
+  refused_feed,        // a feed beyond the share of its identity: it gets no track
+  refused_feed_packet, // a packet of one
+  unsupported_packetization,  // of an H.264 picture with a payload of the interleaved mode (STAP-B, MTAP, FU-B), or of no mode at all
+  ignored_parameter_sets,     // `sprop-parameter-sets` that cannot be used
   count_,
 };
 
@@ -47,14 +55,28 @@ constexpr std::string_view counter_name(Drop drop) {
       return "frame_before_keyframe";
     case Drop::oversized_frame:
       return "oversized_frame";
+    case Drop::invalid_frame:
+      return "invalid_frame";
+    case Drop::missing_parameter_set:
+      return "missing_parameter_set";
+    case Drop::no_picture:
+      return "no_picture";
     case Drop::timestamp_jump:
       return "timestamp_jump";
     case Drop::implausible_report:
       return "implausible_report";
+    case Drop::report_without_clock:
+      return "report_without_clock";
     case Drop::unlisted_gap:
       return "unlisted_gap";
     case Drop::unlisted_marker:
       return "unlisted_marker";
+    case Drop::unlisted_feed:
+      return "unlisted_feed";
+    case Drop::unsupported_packetization:
+      return "unsupported_packetization";
+    case Drop::ignored_parameter_sets:
+      return "ignored_parameter_sets";
     case Drop::refused_feed:
       return "refused_feed";
     case Drop::refused_feed_packet:

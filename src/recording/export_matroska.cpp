@@ -125,13 +125,13 @@ bool MatroskaExport::is_cue(std::size_t track, std::int64_t at_ms, bool keyframe
   return last == last_cue_.end() || at_ms - last->second >= (picture ? kPictureCueMs : kSoundCueMs);
 }
 
-void MatroskaExport::add(std::size_t track, std::int64_t at_ms, bool keyframe, ByteView data) {
+void MatroskaExport::add(std::size_t track, std::int64_t at_ms, std::int64_t decoded_ms, bool keyframe, ByteView data) {
   const bool cue = is_cue(track, at_ms, keyframe);
-  if (cluster_ && (cue || at_ms - cluster_->at_ms >= kClusterMs || cluster_->writer.size() + data.size() > kClusterBytes)) end_cluster();
+  if (cluster_ && (cue || decoded_ms - cluster_->at_ms >= kClusterMs || cluster_->writer.size() + data.size() > kClusterBytes)) end_cluster();
   if (!cluster_) {
-    cluster_.emplace(Cluster{{}, 0, at_ms});
+    cluster_.emplace(Cluster{{}, 0, decoded_ms});
     cluster_->master = cluster_->writer.begin(kCluster);
-    cluster_->writer.unsigned_integer(kTimestamp, static_cast<std::uint64_t>(at_ms));
+    cluster_->writer.unsigned_integer(kTimestamp, static_cast<std::uint64_t>(decoded_ms));
   }
   if (cue) {
     cues_.push_back({at_ms, track, size_ - segment_data_});

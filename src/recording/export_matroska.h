@@ -38,7 +38,8 @@ class MatroskaExport {
 
   explicit MatroskaExport(Content content);
 
-  void add(std::size_t track, std::int64_t at_ms, bool keyframe, ByteView data);
+  /// In the order of `decoded_ms`, which is not after `at_ms`, when the frame is shown.
+  void add(std::size_t track, std::int64_t at_ms, std::int64_t decoded_ms, bool keyframe, ByteView data);
   /// What is to be appended to the file by now; may be empty.
   Bytes take();
   /// After the last take().

@@ -74,13 +74,14 @@ Result<std::optional<ExportFrames::Frame>> ExportFrames::next() {
     }
     const PieceFrame& frame = frames_[next_frame_++];
     const std::int64_t at = in_ms(frame.time, piece_.codec.name);
-    if (piece_.file_to_ms && at >= *piece_.file_to_ms) {
+    const std::int64_t decoded = std::clamp(in_ms(frame.decoded, piece_.codec.name), piece_.file_from_ms, std::max(at, piece_.file_from_ms));
+    if (piece_.file_to_ms && decoded >= *piece_.file_to_ms) {
       next_piece_ = track_->pieces.size();
       next_frame_ = frames_.size();
       continue;
     }
     begun_ = begun_ || (frame.keyframe && at >= piece_.file_from_ms);
-    if (begun_) return Frame{piece_.at_ms + at - piece_.file_from_ms, frame.keyframe, frame.data};
+    if (begun_) return Frame{piece_.at_ms + at - piece_.file_from_ms, piece_.at_ms + decoded - piece_.file_from_ms, frame.keyframe, frame.data};
   }
 }
 

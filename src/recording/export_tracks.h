@@ -27,7 +27,8 @@ class ExportFrames {
  public:
   using Read = std::function<Result<Bytes>(const Extent&)>;  // what lies there in the track's file, in plain
   struct Frame {
-    std::int64_t at_ms = 0;  // on the export's time line
+    std::int64_t at_ms = 0;       // when it is shown, on the export's time line
+    std::int64_t decoded_ms = 0;  // not later; earlier where frames are shown in another order
     bool keyframe = false;
     ByteView data;           // until the next one is asked for
   };

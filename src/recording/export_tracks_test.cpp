@@ -187,8 +187,8 @@ TEST(MatroskaExport, everything_lies_where_the_head_and_the_cues_say) {
   Bytes data;
   const Bytes frame(10, std::byte{7});
   for (int ms = 0; ms < 9000; ms += 250) {
-    file.add(0, ms, ms % 3000 == 0, frame);
-    file.add(1, ms + 20, true, frame);
+    file.add(0, ms, ms, ms % 3000 == 0, frame);
+    file.add(1, ms + 20, ms + 20, true, frame);
     append(data, file.take());
   }
   const Written written(file, data);
@@ -232,10 +232,10 @@ TEST(MatroskaExport, everything_lies_where_the_head_and_the_cues_say) {
 TEST(MatroskaExport, a_long_silence_of_all_moves_nothing) {
   MatroskaExport file(content(1, 1));
   const Bytes frame(10, std::byte{7});
-  file.add(0, 5, true, frame);
-  file.add(1, 6, true, frame);
-  file.add(1, 7'200'000, true, frame);
-  file.add(0, 7'200'001, false, frame);
+  file.add(0, 5, 5, true, frame);
+  file.add(1, 6, 6, true, frame);
+  file.add(1, 7'200'000, 7'200'000, true, frame);
+  file.add(0, 7'200'001, 7'200'001, false, frame);
   EXPECT_EQ(Written(file, file.take()).blocks(), "[1@5 2@6][2@7200000 1@7200001]");
 }
 
@@ -245,7 +245,7 @@ TEST(MatroskaExport, memory_holds_a_cluster_however_much_there_is) {
   const Bytes frame(1 << 20, std::byte{7});
   std::size_t held = 0;
   for (int i = 0; i < 40; ++i) {
-    file.add(0, i, i == 0, frame);
+    file.add(0, i, i, i == 0, frame);
     held += frame.size();
     held -= std::min(held, file.take().size());
     EXPECT_LE(held, 5u << 20);
@@ -256,7 +256,7 @@ TEST(MatroskaExport, without_pictures_one_seeks_by_the_sound) {
   MatroskaExport file(content(0, 2));
   Bytes data;
   for (int ms = 0; ms < 11'000; ms += 20) {
-    file.add(0, ms, true, Bytes(3, std::byte{1}));
+    file.add(0, ms, ms, true, Bytes(3, std::byte{1}));
     append(data, file.take());
   }
   std::string cued;
@@ -267,9 +267,9 @@ TEST(MatroskaExport, without_pictures_one_seeks_by_the_sound) {
 
 TEST(MatroskaExport, hundreds_of_tracks_have_a_number_each) {
   MatroskaExport file(content(300, 0));
-  file.add(125, 0, true, Bytes(1, std::byte{1}));
-  file.add(126, 1, false, Bytes(1, std::byte{1}));
-  file.add(299, 2, false, Bytes(1, std::byte{1}));
+  file.add(125, 0, 0, true, Bytes(1, std::byte{1}));
+  file.add(126, 1, 1, false, Bytes(1, std::byte{1}));
+  file.add(299, 2, 2, false, Bytes(1, std::byte{1}));
   EXPECT_EQ(Written(file, file.take()).blocks(), "[126@0 127@1 300@2]");
 }
 

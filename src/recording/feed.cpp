@@ -6,18 +6,20 @@
 namespace amphi::recording {
 namespace {
 
-constexpr Duration kSilent = 1s;  // at the end of a track, and twice its longest interval: nothing was received any more, though the feed was there
+constexpr Duration kSilent = 1s;  // and twice the regular interval: nothing was received for longer, though the feed was there
 constexpr Duration kFirstInstant = 100ms;  // feeds that a recording finds are told one after the other
 
 }  // namespace
 
 Feed::Feed(FeedInfo info, Time start, Time now, ParticipantClock& clock, std::deque<Output>& out, Desk desk)
     : start_(start),
-      offset_(now - start <= kFirstInstant ? Duration{0} : now - start),
+      offset_(now - start <= kFirstInstant ? Duration{0} : milliseconds(to_ms(now - start))),  // as the manifest says it
       out_(out),
       desk_(desk),
       assembler_(info.codec.name, record_.drops),
       timeline_(info.codec.clock_rate, start, offset_, clock, record_.drops),
+      watch_(now),
+      clock_(ticks_per_second(info.codec.name)),
       unlisted_told_at_(start),
       written_until_(offset_),
       keyframe_wanted_at_(now - kKeyframeThrottle),
@@ -26,13 +28,32 @@ Feed::Feed(FeedInfo info, Time start, Time now, ParticipantClock& clock, std::de
   record_.summary.feed = record_.feed.id;
   record_.summary.codec = record_.feed.codec;
   record_.summary.offset_ms = rounded_ms(offset_);
+  if (record_.feed.codec.name == rtp::CodecName::h264) {
+    const auto sets = rtp::parse_sprop(record_.feed.codec.fmtp);
+    if (sets.refused) record_.drops.add(Drop::ignored_parameter_sets);
+    assembler_.use(sets);
+  }
   if (assembler_.waits_for_keyframe()) want_keyframe(now);
+}
+
+void Feed::carry_over(const TrackRecord& before) {
+  record_.packets += before.packets;
+  record_.lost_packets += before.lost_packets;
+  record_.overflow_packets += before.overflow_packets;
+  record_.drops = before.drops;
+}
+
+void Feed::refuse_packet(Time now) {
+  desk_.shares.drops.add(Drop::refused_feed_packet);
+  watch_.received(now);
 }
 
 void Feed::handle_packet(rtp::Seq seq, const rtp::RtpHeader& header, ByteView payload, Time now) {
   if (finished_) return;
   ++record_.packets;
-  if (ssrc_ && *ssrc_ != header.ssrc) {
+  if (refused_) return refuse_packet(now);
+  if (!payload.empty()) watch_.received(now);
+  if (ssrc_ && *ssrc_ != header.ssrc) {  // the line's source was changed (rtp/source_selector.h)
     drain(now, true);
     reorder_.reset();
     assembler_.restart();
@@ -40,7 +61,8 @@ void Feed::handle_packet(rtp::Seq seq, const rtp::RtpHeader& header, ByteView pa
     begin_gap("restart", 0);
   }
   ssrc_ = header.ssrc;
-  if (!payload.empty()) timeline_.observe(header.timestamp, now);
+  if (!first_packet_at_) first_packet_at_ = now;
+  if (!payload.empty() && timeline_.observe(header.timestamp, now)) reorder_.hold_until(now + FeedTimeline::kProbe);
   switch (reorder_.insert(seq, header, payload, now)) {
     case ReorderBuffer::Place::next:
       take_packet(header, payload, now, 0, now);
@@ -78,56 +100,111 @@ void Feed::end_overflow() {
 void Feed::handle_timeout(Time now) {
   if (finished_) return;
   drain(now, false);
+  if (reorder_.held() == 0) {  // else the frame may go on behind the hole
+    assembler_.handle_timeout(now);
+    take_frames(now);
+    tell_open_gap();
+  }
   if (track_) track_->handle_timeout(now);
   tell_unlisted(now, false);
 }
 
 Time Feed::next_timeout() const {
   if (finished_) return Time::max();
-  return std::min({reorder_.next_timeout(), track_ ? track_->next_timeout() : Time::max(), tell_unlisted_at_.value_or(Time::max())});
+  const Time frame = reorder_.held() == 0 ? assembler_.next_timeout() : reorder_.next_timeout();
+  return std::min({frame, track_ ? track_->next_timeout() : Time::max(), tell_unlisted_at_.value_or(Time::max())});
 }
 
 void Feed::drain(Time now, bool flush) {
   while (auto packet = reorder_.poll(now, flush)) {
     take_packet(packet->header, packet->payload, packet->arrival, packet->missing_before, now);
   }
+  if (flush) assembler_.flush(now);
+  take_frames(now);
   tell_open_gap();
+}
+
+void Feed::take_frames(Time now) {
+  while (auto frame = assembler_.poll()) take_frame(std::move(*frame), now);
+  if (assembler_.damaged()) begin_gap("damaged", 0);
 }
 
 void Feed::take_packet(const rtp::RtpHeader& header, ByteView payload, Time arrival, std::uint64_t missing, Time now) {
   if (missing > 0) {
     record_.lost_packets += missing;
+    assembler_.handle_loss();
+    while (auto frame = assembler_.poll()) take_frame(std::move(*frame), now);  // lies before the gap
     // What had come already when the overflow was told lies before it.
     const bool overflow = overflowed_at_ && arrival >= *overflowed_at_;
     begin_gap(overflow ? "overflow" : "loss", missing);
     if (overflow) overflowed_at_.reset();
   }
-  const std::uint64_t dropped = dropped_frames();
-  assembler_.add(header, payload, arrival, missing > 0);
-  if (dropped_frames() != dropped) begin_gap("damaged", 0);
-  while (auto frame = assembler_.poll()) take_frame(std::move(*frame), now);
-}
-
-std::uint64_t Feed::dropped_frames() const {
-  return record_.drops[Drop::incomplete_frame] + record_.drops[Drop::frame_before_keyframe] +
-         record_.drops[Drop::malformed_packet] + record_.drops[Drop::oversized_frame];
+  assembler_.add(header, payload, arrival);
+  take_frames(now);
 }
 
 void Feed::take_frame(Frame frame, Time now) {
-  if (!track_) open_file(frame);
-  const Duration at = timeline_.place(frame.timestamp, frame.arrival);
-  if (!gap_ && record_.summary.frames > 0) longest_interval_ = std::max(longest_interval_, at - written_until_);
+  if (frame.after_damage) begin_gap("damaged", 0);
+  const bool first = !track_;
+  if (first && !open_file(frame)) return;
+  watch_.wrote_frame();
+  const Duration line = timeline_.place(frame.timestamp, frame.arrival, frame.bidirectional);
+  const std::int64_t ticks = clock_.place(line - offset_, frame.keyframe, frame.bidirectional);
+  const Duration at = offset_ + clock_.duration(ticks);
+  first ? tell_late_start(at, frame) : watch_silence(at, frame.bidirectional);
   end_gap(at);
   if (frame.keyframe) keyframe_at_ = now;
   // Audio ends where it is heard to end; a picture stands until the next.
   const std::uint32_t samples = record_.feed.codec.kind() == rtp::Kind::audio ? opus_samples(frame.data) : 0;
-  written_until_ = at + nanoseconds(std::int64_t{samples} * 1'000'000'000 / 48'000);
+  written_until_ = std::max(written_until_, at + nanoseconds(std::int64_t{samples} * 1'000'000'000 / 48'000));
   ++record_.summary.frames;
-  track_->add(std::move(frame), at - offset_, now);
+  record_.recorded_packets = record_.recorded_packets.value_or(0) + frame.packets;
+  const Time arrival = frame.arrival;
+  track_->add(std::move(frame), ticks, std::max(arrival, start_));
   update_record();
 }
 
-void Feed::open_file(const Frame& first) {
+Duration Feed::silent_after() const { return std::max(kSilent, 2 * regular_interval_); }
+
+/// The feed was there, and its file begins later.
+void Feed::tell_late_start(Duration at, const Frame& first) {
+  const Duration heard = std::clamp(first_packet_at_.value_or(first.arrival) - start_, offset_, at);
+  if (heard - offset_ > kSilent) put_gap({rounded_ms(offset_), rounded_ms(heard), "silent", 0});
+  if (at - heard > kSilent) put_gap({rounded_ms(heard), rounded_ms(at), "damaged", record_.lost_packets});
+}
+
+/// An interval that the next one repeats is how the feed sends. An outage is followed by shorter ones.
+void Feed::watch_silence(Duration at, bool bidirectional) {
+  if (bidirectional && at <= (silence_ ? silence_->to : written_until_)) {
+    if (silence_ && at > silence_->from) silence_->to = at;
+    return;
+  }
+  if (gap_) {
+    last_interval_ = {};
+    return;
+  }
+  const Duration interval = at - written_until_;
+  regular_interval_ = std::max(regular_interval_, std::min(interval, last_interval_));
+  last_interval_ = interval;
+  end_silence();
+  if (interval > silent_after()) silence_ = Silence{written_until_, at};
+}
+
+void Feed::end_silence() {
+  const auto silence = std::exchange(silence_, std::nullopt);
+  if (!silence || silence->to - silence->from <= silent_after()) return;
+  clock_.pass(silence->to - offset_);
+  put_gap({rounded_ms(silence->from), rounded_ms(silence->to), "silent", 0});
+}
+
+bool Feed::open_file(const Frame& first) {
+  const std::string& identity = record_.feed.participant_identity;
+  if (refused_ || !desk_.shares.tracks.take(identity)) {
+    if (!std::exchange(refused_, true)) desk_.shares.drops.add(Drop::refused_feed);
+    watch_.refuse();
+    return false;
+  }
+  if (std::exchange(listed_, false)) desk_.shares.without_track.give_back(identity);
   file_number_ = ++desk_.files;
   char number[16];
   std::snprintf(number, sizeof number, "-%02u-", *file_number_);
@@ -138,10 +215,12 @@ void Feed::open_file(const Frame& first) {
   record_.summary.height = first.height;
   track_ = make_track_file(TrackOutput(*file_number_, out_, desk_.journal, desk_.sealer), record_.summary.path, codec, first);
   desk_.journal.track(*file_number_, record_, first, track_->head());
+  return true;
 }
 
 void Feed::begin_gap(std::string_view reason, std::uint64_t packets) {
   if (!track_) return;  // nothing was there that could have a gap
+  end_silence();
   if (!gap_) gap_ = OpenGap{written_until_, reason};
   gap_->packets += packets;
 }
@@ -157,21 +236,25 @@ void Feed::end_gap(Duration to) {
   if (!gap_) return;
   const Gap gap{rounded_ms(gap_->from), std::max(rounded_ms(to), rounded_ms(gap_->from)), gap_->reason, gap_->packets};
   gap_.reset();
+  clock_.pass(to - offset_);  // neither a B frame that comes later nor one with an early sender report lies in the gap
   put_gap(gap);
 }
 
-/// A track lists no more than a quarter of what is left, so that some is left for those that come.
-bool Feed::lists_gaps() const { return record_.gaps.size() < std::min(kMaxTrackGaps, (kMaxGaps - desk_.gaps) / 4); }
+/// A track lists at most a third of the gaps that its participant may still list, so that some are left for further tracks.
+bool Feed::lists_gaps() const {
+  return record_.gaps.size() < std::min(kMaxTrackGaps, std::max<std::size_t>(desk_.shares.gaps.left(record_.feed.participant_identity) / 3, 1));
+}
 
 /// Its last gap is listed in any case: there is one, and a repair lists it too.
 void Feed::put_gap(const Gap& gap) {
   if (!finished_ && !lists_gaps()) {
     record_.drops.add(Drop::unlisted_gap);
     record_.unlisted.add(gap);
+    desk_.shares.limits.reached(Limit::gaps, record_.feed, start_ + milliseconds(gap.to_ms));
     if (!tell_unlisted_at_) tell_unlisted_at_ = unlisted_told_at_ + kUnlistedEvery;
     return;
   }
-  if (!finished_) ++desk_.gaps;
+  if (!finished_) desk_.shares.gaps.take(record_.feed.participant_identity);
   record_.gaps.push_back(gap);
   desk_.journal.gap(*file_number_, gap);
 }
@@ -203,6 +286,11 @@ void Feed::leave(Time now) {
 }
 
 void Feed::come_back(Time now) {
+  const Duration left = *left_at_ - start_;
+  if (left - written_until_ > silent_after()) {
+    begin_gap("silent", 0);
+    end_gap(written_until_ = left);
+  }
   left_at_.reset();
   reorder_.reset();
   assembler_.restart();
@@ -218,17 +306,36 @@ void Feed::come_back(Time now) {
 void Feed::finish(Time now) {
   if (finished_) return;
   drain(now, true);
-  finished_ = true;
-  if (!track_) return;
-  if (overflowed_at_) begin_gap("overflow", 0);
   const Duration until = left_at_.value_or(now) - start_;
-  if (until - written_until_ > std::max(kSilent, 2 * longest_interval_)) begin_gap("silent", 0);
+  if (track_) {
+    if (overflowed_at_) begin_gap("overflow", 0);
+    // Two frames and the end: two intervals, which are how the feed sends.
+    if (silence_ && regular_interval_ == Duration{0}) regular_interval_ = std::min(last_interval_, until - written_until_);
+    end_silence();
+  }
+  finished_ = true;
+  if (!track_) {
+    record_.without_track = watch_.why_without_track(record_.drops);
+    return;
+  }
+  if (until - written_until_ > silent_after()) begin_gap("silent", 0);
   end_gap(until);
   tell_unlisted(now, true);
   const TrackEnd end = track_->finish(until - offset_);
   update_record();
   desk_.journal.track_end(*file_number_, record_, end);
   track_.reset();
+}
+
+FeedStatus Feed::look(Time now) {
+  const FeedInfo& feed = record_.feed;
+  const bool changed = watch_.look(record_.drops, now);
+  const FeedReason reason = watch_.reason();
+  record_.without_track = watch_.why_without_track(record_.drops);
+  if (loses_media(reason) && gap_ && gap_->reason == "damaged") gap_->reason = wire_name(reason);
+  const std::string name = feed.label.empty() ? std::string(rtp::text(feed.codec.kind())) : feed.label;
+  std::string message = status_message(name, reason, feed.codec.name, now - watch_.since());
+  return {feed.id, feed.participant, feed.label, feed.codec.kind(), reason, watch_.since() - start_, std::move(message), changed};
 }
 
 void Feed::set_hash(const Sha256Digest& digest) {

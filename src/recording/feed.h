@@ -7,9 +7,12 @@
 #include <memory>
 #include <optional>
 
+#include "recording/feed_watch.h"
 #include "recording/frame_assembler.h"
+#include "recording/frame_clock.h"
 #include "recording/manifest.h"
 #include "recording/reorder.h"
+#include "recording/shares.h"
 #include "recording/timeline.h"
 #include "recording/track.h"
 
@@ -19,7 +22,7 @@ namespace amphi::recording {
 struct Desk {
   Journal& journal;
   FileNumber& files;  // the number of the newest
-  std::size_t& gaps;  // listed so far, of at most kMaxGaps
+  Shares& shares;
   const Sealer* sealer;
 };
 
@@ -47,6 +50,10 @@ class Feed {
   /// Uses all that arrived and completes the file, which lasts until `now`, or until the feed had gone.
   void finish(Time now);
   void set_hash(const Sha256Digest& digest);
+  /// The counters of the same feed from when it was in the session before, without a track.
+  void carry_over(const TrackRecord& before);
+  /// Judges anew whether the feed is recorded.
+  FeedStatus look(Time now);
   /// Storage failed: nothing is written any more; the account stays.
   void abandon();
 
@@ -54,6 +61,9 @@ class Feed {
   const TrackRecord& record() const { return record_; }
   std::optional<FileNumber> file() const { return file_number_; }
   bool finished() const { return finished_; }
+  /// Whether the manifest lists the feed also without a track.
+  bool listed() const { return listed_; }
+  void set_listed() { listed_ = true; }
   /// Whether a feed that comes now can go on in this one's file.
   bool continues_as(const FeedInfo& feed) const { return track_ && record_.feed.codec.name == feed.codec.name && record_.feed.participant == feed.participant; }
 
@@ -66,9 +76,17 @@ class Feed {
   };
 
   void drain(Time now, bool flush);
+  void take_frames(Time now);
   void take_packet(const rtp::RtpHeader& header, ByteView payload, Time arrival, std::uint64_t missing, Time now);
   void take_frame(Frame frame, Time now);
-  void open_file(const Frame& first);
+  /// False: the participant's share of the tracks is used up.
+  bool open_file(const Frame& first);
+  void refuse_packet(Time now);
+  void tell_late_start(Duration at, const Frame& first);
+  /// `at`: of the next frame, or where the track ends.
+  void watch_silence(Duration at, bool bidirectional);
+  void end_silence();
+  Duration silent_after() const;
   void begin_gap(std::string_view reason, std::uint64_t packets);
   void tell_open_gap();
   void end_gap(Duration to);
@@ -79,7 +97,6 @@ class Feed {
   void end_overflow();
   void want_keyframe(Time now);
   void update_record();
-  std::uint64_t dropped_frames() const;
 
   TrackRecord record_;
   Time start_;
@@ -90,6 +107,10 @@ class Feed {
   ReorderBuffer reorder_;
   FrameAssembler assembler_;
   FeedTimeline timeline_;
+  FeedWatch watch_;
+  bool listed_ = false;
+  bool refused_ = false;
+  FrameClock clock_;
   std::unique_ptr<TrackFile> track_;
   std::optional<FileNumber> file_number_;
   std::optional<std::uint32_t> ssrc_;
@@ -97,10 +118,16 @@ class Feed {
   bool finished_ = false;
   std::optional<Time> left_at_;
 
+  struct Silence {
+    Duration from, to;
+  };
   std::optional<OpenGap> gap_;
+  std::optional<Silence> silence_;  // between two frames; a gap, unless the next interval is as long
   std::optional<Time> tell_unlisted_at_;  // there is something to tell
   Time unlisted_told_at_;
-  Duration longest_interval_{};  // from one frame to the next
+  Duration regular_interval_{};  // the longest from one frame to the next that was followed by one as long
+  Duration last_interval_{};
+  std::optional<Time> first_packet_at_;
   Duration written_until_{};  // on the recording's line: the end of the last frame, as far as it is known
   Time keyframe_wanted_at_;
   Time keyframe_at_;

@@ -14,6 +14,9 @@ struct Frame {
   rtp::WireTimestamp timestamp = 0;
   Time arrival;             // of the packet of it that came first
   bool keyframe = false;    // always, for audio
+  bool bidirectional = false;  // H.264 with B slices: may be shown before frames that were sent before it
+  bool after_damage = false;   // frames before it were dropped because their packets were damaged or incomplete
+  std::uint32_t packets = 0;   // that carried it
   std::uint32_t width = 0;  // of a video keyframe
   std::uint32_t height = 0;
   std::vector<Bytes> sps;  // of an H.264 keyframe: the parameter sets in force

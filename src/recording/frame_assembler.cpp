@@ -3,194 +3,217 @@
 #include <algorithm>
 #include <utility>
 
+#include "rtp/h264_wire.h"
 #include "rtp/vp8.h"
+#include "rtp/vp8_frame.h"
 
 namespace amphi::recording {
 namespace {
 
-enum Nal : unsigned { kSlice = 1, kIdr = 5, kSps = 7, kPps = 8, kDelimiter = 9, kFiller = 12, kStapA = 24, kFuA = 28 };
+using namespace rtp::h264;
 
-unsigned nal_type(ByteView nal) {
-  return static_cast<unsigned>(nal[0]) & 0x1f;
-}
+unsigned nal_type(ByteView nal) { return static_cast<unsigned>(nal[0]) & kTypeMask; }
 
-void append_unit(Bytes& out, const Bytes& nal) {
-  const auto size = static_cast<std::uint32_t>(nal.size());
-  for (int shift = 24; shift >= 0; shift -= 8) out.push_back(static_cast<std::byte>(size >> shift));
-  out.insert(out.end(), nal.begin(), nal.end());
-}
+/// STAP-B, MTAP, FU-B: packetization mode 2, which was not negotiated (RFC 6184 5.4). A type above them is undefined.
+bool is_interleaved(ByteView payload) { return nal_type(payload) > kStapA && nal_type(payload) != kFuA; }
 
 }  // namespace
 
-std::uint32_t opus_samples(ByteView packet) {
-  if (packet.empty()) return 0;
-  const unsigned toc = static_cast<unsigned>(packet[0]);
-  const unsigned config = toc >> 3;
-  std::uint32_t frame = 0;
-  if (config < 12) {
-    frame = config % 4 == 3 ? 2880u : 480u << (config % 4);
-  } else if (config < 16) {
-    frame = 480u << (config % 2);
-  } else {
-    frame = 120u << (config % 4);
-  }
-  std::uint32_t frames = 2;
-  if ((toc & 3) == 0) frames = 1;
-  if ((toc & 3) == 3) {
-    if (packet.size() < 2) return 0;
-    frames = static_cast<unsigned>(packet[1]) & 0x3f;
-  }
-  const std::uint32_t samples = frame * frames;
-  return samples <= 5760 ? samples : 0;  // 120 ms is the most that the standard allows
+void FrameAssembler::use(const rtp::SpropParameterSets& sets) {
+  for (const auto* kind : {&sets.sps, &sets.pps})
+    for (const Bytes& set : *kind) sets_.add(set);
+  idr_without_sps_ = !sets_.empty();
 }
 
-void FrameAssembler::add(const rtp::RtpHeader& header, ByteView payload, Time arrival, bool missing) {
-  if (payload.empty()) {
-    // A lost packet before it may have been media all the same.
-    if (missing && codec_ != rtp::CodecName::opus) {
-      break_open(Drop::incomplete_frame);
-      waits_ = true;
-    }
-    drops_.add(Drop::empty_payload);
-    return;
-  }
+void FrameAssembler::add(const rtp::RtpHeader& header, ByteView payload, Time arrival) {
+  if (payload.empty()) return drops_.add(Drop::empty_payload);
   if (codec_ == rtp::CodecName::opus) return add_opus(header, payload, arrival);
-
-  if (missing) {
-    break_open(Drop::incomplete_frame);
-    open_.reset();
-    ahead_.clear();
-    depacketizer_.reset();
-    waits_ = true;
-  }
-  if (open_ && open_->frame.timestamp != header.timestamp) close();
-  if (!open_) begin(header, payload, arrival, missing);
-  open_->frame.arrival = std::min(open_->frame.arrival, arrival);
-  append(payload);
-  if (header.marker) close();
+  if (codec_ == rtp::CodecName::vp8) return add_vp8(header, payload, arrival);
+  add_h264(header, payload, arrival);
 }
 
 void FrameAssembler::add_opus(const rtp::RtpHeader& header, ByteView payload, Time arrival) {
-  if (opus_samples(payload) == 0) return drops_.add(Drop::malformed_packet);
+  if (!is_opus_packet(payload)) return drop(Drop::malformed_packet, 1);
   Frame frame;
   frame.timestamp = header.timestamp;
   frame.arrival = arrival;
   frame.keyframe = true;
+  frame.packets = 1;
   frame.data = to_bytes(payload);
-  ready_.push_back(std::move(frame));
+  give(std::move(frame));
 }
 
-void FrameAssembler::begin(const rtp::RtpHeader& header, ByteView payload, Time arrival, bool missing) {
+void FrameAssembler::handle_loss() {
+  if (open_ && !(open_->marked && !marks_inside_)) break_open(Drop::incomplete_frame);
+  if (open_) close();
+  drop_ahead();
+  loss_ = waits_ = true;
+}
+
+void FrameAssembler::begin(rtp::WireTimestamp timestamp, Time arrival) {
   open_.emplace();
-  open_->frame.timestamp = header.timestamp;
+  open_->frame.timestamp = timestamp;
   open_->frame.arrival = arrival;
-  if (codec_ == rtp::CodecName::vp8) {
-    const auto vp8 = rtp::parse_vp8(payload);
-    if (!vp8) return break_open(Drop::malformed_packet);
-    if (!vp8->start_of_partition || vp8->partition != 0) return break_open(Drop::incomplete_frame);
-    open_->frame.keyframe = vp8->keyframe;
-    open_->frame.width = vp8->width;
-    open_->frame.height = vp8->height;
-  } else if (missing && !starts_access_unit(payload)) {
-    break_open(Drop::incomplete_frame);
-  }
+  open_->after_loss = std::exchange(loss_, false);
 }
 
-/// H.264 has no mark for the first packet of a picture. After a loss only what must come first counts as whole.
-bool FrameAssembler::starts_access_unit(ByteView payload) const {
-  const unsigned type = nal_type(payload);
-  if (type == kSps || type == kDelimiter) return true;
-  if (type == kStapA)
-    return payload.size() > 3 && (nal_type(payload.subspan(3)) == kSps || nal_type(payload.subspan(3)) == kDelimiter);
-  if (!idr_without_sps_ || sps_.empty()) return false;
-  // first_mb_in_slice is 0 where the slice header begins with a set bit.
-  if (type == kIdr) return payload.size() > 1 && (payload[1] & std::byte{0x80}) != std::byte{0};
-  return type == kFuA && payload.size() > 2 && (payload[1] & std::byte{0x80}) != std::byte{0} &&
-         (static_cast<unsigned>(payload[1]) & 0x1f) == kIdr && (payload[2] & std::byte{0x80}) != std::byte{0};
-}
-
-void FrameAssembler::append(ByteView payload) {
-  if (open_->broken) return;
+bool FrameAssembler::extend(const rtp::RtpHeader& header, ByteView payload, Time arrival) {
+  ++open_->frame.packets;
+  open_->frame.arrival = std::min(open_->frame.arrival, arrival);
+  open_->newest = std::max(open_->newest, arrival);
+  open_->marked = header.marker;
+  marks_ = marks_ || header.marker;
   open_->bytes += payload.size();
-  if (open_->bytes > kMaxFrameBytes) return break_open(Drop::oversized_frame);
-  codec_ == rtp::CodecName::vp8 ? append_vp8(payload) : append_h264(payload);
+  if (open_->bytes > kMaxFrameBytes) break_open(Drop::oversized_frame);
+  return !open_->broken;
 }
 
-void FrameAssembler::append_vp8(ByteView payload) {
+void FrameAssembler::add_vp8(const rtp::RtpHeader& header, ByteView payload, Time arrival) {
   const auto vp8 = rtp::parse_vp8(payload);
+  const bool starts = vp8 && vp8->start_of_partition && vp8->partition == 0;
+  if (open_ && (starts || open_->frame.timestamp != header.timestamp)) close();
+  if (!open_) {
+    begin(header.timestamp, arrival);
+    open_->frame.keyframe = starts && vp8->keyframe;
+  } else {
+    marks_inside_ = marks_inside_ || open_->marked;
+  }
+  if (!extend(header, payload, arrival)) return;
   if (!vp8) return break_open(Drop::malformed_packet);
   Bytes& data = open_->frame.data;
-  const bool first = vp8->start_of_partition && vp8->partition == 0;
-  if (first != data.empty()) return break_open(Drop::malformed_packet);
+  if (data.empty() && !starts) return break_open(Drop::incomplete_frame);
   const ByteView body = payload.subspan(vp8->size);
   data.insert(data.end(), body.begin(), body.end());
 }
 
-void FrameAssembler::append_h264(ByteView payload) {
-  if (!depacketizer_.add(payload, open_->nal_units)) break_open(Drop::malformed_packet);
+void FrameAssembler::add_h264(const rtp::RtpHeader& header, ByteView payload, Time arrival) {
+  if (open_ && open_->frame.timestamp != header.timestamp) close();
+  const bool goes_on = open_.has_value();
+  const bool was_marked = goes_on && open_->marked;
+  const std::size_t slices = goes_on ? open_->picture.slices() : 0;
+  const bool in_unit = depacketizer_.in_fragment();
+  if (!goes_on) begin(header.timestamp, arrival);
+  ++unit_packets_;
+  extend(header, payload, arrival);
+  if (is_interleaved(payload)) {
+    unit_packets_ = 0;
+    return break_open(Drop::unsupported_packetization);
+  }
+  std::vector<Bytes> units;
+  const bool whole = depacketizer_.add(payload, units);
+  for (Bytes& nal : units) {
+    take_unit(std::move(nal));
+    unit_packets_ = 0;
+  }
+  if (!whole) break_open(Drop::malformed_packet);
+  if (!whole) unit_packets_ = 0;
+  const bool continued = open_->picture.slices() > slices || in_unit;
+  marks_inside_ = marks_inside_ || (was_marked && slices > 0 && continued) || (was_marked && in_unit);
+}
+
+/// The next complete unit of the open frame, or the first of the one behind it at the same timestamp.
+void FrameAssembler::take_unit(Bytes nal) {
+  const unsigned type = nal_type(nal);
+  if (type == kFiller) return;
+  const bool is_known = sets_.contains(nal);
+  if ((type == kSps || type == kPps) && !sets_.add(nal)) return break_open(Drop::invalid_frame);
+  const auto slice = rtp::parse_slice(nal);
+  const bool starts = type == kSps || type == kDelimiter || (slice && slice->first_macroblock == 0);
+  const bool next = open_->broken ? starts : slice && starts && open_->picture.has_slices();
+  if (next) {
+    const rtp::WireTimestamp timestamp = open_->frame.timestamp;
+    const Time newest = open_->newest;
+    const bool marked = open_->marked;
+    const std::uint32_t packets = unit_packets_;
+    open_->frame.packets -= packets;
+    close();
+    begin(timestamp, newest);
+    open_->frame.packets = packets;
+    open_->newest = newest;
+    open_->marked = marked;
+  }
+  if (open_->broken) return;
+  if (open_->after_loss && open_->picture.empty() && type != kSps && type != kDelimiter) {
+    // What a decoder needs may have been in the packets before, unless this sender never repeats its parameter sets.
+    if (!(type == kIdr && starts && idr_without_sps_ && !sets_.empty())) return break_open(Drop::incomplete_frame);
+  }
+  if (open_->picture.empty()) {
+    open_->frame.packets += std::exchange(ahead_packets_, 0);
+    for (Bytes& unit : std::exchange(ahead_, {})) open_->picture.take(std::move(unit), sets_);
+  }
+  if (const auto why = open_->picture.take(std::move(nal), sets_, is_known)) break_open(*why);
 }
 
 void FrameAssembler::break_open(Drop why) {
   if (!open_ || open_->broken) return;
-  drops_.add(why);
-  open_->broken = true;
+  open_->broken = why;
   open_->frame.data.clear();
-  open_->nal_units.clear();
+  open_->picture = {};
   depacketizer_.reset();
-  waits_ = true;
 }
 
 void FrameAssembler::close() {
-  if (!open_->broken && codec_ == rtp::CodecName::h264 && !close_h264()) {
-    open_.reset();
-    return;
-  }
-  OpenFrame done = std::move(*open_);
+  if (depacketizer_.in_fragment()) break_open(Drop::incomplete_frame);
+  unmarked_ends_ = unmarked_ends_ || (!open_->broken && !open_->marked);
+  depacketizer_.reset();
+  unit_packets_ = 0;
+  Open done = std::move(*open_);
   open_.reset();
-  if (done.broken) return;
-  if (done.frame.keyframe && (done.frame.width == 0 || done.frame.height == 0)) {
-    drops_.add(Drop::malformed_packet);
+  if (done.broken) {
     waits_ = true;
-    return;
+    return drop(*done.broken, done.frame.packets);
   }
-  if (waits_ && !done.frame.keyframe) return drops_.add(Drop::frame_before_keyframe);
-  waits_ = false;
-  ready_.push_back(std::move(done.frame));
+  codec_ == rtp::CodecName::vp8 ? close_vp8(done) : close_h264(done);
 }
 
-/// False: there was no picture in it.
-bool FrameAssembler::close_h264() {
-  std::vector<Bytes> units = std::move(ahead_);
+void FrameAssembler::close_vp8(Open& done) {
+  const auto header = rtp::parse_vp8_frame(done.frame.data);
+  if (!header) {
+    waits_ = true;
+    return drop(Drop::invalid_frame, done.frame.packets);
+  }
+  done.frame.keyframe = header->keyframe;
+  done.frame.width = header->width;
+  done.frame.height = header->height;
+  give(std::move(done.frame));
+}
+
+void FrameAssembler::close_h264(Open& done) {
+  H264Picture& picture = done.picture;
+  if (!picture.empty()) ahead_ = picture.take_next();
+  if (!picture.has_slices()) {
+    ahead_packets_ += done.frame.packets;
+    if (ahead_.size() > 32 || picture.bytes() > kMaxAheadBytes) drop_ahead();  // a sender that never sends a picture
+    return;
+  }
+  Frame frame = picture.finish();
+  frame.timestamp = done.frame.timestamp;
+  frame.arrival = done.frame.arrival;
+  frame.packets = done.frame.packets;
+  idr_without_sps_ = idr_without_sps_ || (frame.keyframe && !picture.has_sps());
+  give(std::move(frame));
+}
+
+void FrameAssembler::give(Frame frame) {
+  if (waits_ && !frame.keyframe) return drop(Drop::frame_before_keyframe, frame.packets);
+  waits_ = false;
+  frame.after_damage = std::exchange(damaged_, false);
+  ready_.push_back(std::move(frame));
+}
+
+void FrameAssembler::drop(Drop why, std::uint64_t packets) {
+  drops_.add(why, packets);
+  damaged_ = true;
+}
+
+void FrameAssembler::drop_ahead() {
+  drops_.add(Drop::no_picture, std::exchange(ahead_packets_, 0));
   ahead_.clear();
-  for (Bytes& nal : open_->nal_units) {
-    if (!nal.empty() && nal_type(nal) != kFiller) units.push_back(std::move(nal));
-  }
-  const auto count = [&](auto wanted) { return std::count_if(units.begin(), units.end(), wanted); };
-  const auto take = [&](std::vector<Bytes>& into, unsigned type) {
-    if (count([&](const Bytes& nal) { return nal_type(nal) == type; }) == 0) return false;
-    into.clear();
-    std::copy_if(units.begin(), units.end(), std::back_inserter(into),
-                 [&](const Bytes& nal) { return nal_type(nal) == type; });
-    return true;
-  };
-  const bool has_sps = take(sps_, kSps);
-  take(pps_, kPps);
-  if (count([](const Bytes& nal) { return nal_type(nal) >= kSlice && nal_type(nal) <= kIdr; }) == 0) {
-    if (units.size() < 32) ahead_ = std::move(units);  // a sender that never sends a picture
-    return false;
-  }
-  Frame& frame = open_->frame;
-  frame.keyframe = count([](const Bytes& nal) { return nal_type(nal) == kIdr; }) > 0;
-  if (frame.keyframe) {
-    idr_without_sps_ = idr_without_sps_ || !has_sps;
-    const auto sps = sps_.empty() || pps_.empty() ? std::nullopt : rtp::parse_sps(sps_.front());
-    frame.width = sps ? sps->width : 0;
-    frame.height = sps ? sps->height : 0;
-    frame.sps = sps_;
-    frame.pps = pps_;
-  }
-  for (const Bytes& nal : units) append_unit(frame.data, nal);
-  return true;
+}
+
+bool FrameAssembler::waits_for_keyframe() const {
+  if (codec_ == rtp::CodecName::opus || !waits_) return false;
+  return !open_ || open_->broken || !(open_->frame.keyframe || open_->picture.keyframe());
 }
 
 std::optional<Frame> FrameAssembler::poll() {
@@ -200,10 +223,31 @@ std::optional<Frame> FrameAssembler::poll() {
   return frame;
 }
 
+bool FrameAssembler::ends_whole(Time now) const {
+  if (open_->broken) return true;
+  return !depacketizer_.in_fragment() && (marks_ ? open_->marked : now - open_->newest >= (unmarked_ends_ ? kBurst : kQuiet));
+}
+
+void FrameAssembler::flush(Time now) {
+  if (open_ && !ends_whole(now)) break_open(Drop::incomplete_frame);
+  if (open_) close();
+  drop_ahead();
+}
+
+Time FrameAssembler::next_timeout() const {
+  if (!open_ || !ends_whole(Time::max())) return Time::max();
+  return open_->newest + (open_->marked && !marks_inside_ ? kMarkedEnds : kUnmarkedEnds);
+}
+
+void FrameAssembler::handle_timeout(Time now) {
+  if (now >= next_timeout()) close();
+}
+
 void FrameAssembler::restart() {
-  open_.reset();
-  ahead_.clear();
-  depacketizer_.reset();
+  if (open_) break_open(Drop::incomplete_frame);
+  if (open_) close();
+  drop_ahead();
+  loss_ = false;
   waits_ = true;
 }
 

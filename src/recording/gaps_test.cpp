@@ -24,6 +24,62 @@ TEST(Gaps, what_was_not_received_at_the_end_is_a_gap) {
   EXPECT_EQ(tracks[1]["gaps"].size(), 0u) << "it sends one picture in four seconds";
 }
 
+TEST(Gaps, an_outage_in_the_middle_of_a_track_is_a_gap_and_a_slow_sender_has_none) {
+  struct Row {
+    const char* name;
+    bool audio;
+    Duration interval;
+    Duration outage;  // after 4 s
+    std::size_t gaps;
+  };
+  for (const Row& row : {Row{"a camera", false, 33ms, 6s, 1}, Row{"a camera that hesitates", false, 33ms, 900ms, 0}, Row{"a slow picture", false, 2s, 1s, 0},
+                         Row{"a slow picture that stops", false, 1s, 6s, 1}, Row{"a microphone", true, 20ms, 6s, 1},
+                         Row{"a microphone in DTX, a packet each 400 ms", true, 400ms, 0s, 0}}) {
+    SCOPED_TRACE(row.name);
+    Studio studio;
+    studio.recorder.add_feed(feed("one", row.audio ? opus_codec() : vp8_codec()), studio.at(0ms));
+    Camera sender{studio, "one", row.interval, 1000, row.audio ? 48'000u : 90'000u, row.audio, 1000};
+    sender.send(0ms, 4s);
+    sender.send(4s + row.outage, 14s);
+    studio.stop(14s);
+    const auto gaps = manifest_of(studio)["tracks"][0]["gaps"];
+    ASSERT_EQ(gaps.size(), row.gaps) << gaps.dump();
+    if (row.gaps == 0) continue;
+    EXPECT_EQ(gaps[0]["reason"], "silent");
+    EXPECT_NEAR(gaps[0]["fromMs"].get<double>(), 4000, static_cast<double>(to_ms(row.interval)) + 40);
+    EXPECT_NEAR(gaps[0]["toMs"].get<int>(), to_ms(4s + row.outage), 3);
+  }
+}
+
+TEST(Gaps, a_feed_that_first_sends_after_a_while_has_a_gap_until_then) {
+  Studio studio;
+  studio.recorder.add_feed(feed("cam", vp8_codec()), studio.at(0ms));
+  Camera{studio}.send(5s, 8s);
+  studio.stop(8s);
+  const auto gaps = manifest_of(studio)["tracks"][0]["gaps"];
+  ASSERT_EQ(gaps.size(), 1u);
+  EXPECT_EQ(gaps[0], (nlohmann::json{{"fromMs", 0}, {"toMs", 5000}, {"reason", "silent"}, {"packets", 0}}));
+}
+
+TEST(Gaps, silence_before_a_feed_went_is_not_its_absence) {
+  Studio studio;
+  Camera camera{studio};
+  studio.recorder.add_feed(feed("cam", vp8_codec()), studio.at(0ms));
+  camera.send(0ms, 2s);
+  studio.run_until(studio.at(5s));
+  studio.recorder.remove_feed(FeedId("cam"), studio.at(5s));
+  studio.run_until(studio.at(6s));
+  studio.recorder.add_feed(feed("cam", vp8_codec()), studio.at(6s));
+  camera.send(6040ms, 8s);
+  studio.stop(8s);
+  const auto gaps = manifest_of(studio)["tracks"][0]["gaps"];
+  ASSERT_EQ(gaps.size(), 2u) << gaps.dump();
+  EXPECT_EQ(gaps[0]["reason"], "silent");
+  EXPECT_EQ(gaps[0]["toMs"], 5000);
+  EXPECT_EQ(gaps[1]["reason"], "absent");
+  EXPECT_EQ(gaps[1]["fromMs"], 5000);
+}
+
 TEST(Gaps, a_feed_that_comes_again_goes_on_in_its_file_behind_a_gap) {
   Studio studio;
   Camera camera{studio};
@@ -86,7 +142,7 @@ TEST(Gaps, a_loss_is_a_listed_gap_up_to_the_next_keyframe_that_it_asks_for) {
   const auto tracks = manifest_of(studio)["tracks"];
   const auto& video = tracks[0]["kind"] == "video" ? tracks[0] : tracks[1];
   const auto& audio = tracks[0]["kind"] == "audio" ? tracks[0] : tracks[1];
-  ASSERT_EQ(video["gaps"].size(), 1u);
+  ASSERT_EQ(video["gaps"].size(), 1u) << video.dump();
   EXPECT_NEAR(video["gaps"][0]["fromMs"].get<int>(), 500, 2);
   EXPECT_NEAR(video["gaps"][0]["toMs"].get<int>(), 2100, 2);
   EXPECT_EQ(video["gaps"][0]["reason"], "loss");

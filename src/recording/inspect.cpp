@@ -69,7 +69,7 @@ std::optional<std::vector<PieceFrame>> cluster_frames(ByteView data) {
     const auto relative = static_cast<std::int16_t>(block.u16());
     const auto flags = block.u8();
     if (!is_ours || !block.ok() || block.remaining() == 0 || !base) return std::nullopt;
-    frames.push_back({*base + relative, (flags & 0x80) != 0, block.rest()});
+    frames.push_back({*base + relative, *base + relative, (flags & 0x80) != 0, block.rest()});
   }
   if (frames.empty()) return std::nullopt;
   return frames;
@@ -125,7 +125,9 @@ std::optional<std::vector<PieceFrame>> fragment_frames(ByteView data) {
   if (time_in.u32() != 0x01000000) return std::nullopt;
   auto time = static_cast<std::int64_t>(time_in.u64());
   ByteReader run(*trun);
-  if (run.u32() != 0x000701) return std::nullopt;
+  const std::uint32_t kind = run.u32();
+  const bool reordered = (kind & 0x00ffffff) == 0x000f01;
+  if (kind >> 24 > 1 || (!reordered && kind != 0x000701)) return std::nullopt;
   const std::uint32_t samples = run.u32();
   run.u32();
   std::vector<PieceFrame> frames;
@@ -133,7 +135,9 @@ std::optional<std::vector<PieceFrame>> fragment_frames(ByteView data) {
   for (std::uint32_t i = 0; i < samples && run.ok() && media.ok(); ++i) {
     const std::uint32_t duration = run.u32();
     const ByteView frame = media.bytes(run.u32());
-    frames.push_back({time, run.u32() == 0x02000000, frame});
+    const bool keyframe = run.u32() == 0x02000000;
+    const std::int64_t offset = reordered ? static_cast<std::int32_t>(run.u32()) : 0;
+    frames.push_back({time + offset, time, keyframe, frame});
     time += duration;
   }
   if (!time_in.ok() || !run.ok() || run.remaining() > 0 || samples == 0 || !media.ok() || media.remaining() > 0) return std::nullopt;
@@ -157,9 +161,17 @@ std::optional<std::vector<PieceFrame>> frames_of_piece(rtp::CodecName codec, Byt
 std::optional<PieceFacts> inspect_piece(rtp::CodecName codec, ByteView data) {
   const auto frames = frames_of_piece(codec, data);
   if (!frames) return std::nullopt;
-  const auto stands = [](const PieceFrame& a, const PieceFrame& b) { return b.time <= a.time; };
-  return PieceFacts{frames->front().time, frames->back().time, frames->size(), frames->front().keyframe,
-                    std::adjacent_find(frames->begin(), frames->end(), stands) == frames->end()};
+  PieceFacts facts{0, frames->front().decoded, frames->back().decoded, frames->size(), frames->front().keyframe, true};
+  std::vector<std::int64_t> shown;
+  for (const PieceFrame& frame : *frames) {
+    facts.times_grow = facts.times_grow && (shown.empty() || frame.decoded > facts.last_decoded);
+    facts.last_decoded = frame.decoded;
+    shown.push_back(frame.time);
+  }
+  std::sort(shown.begin(), shown.end());
+  facts.first = shown.front();
+  facts.times_grow = facts.times_grow && std::adjacent_find(shown.begin(), shown.end()) == shown.end();
+  return facts;
 }
 
 std::optional<std::int64_t> inspect_duration(rtp::CodecName codec, ByteView head) {

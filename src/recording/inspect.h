@@ -13,16 +13,17 @@ namespace amphi::recording {
 
 /// Of one cluster or fragment, in ticks of its file.
 struct PieceFacts {
-  std::int64_t first = 0;  // the time of its first frame
-  std::int64_t last = 0;   // and of its last
+  std::int64_t first = 0;  // when the first of its frames is shown
+  std::int64_t first_decoded = 0, last_decoded = 0;
   std::uint64_t frames = 0;
-  bool keyframe = false;     // begins with one
-  bool times_grow = true;    // strictly
+  bool keyframe = false;   // begins with one
+  bool times_grow = true;  // those of decoding strictly, and no two frames are shown at once
 };
 
 /// One frame of a piece; `data` lies within the piece.
 struct PieceFrame {
-  std::int64_t time = 0;  // in ticks of its file
+  std::int64_t time = 0;     // when it is shown, in ticks of its file
+  std::int64_t decoded = 0;  // another time than that only where frames are shown in another order than they are decoded
   bool keyframe = false;  // always, for audio
   ByteView data;
 };

@@ -101,6 +101,13 @@ void Journal::feed(const FeedInfo& feed, std::int64_t offset_ms) {
   append_unsynced(line);
 }
 
+void Journal::without_track(const TrackRecord& feed) {
+  Line line(*this, "withoutTrack");
+  line.json["feedId"] = feed.feed.id.value;
+  put_without_track(line.json, feed);
+  append_unsynced(line);
+}
+
 void Journal::track(FileNumber file, const TrackRecord& track, const Frame& first, const Extent& head) {
   ++tracks_;
   Line line(*this, "track");
@@ -189,6 +196,7 @@ void Journal::track_end(FileNumber file, const TrackRecord& track, const TrackEn
   line.json["lostPackets"] = track.lost_packets;
   if (track.counted) {
     line.json["packets"] = track.packets;
+    if (track.recorded_packets) line.json["recordedPackets"] = *track.recorded_packets;
     line.json["overflowPackets"] = track.overflow_packets;
     line.json["dropped"] = drops_json(track.drops);
   }

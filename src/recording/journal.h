@@ -56,6 +56,8 @@ class Journal {
   /// Who will sign the finished recording is said at its beginning, so that nobody can leave the signature out.
   void begin(const RecordingInfo& info, const Safekeeping& safekeeping);
   void feed(const FeedInfo& feed, std::int64_t offset_ms);
+  /// At its end: the feed had no track, and why.
+  void without_track(const TrackRecord& feed);
   void track(FileNumber file, const TrackRecord& track, const Frame& first, const Extent& head);
   void piece(FileNumber file, const Piece& piece);
   void gap(FileNumber file, const Gap& gap);
@@ -121,7 +123,7 @@ struct JournalContent {
   std::optional<WrappedKey> key;
   std::optional<PublicKey> signed_by;
   std::vector<JournalTrack> tracks;
-  std::vector<FeedInfo> feeds;  // every one that ever was
+  std::vector<TrackRecord> feeds;  // that were told when they came
   std::vector<Marker> markers;
   std::optional<WallTime> repaired_at;
   std::uint64_t repairs = 0;

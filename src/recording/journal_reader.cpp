@@ -13,6 +13,10 @@ constexpr std::string_view kReasons[] = {"loss", "overflow", "damaged", "restart
 std::string_view known_reason(const std::string& text) {
   for (const std::string_view reason : kReasons)
     if (text == reason) return reason;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(FeedReason::count_); ++i) {
+    const std::string_view reason = wire_name(static_cast<FeedReason>(i));
+    if (text == reason && loses_media(static_cast<FeedReason>(i))) return reason;
+  }
   return "other";
 }
 
@@ -77,6 +81,7 @@ class Reader {
     if (out_.lines == 0 && event != "begin") return false;
     if (event == "begin") begin(fields);
     else if (event == "feed") feed(fields);
+    else if (event == "withoutTrack") without_track(fields);
     else if (event == "track") track(fields);
     else if (event == "piece") piece(fields);
     else if (event == "gap") gap(fields);
@@ -125,9 +130,18 @@ class Reader {
   }
 
   void feed(Fields& fields) {
-    FeedInfo feed = read_feed(fields);
+    TrackRecord record;
+    record.feed = read_feed(fields);
+    record.counted = false;  // its end says
     if (!fields.ok()) return;
-    out_.feeds.push_back(std::move(feed));
+    out_.feeds.push_back(std::move(record));
+  }
+
+  /// The last line of that id: an earlier one was about the same feed in another codec.
+  void without_track(Fields& fields) {
+    const std::string id = fields.text("feedId");
+    for (TrackRecord& record : out_.feeds)
+      if (record.feed.id.value == id) read_without_track(fields, record);
   }
 
   void track(Fields& fields) {
@@ -223,6 +237,7 @@ class Reader {
     record.counted = fields.has("packets");
     if (record.counted) {
       record.packets = fields.count("packets");
+      if (fields.has("recordedPackets")) record.recorded_packets = fields.count("recordedPackets");
       record.overflow_packets = fields.count("overflowPackets");
     }
     if (fields.has("dropped")) {

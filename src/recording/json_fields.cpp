@@ -92,6 +92,22 @@ FeedInfo read_feed(Fields& fields) {
   return feed;
 }
 
+void put_without_track(Json& json, const TrackRecord& feed) {
+  json["reason"] = wire_name(feed.without_track);
+  json["packets"] = feed.packets;
+  json["dropped"] = drops_json(feed.drops);
+}
+
+void read_without_track(Fields& fields, TrackRecord& feed) {
+  const std::string reason = fields.text("reason");
+  feed.without_track = FeedReason::no_valid_frame;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(FeedReason::count_); ++i)
+    if (wire_name(static_cast<FeedReason>(i)) == reason) feed.without_track = static_cast<FeedReason>(i);
+  feed.packets = fields.count("packets");
+  if (const Json* dropped = fields.find("dropped", Json::value_t::object)) feed.drops = read_drops(*dropped);
+  feed.counted = true;
+}
+
 void put_unlisted(Json& json, const UnlistedGaps& unlisted) {
   json["gaps"] = unlisted.gaps;
   json["packets"] = unlisted.packets;

@@ -43,6 +43,10 @@ class Fields {
 void put_feed(Json& json, const FeedInfo& feed);
 FeedInfo read_feed(Fields& fields);
 
+/// Why a feed has no track, and its counters.
+void put_without_track(Json& json, const TrackRecord& feed);
+void read_without_track(Fields& fields, TrackRecord& feed);
+
 void put_unlisted(Json& json, const UnlistedGaps& unlisted);
 UnlistedGaps read_unlisted(Fields& fields);
 

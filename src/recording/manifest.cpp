@@ -26,6 +26,7 @@ Json track_json(const TrackRecord& track) {
   json["lostPackets"] = track.lost_packets;
   if (track.counted) {
     json["packets"] = track.packets;
+    if (track.recorded_packets) json["recordedPackets"] = *track.recorded_packets;
     json["overflowPackets"] = track.overflow_packets;
     json["dropped"] = drops_json(track.drops);
   }
@@ -130,9 +131,9 @@ void UnlistedGaps::add(const Gap& gap) {
   to_ms = gap.to_ms;
 }
 
-void ManifestContent::list_if_without_media(const FeedInfo& feed) {
+void ManifestContent::list_if_without_media(const TrackRecord& feed) {
   for (; listed_tracks < tracks.size(); ++listed_tracks) listed_feeds.insert(tracks[listed_tracks]->feed.id.value);
-  if (listed_feeds.insert(feed.id.value).second) feeds_without_media.push_back(&feed);
+  if (listed_feeds.insert(feed.feed.id.value).second) feeds_without_media.push_back(&feed);
 }
 
 Bytes signed_text(const RecordingId& id, const Sha256Digest& head) {
@@ -179,9 +180,10 @@ Bytes write_manifest(const ManifestContent& content) {
   json["tracks"] = Json::array();
   for (const TrackRecord* track : content.tracks) json["tracks"].push_back(track_json(*track));
   json["feedsWithoutMedia"] = Json::array();
-  for (const FeedInfo* feed : content.feeds_without_media) {
+  for (const TrackRecord* feed : content.feeds_without_media) {
     Json entry;
-    put_feed(entry, *feed);
+    put_feed(entry, feed->feed);
+    if (feed->counted) put_without_track(entry, *feed);
     json["feedsWithoutMedia"].push_back(std::move(entry));
   }
   json["markers"] = Json::array();

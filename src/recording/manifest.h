@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "recording/drops.h"
+#include "recording/feed_status.h"
 #include "recording/recorder.h"
 
 namespace amphi::recording {
@@ -18,12 +19,12 @@ namespace amphi::recording {
 /// Bytes. Who reads a manifest takes as much; what a recording lists is bounded so that none is larger, whatever happens in it.
 constexpr std::size_t kMaxManifest = 64 * 1024 * 1024;
 constexpr std::size_t kMaxGaps = 100'000;      // that a recording lists one by one, besides each track's last
-constexpr std::size_t kMaxTrackGaps = 10'000;  // of these
+constexpr std::size_t kMaxTrackGaps = 10'000;  // of these; docs/limits.md has the share of an identity
 
 struct Gap {
   std::int64_t from_ms = 0;
   std::int64_t to_ms = 0;
-  std::string_view reason;    // "loss", "overflow", "damaged", "restart", "absent", "silent"
+  std::string_view reason;    // "loss", "overflow", "damaged", "restart", "absent", "silent", or a FeedReason that loses media
   std::uint64_t packets = 0;  // known to be missing
 };
 
@@ -43,10 +44,12 @@ struct TrackRecord {
   std::uint64_t bytes = 0;
   std::vector<Gap> gaps;
   UnlistedGaps unlisted;
-  std::uint64_t packets = 0;       // received
+  std::uint64_t packets = 0;       // received: recorded_packets, and those that `drops` counts
+  std::optional<std::uint64_t> recorded_packets;  // of the frames that were written; nullopt: not told, by an earlier version
   std::uint64_t lost_packets = 0;  // never received
   std::uint64_t overflow_packets = 0;
   Drops drops;
+  FeedReason without_track = FeedReason::waiting_for_media;  // of a feed without a track: why it has none, where `counted`
   bool counted = true;  // false: cut off; how many packets there were besides those of the gaps, nobody can tell any more
 };
 
@@ -77,7 +80,7 @@ struct ManifestContent {
   std::int64_t duration_ms = 0;
   std::optional<Error> error;
   std::vector<const TrackRecord*> tracks;
-  std::vector<const FeedInfo*> feeds_without_media;
+  std::vector<const TrackRecord*> feeds_without_media;
   Drops drops;  // of no track
   std::vector<Marker> markers;
   bool encrypted = false;
@@ -87,7 +90,7 @@ struct ManifestContent {
   std::size_t listed_tracks = 0;                        // that are among them
 
   /// After the tracks are there: once, if none of them is the feed's.
-  void list_if_without_media(const FeedInfo& feed);
+  void list_if_without_media(const TrackRecord& feed);
 };
 
 Bytes write_manifest(const ManifestContent& content);

@@ -1,5 +1,6 @@
 // manifest.json: what is written is read back, and what is not a manifest is refused.
 #include "recording/manifest.h"
+#include "recording/shares.h"
 
 #include <gtest/gtest.h>
 
@@ -30,7 +31,11 @@ std::string written(const TrackRecord& record, std::string requested_by = "surge
   content.stopped_at = WallTime{1'700'000'010'250};
   content.duration_ms = 10'000;
   content.tracks = {&record};
-  const FeedInfo silent = feed("muted", opus_codec());
+  TrackRecord silent;
+  silent.feed = feed("muted", opus_codec());
+  silent.without_track = FeedReason::malformed;
+  silent.packets = 7;
+  silent.drops.add(Drop::malformed_packet, 7);
   content.feeds_without_media = {&silent};
   return std::string(as_text(write_manifest(content)));
 }
@@ -70,6 +75,9 @@ TEST(Manifest, tells_gaps_drops_and_feeds_that_never_sent) {
   EXPECT_EQ(json["tracks"][0]["dropped"], (nlohmann::json{{"frame_before_keyframe", 4}}));
   EXPECT_EQ(json["tracks"][0]["participantIdentity"], "p1@example.org");
   EXPECT_EQ(json["feedsWithoutMedia"][0]["feedId"], "muted");
+  EXPECT_EQ(json["feedsWithoutMedia"][0]["reason"], "malformed");
+  EXPECT_EQ(json["feedsWithoutMedia"][0]["packets"], 7);
+  EXPECT_EQ(json["feedsWithoutMedia"][0]["dropped"]["malformed_packet"], 7);
 }
 
 TEST(Manifest, text_that_is_not_utf8_does_not_cost_it) {
@@ -121,35 +129,39 @@ TEST(Manifest, with_the_most_of_everything_is_one_that_every_reader_takes) {
   record.feed = longest;
   constexpr std::int64_t kYear = 31'536'000'000;
   record.summary = {std::string(180, 'v'), longest.id, vp8_codec(), 16'384, 16'384, kYear, kYear, 1'000'000'000'000, std::string(64, 'a')};
+  record.recorded_packets = 1'000'000'000'000;
   record.bytes = record.packets = record.lost_packets = record.overflow_packets = 1'000'000'000'000;
   record.unlisted = {1'000'000'000'000, 1'000'000'000'000, kYear, kYear, kYear};
   for (std::size_t i = 0; i < Drops::kSize; ++i) record.drops.add(static_cast<Drop>(i), 1'000'000'000'000);
-  record.gaps.resize(kMaxGaps / Recorder::kMaxFeeds + 1, Gap{kYear, kYear, "overflow", 1'000'000'000'000});
+  record.gaps.resize(kMaxGaps / Shares::kTracks + 1, Gap{kYear, kYear, "overflow", 1'000'000'000'000});
 
   ManifestContent content;
   content.info = {RecordingId(std::string(200, 'r')), SessionId(std::string(200, 's')), at_most(256), WallTime{1'700'000'000'250}};
   content.state = "repaired";
   content.drops = record.drops;
-  content.repaired = Repaired{WallTime{1'700'000'000'250}, 1000, std::string(Recorder::kMaxFeeds * 300, 'n')};
-  content.tracks.assign(Recorder::kMaxFeeds, &record);
+  content.repaired = Repaired{WallTime{1'700'000'000'250}, 1000, std::string(Shares::kTracks * 300, 'n')};
+  content.tracks.assign(Shares::kTracks, &record);
   std::string letters;
   for (int i = 0; i < 200; ++i) letters += "\xf0\x9f\x94\xaa";  // a marker's label has no control characters
+  content.feeds_without_media.assign(Shares::kWithoutTrack, &record);
   content.markers.assign(Recorder::kMaxMarkers, Marker{kYear, letters, at_most(256)});
   const Bytes text = write_manifest(content);
-  EXPECT_LT(text.size(), kMaxManifest * 3 / 4);
+  EXPECT_LT(text.size(), kMaxManifest * 4 / 5);
   const auto manifest = parse_manifest(as_text(text));
   ASSERT_TRUE(manifest) << manifest.error().message;
-  EXPECT_EQ(manifest->tracks.size(), Recorder::kMaxFeeds);
+  EXPECT_EQ(manifest->tracks.size(), Shares::kTracks);
   EXPECT_EQ(manifest->markers.size(), Recorder::kMaxMarkers);
 }
 
 TEST(Manifest, lists_a_feed_without_media_once_and_none_that_has_a_track) {
   const TrackRecord record = track();
-  const FeedInfo silent = feed("muted", opus_codec()), again = feed("muted", vp8_codec());
+  TrackRecord silent, again;
+  silent.feed = feed("muted", opus_codec());
+  again.feed = feed("muted", vp8_codec());
   ManifestContent content;
   content.tracks = {&record};
-  for (const FeedInfo* each : {&silent, &record.feed, &again}) content.list_if_without_media(*each);
-  EXPECT_EQ(content.feeds_without_media, std::vector<const FeedInfo*>{&silent});
+  for (const TrackRecord* each : std::initializer_list<const TrackRecord*>{&silent, &record, &again}) content.list_if_without_media(*each);
+  EXPECT_EQ(content.feeds_without_media, std::vector<const TrackRecord*>{&silent});
 }
 
 TEST(SafePathName, is_a_plain_name) {

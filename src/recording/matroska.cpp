@@ -69,8 +69,7 @@ Bytes WebmFile::head(const std::optional<Ending>& ending) {
   return out.take();
 }
 
-void WebmFile::add(Frame frame, Duration time, Time now) {
-  const std::int64_t time_ms = std::max(rounded_ms(time), last_ms_ + 1);
+void WebmFile::add(Frame frame, std::int64_t time_ms, Time now) {
   const bool starts_cluster = video_ && frame.keyframe;
   if (cluster_ && (starts_cluster || milliseconds(time_ms - cluster_->time_ms) >= kSpan ||
                    cluster_->writer.size() + frame.data.size() > kMaxPieceBytes)) {
@@ -85,7 +84,6 @@ void WebmFile::add(Frame frame, Duration time, Time now) {
   out.number(static_cast<std::uint64_t>(time_ms - cluster_->time_ms), 2);
   out.number(frame.keyframe ? 0x80 : 0, 1);
   out.bytes(frame.data);
-  last_ms_ = time_ms;
   end_ms_ = std::max(end_ms_, time_ms + 1);
 }
 

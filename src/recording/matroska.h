@@ -16,7 +16,7 @@ class WebmFile final : public TrackFile {
   WebmFile(TrackOutput output, std::string name, const rtp::Codec& codec, const Frame& first);
   WebmFile(TrackOutput output, const JournalTrack& track);
 
-  void add(Frame frame, Duration time, Time now) override;
+  void add(Frame frame, std::int64_t at, Time now) override;
   void handle_timeout(Time now) override;
   Time next_timeout() const override { return cluster_ ? cluster_->opened + kSpan : Time::max(); }
   TrackEnd finish(Duration duration) override;
@@ -55,7 +55,6 @@ class WebmFile final : public TrackFile {
   std::uint64_t segment_data_ = 0;  // where the Segment's data begin in the file
   std::optional<Cluster> cluster_;
   std::vector<Cue> cues_;
-  std::int64_t last_ms_ = -1;
   std::int64_t end_ms_ = 0;
 };
 

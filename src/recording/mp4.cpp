@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "recording/box.h"
+#include "recording/frame_clock.h"
 #include "recording/mp4_header.h"
 
 namespace amphi::recording {
@@ -12,19 +13,12 @@ constexpr std::uint32_t kSyncSample = 0x02000000;
 constexpr std::uint32_t kOtherSample = 0x01010000;
 constexpr std::int64_t kMost32 = 0xffff'ffff;
 
-std::int64_t ticks(Duration time) {
-  const std::int64_t ns = time.count();
-  return ns / 1'000'000'000 * kMp4MediaScale + (ns % 1'000'000'000 * kMp4MediaScale + 500'000'000) / 1'000'000'000;
-}
-
-Duration from_ticks(std::int64_t media_ticks) {
-  return Duration(media_ticks / kMp4MediaScale * 1'000'000'000 + media_ticks % kMp4MediaScale * 1'000'000'000 / kMp4MediaScale);
-}
+std::int64_t ticks(Duration time) { return to_ticks(time, kMp4MediaScale); }
 
 /// As the manifest says it: one number for one duration.
 std::uint32_t in_movie_scale(std::int64_t media_ticks) {
   static_assert(kMp4MovieScale == 1000);
-  return static_cast<std::uint32_t>(std::min(rounded_ms(from_ticks(media_ticks)), kMost32));
+  return static_cast<std::uint32_t>(std::min(rounded_ms(from_ticks(media_ticks, kMp4MediaScale)), kMost32));
 }
 
 /// And a free box behind it.
@@ -65,23 +59,21 @@ Bytes Mp4File::head(std::optional<std::int64_t> end) const {
   return out.take();
 }
 
-void Mp4File::settle(std::int64_t next_time) {
+void Mp4File::settle() {
   if (!newest_) return;
-  newest_->duration = std::clamp<std::int64_t>(next_time - newest_->time, 1, kMost32);
-  end_ = newest_->time + newest_->duration;
   if (samples_.empty()) opened_ = newest_->added;
   samples_.push_back(std::move(*newest_));
   newest_.reset();
 }
 
-void Mp4File::add(Frame frame, Duration time, Time now) {
-  std::int64_t at = std::max<std::int64_t>(ticks(time), 0);
-  at = std::max(at, newest_ ? newest_->time + 1 : end_);
-  settle(at);
+void Mp4File::add(Frame frame, std::int64_t at, Time now) {
+  settle();
+  clock_.expect(at, frame.keyframe);
+  Sample next{at, frame.keyframe, std::move(frame.data), now};
   const std::int64_t begun = samples_.empty() ? at : samples_.front().time;
-  if (frame.keyframe || at - begun >= ticks(kSpan) || bytes_ + frame.data.size() > kMaxPieceBytes) write_fragment();
-  bytes_ += frame.data.size();
-  newest_.emplace(Sample{at, 0, frame.keyframe, std::move(frame.data), now});
+  if (next.keyframe || at - begun >= ticks(kSpan) || bytes_ + next.data.size() > kMaxPieceBytes) write_fragment(&next);
+  bytes_ += next.data.size();
+  newest_.emplace(std::move(next));
 }
 
 Time Mp4File::next_timeout() const {
@@ -91,14 +83,38 @@ Time Mp4File::next_timeout() const {
 
 void Mp4File::handle_timeout(Time now) {
   if (now < next_timeout()) return;
-  // A frame that nothing follows is written with a short duration, for a crash must not take it; the fragment after it
-  // tells its own time.
-  if (newest_ && now - newest_->added >= kSpan) settle(newest_->time + ticks(33ms));
-  write_fragment();
+  // A frame that nothing follows is written as if it lasted a tick, for a crash must not take it; the fragment after it tells its own time.
+  if (newest_ && now - newest_->added >= kSpan) settle();
+  write_fragment(newest_ ? &*newest_ : nullptr);
 }
 
-void Mp4File::write_fragment() {
+void Mp4File::write_fragment(const Sample* next, std::int64_t end) {
   if (samples_.empty()) return;
+  std::vector<std::int64_t> decoded;  // when each sample is; behind them where the last one ends
+  std::int64_t first = samples_.front().time;
+  for (const Sample& sample : samples_) {
+    decoded.push_back(clock_.place(sample.time, sample.keyframe));
+    first = std::min(first, sample.time);
+    newest_time_ = std::max(newest_time_, sample.time);
+  }
+  if (next != nullptr) end = DecodeClock(clock_).place(next->time, next->keyframe);
+  decoded.push_back(decoded.back() + std::clamp<std::int64_t>(end - decoded.back(), 1, kMost32));
+  end_ = std::max({end_, decoded.back(), newest_time_ + 1});
+
+  Bytes fragment = write_boxes(decoded);
+  const Piece piece{{output_.size(), fragment.size(), {}, std::nullopt}, first, end_, samples_.size(), samples_.front().keyframe};
+  samples_.clear();
+  add_piece(piece);
+  output_.piece(std::move(fragment), piece);
+}
+
+Bytes Mp4File::write_boxes(const std::vector<std::int64_t>& decoded) {
+  const auto offset = [&](std::size_t i) { return samples_[i].time - decoded[i]; };
+  bool reordered = false, before = false;  // some frame is shown at another time than decoded; even before it is
+  for (std::size_t i = 0; i < samples_.size(); ++i) {
+    reordered = reordered || offset(i) != 0;
+    before = before || offset(i) < 0;
+  }
   BoxWriter out;
   const auto moof = out.begin("moof");
   const auto mfhd = out.begin_full("mfhd", 0, 0);
@@ -109,16 +125,18 @@ void Mp4File::write_fragment() {
   out.u32(1);
   out.end(tfhd);
   const auto tfdt = out.begin_full("tfdt", 1, 0);
-  out.u64(static_cast<std::uint64_t>(samples_.front().time));
+  out.u64(static_cast<std::uint64_t>(decoded.front()));
   out.end(tfdt);
-  const auto trun = out.begin_full("trun", 0, 0x000701);  // data offset; durations, sizes, flags
+  // Data offset; durations, sizes, flags, and composition offsets, which version 1 has with a sign.
+  const auto trun = out.begin_full("trun", before ? 1 : 0, reordered ? 0x000f01 : 0x000701);
   out.u32(samples_.size());
   const std::size_t data_offset = out.size();
   out.u32(0);
-  for (const Sample& sample : samples_) {
-    out.u32(static_cast<std::uint64_t>(sample.duration));
-    out.u32(sample.data.size());
-    out.u32(sample.keyframe ? kSyncSample : kOtherSample);
+  for (std::size_t i = 0; i < samples_.size(); ++i) {
+    out.u32(static_cast<std::uint64_t>(decoded[i + 1] - decoded[i]));
+    out.u32(samples_[i].data.size());
+    out.u32(samples_[i].keyframe ? kSyncSample : kOtherSample);
+    if (reordered) out.u32(static_cast<std::uint32_t>(offset(i)));
   }
   out.end(trun);
   out.end(traf);
@@ -130,11 +148,7 @@ void Mp4File::write_fragment() {
     out.bytes(sample.data);
   }
   out.end(mdat);
-  const Piece piece{{output_.size(), out.size(), {}, std::nullopt}, samples_.front().time, end_, samples_.size(),
-                    samples_.front().keyframe};
-  samples_.clear();
-  add_piece(piece);
-  output_.piece(out.take(), piece);
+  return out.take();
 }
 
 void Mp4File::add_piece(const Piece& piece) {
@@ -204,15 +218,15 @@ Bytes Mp4File::mfra() const {
 }
 
 TrackEnd Mp4File::finish(Duration duration) {
-  settle(ticks(duration));
-  write_fragment();
+  settle();
+  write_fragment(nullptr, ticks(duration));
   end_ = std::max(end_, ticks(duration));
   return output_.finish(mfra(), head(end_));
 }
 
 Duration Mp4File::end() const {
   const std::int64_t end = newest_ ? std::max(end_, newest_->time + 1) : end_;
-  return from_ticks(end);
+  return from_ticks(end, kMp4MediaScale);
 }
 
 }  // namespace amphi::recording

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "base/random.h"
 #include "recording/test_files.h"
@@ -28,6 +29,8 @@ struct Source {
   rtp::Codec codec;
   Duration interval;
   std::vector<Payloads> frames;
+  std::vector<int> shown{};  // the place of each frame in the order in which they are shown; empty: as they are sent
+  enum class Marks { last, every, none } marks = Marks::last;
 };
 
 struct Made {
@@ -83,9 +86,9 @@ std::vector<Arrival> arrivals(const std::vector<const Source*>& sources, const N
     rtp::Seq seq = 65'500;  // its wire number wraps soon
     for (std::size_t f = 0; f < source->frames.size(); ++f) {
       const Duration sent = 20ms + static_cast<std::int64_t>(f) * source->interval;
+      const auto place = source->shown.empty() ? static_cast<std::int64_t>(f) : source->shown[f];
       const auto timestamp = static_cast<rtp::WireTimestamp>(
-          0xffff'8000 + static_cast<std::uint64_t>((static_cast<std::int64_t>(f) * source->interval).count() *
-                                                   source->codec.clock_rate / 1'000'000'000));
+          0xffff'8000 + static_cast<std::uint64_t>((place * source->interval).count() * source->codec.clock_rate / 1'000'000'000));
       for (std::size_t p = 0; p < source->frames[f].size(); ++p, ++seq) {
         Duration at = sent + 10ms + static_cast<std::int64_t>(p) * 200us +
                       Duration(static_cast<std::int64_t>(random.unit() * static_cast<double>(network.jitter.count())));
@@ -94,7 +97,7 @@ std::vector<Arrival> arrivals(const std::vector<const Source*>& sources, const N
           if (network.repaired_after == 0ms) continue;
           at += network.repaired_after;
         }
-        all.push_back({at, source, seq, timestamp, p + 1 == source->frames[f].size(), &source->frames[f][p]});
+        all.push_back({at, source, seq, timestamp, source->marks == Source::Marks::every || (source->marks == Source::Marks::last && p + 1 == source->frames[f].size()), &source->frames[f][p]});
       }
     }
   }
@@ -202,6 +205,79 @@ TEST(RealMediaTimes, frames_lie_on_the_time_line_where_they_were_sent) {
       ASSERT_GT(times[i], times[i - 1]);
     }
     EXPECT_LT(worst, 0.020);
+  }
+}
+
+namespace {
+
+/// Five seconds of H.264 by x264, one access unit a frame; `shown` where it has B frames.
+Source made_h264(const std::string& options) {
+  TemporaryFolder folder;
+  Made::must("ffmpeg -v error -f lavfi -i testsrc2=size=320x180:rate=30:duration=5 -c:v libx264 -preset veryfast -pix_fmt yuv420p -b:v 600k -x264-params aud=1:repeat-headers=1:scenecut=0:threads=1:" + options +
+             " -f h264 " + folder.file("b.h264"));
+  Source source{"cam-h264", h264_codec(), Duration(33'333'333), {}};
+  for (const auto& unit : annexb_access_units(read_whole(folder.file("b.h264")))) source.frames.push_back(packetize_h264(unit));
+  const auto shown = probe(folder.file("b.h264"), "-show_entries frame=coded_picture_number").at("frames");
+  source.shown.resize(shown.size());
+  for (std::size_t i = 0; i < shown.size(); ++i) source.shown.at(shown[i]["coded_picture_number"].get<std::size_t>()) = static_cast<int>(i);
+  return source;
+}
+
+std::vector<double> shown_times(const std::string& path) {
+  std::vector<double> times;
+  std::istringstream lines(run("ffprobe -v error -of csv=p=0 -show_entries frame=pts_time " + path).text);
+  for (std::string line; std::getline(lines, line);)
+    if (!line.empty() && line[0] != ',') times.push_back(std::stod(line));
+  return times;
+}
+
+}  // namespace
+
+TEST(RealMediaOrder, pictures_that_are_sent_out_of_order_are_shown_in_even_steps_where_they_belong) {
+  for (const char* options : {"keyint=60:bframes=2:b-adapt=0:b-pyramid=none", "keyint=30:bframes=3:b-adapt=0:b-pyramid=normal", "keyint=300:bframes=5:b-adapt=0:b-pyramid=normal:ref=4"}) {
+    SCOPED_TRACE(options);
+    Source camera = made_h264(options);
+    ASSERT_EQ(camera.frames.size(), 150u);
+    ASSERT_FALSE(std::is_sorted(camera.shown.begin(), camera.shown.end()));
+    Studio studio;
+    studio.recorder.add_feed(feed(camera.id, camera.codec), studio.at(0ms));
+    SeededRandom random(5);
+    for (const Arrival& a : arrivals({&camera}, kClean, random)) studio.packet(camera.id, a.seq, a.timestamp, a.marker, *a.payload, studio.at(500ms + a.at));
+    studio.stop(6s);
+    TemporaryFolder folder;
+    const std::string path = folder.write("b.mp4", studio.file(studio.finished->tracks[0].path)->data);
+    expect_plays_without_error(path);
+    const auto times = shown_times(path);
+    ASSERT_EQ(times.size(), 150u);
+    for (std::size_t i = 1; i < times.size(); ++i) EXPECT_NEAR(times[i] - times[i - 1], 1.0 / 30, 0.001) << "picture " << i;
+    EXPECT_NEAR(duration_of(path), 6.0, 0.02);
+    for (const double from : {0.9, 2.5, 4.0}) {
+      const auto sought = run("ffmpeg -v error -ss " + std::to_string(from) + " -i " + path + " -frames 1 -f framemd5 -");
+      EXPECT_EQ(sought.status, 0);
+      EXPECT_NE(sought.text.find("\n0,"), std::string::npos) << "no frame after seeking: " << sought.text;
+    }
+  }
+}
+
+TEST(RealMediaMarkers, pictures_of_several_slices_are_whole_whatever_their_sender_marks) {
+  for (const auto marks : {Source::Marks::last, Source::Marks::every, Source::Marks::none}) {
+    for (const Network& network : {kClean, kRepaired, kLossy}) {
+      SCOPED_TRACE(std::string(network.name) + " network, marks " + std::to_string(static_cast<int>(marks)));
+      Source slices = made_h264("keyint=15:bframes=0:slices=4");
+      Source vp8 = made().vp8;
+      slices.marks = vp8.marks = marks;
+      Studio studio;
+      play(studio, {&slices, &vp8}, network, 13);
+      ASSERT_EQ(studio.finished->tracks.size(), 2u);
+      TemporaryFolder folder;
+      for (const TrackSummary& track : studio.finished->tracks) {
+        const std::string path = folder.write(track.path, studio.file(track.path)->data);
+        expect_plays_without_error(path);
+        EXPECT_EQ(counted_frames(path), track.frames);
+        const std::size_t sent = (track.feed.value == slices.id ? slices : vp8).frames.size();
+        EXPECT_EQ(track.frames == sent, network.loss == 0 || network.repaired_after > 0ms) << track.frames << " of " << sent;
+      }
+    }
   }
 }
 

@@ -2,12 +2,9 @@
 
 #include <algorithm>
 #include <deque>
-#include <map>
-#include <unordered_map>
-#include <unordered_set>
 
 #include "recording/commit_group.h"
-#include "recording/feed.h"
+#include "recording/feed_roster.h"
 #include "recording/manifest.h"
 
 namespace amphi::recording {
@@ -19,6 +16,10 @@ constexpr std::size_t kMaxFeedId = 160;  // leaves room for a file name around i
 }  // namespace
 
 struct Recorder::Impl {
+  Impl(RecordingInfo info_in, Time start_in, Safekeeping keeping)
+      : info(std::move(info_in)), start(start_in), safekeeping(std::move(keeping)), feeds(start, out, journal, safekeeping), manifest_at(start) {
+    caught_up = info.pre_roll == Duration::zero();
+  }
   enum class State { running, hashing, storing_manifest, failed, closed };
 
   RecordingInfo info;
@@ -32,16 +33,8 @@ struct Recorder::Impl {
   std::deque<Output> out;
   std::size_t in_order = 0;  // of them, at the front
   Journal journal{out};
-  std::vector<std::unique_ptr<Feed>> feeds;        // all that ever were, in their order; at most kMaxFeeds
-  std::unordered_map<FeedId, std::size_t> newest;  // of each id, where in `feeds`
-  std::unordered_set<FeedId> refused;              // those beyond that are there now
-  std::unordered_map<FeedId, Feed*> active;
-  std::deque<Feed*> away;  // gone, their files still open; in the order in which they went
-  std::map<ParticipantId, ParticipantClock> clocks;  // a node each: feeds hold references
-  FileNumber files = 0;
-  std::size_t gaps = 0;  // that are listed
+  FeedRoster feeds;
   std::size_t hashes_awaited = 0;
-  Drops drops;
   std::vector<Marker> markers;
 
   std::size_t replaces_outstanding = 0;
@@ -57,66 +50,16 @@ struct Recorder::Impl {
   bool writing = false;
   Time piece_at;  // of the newest
 
-  Feed* find(const FeedId& id) {
-    const auto at = active.find(id);
-    if (at != active.end()) return at->second;
-    drops.add(refused.contains(id) ? Drop::refused_feed_packet : Drop::unknown_feed);
-    return nullptr;
-  }
-  /// Also one that has gone: what is told of it now happened while it was there.
-  Feed* find_open(const FeedId& id) {
-    if (active.contains(id)) return active.at(id);
-    const auto gone = std::find_if(away.rbegin(), away.rend(), [&](const Feed* feed) { return feed->info().id == id; });
-    return gone != away.rend() ? *gone : find(id);
-  }
-  /// The feed, if it can go on in its file; what cannot is completed.
-  Feed* take_back(const FeedInfo& feed, Time now) {
-    const auto found = std::find_if(away.begin(), away.end(), [&](const Feed* gone) { return gone->info().id == feed.id; });
-    if (found == away.end()) return nullptr;
-    Feed* gone = *found;
-    away.erase(found);
-    if (gone->continues_as(feed)) return gone;
-    gone->finish(now);
-    return nullptr;
-  }
-
-  /// Where the account of a feed that is not known, or not in this file, is kept; nullptr: there is no room. One that came and went without
-  /// media is written over when it comes again.
-  std::unique_ptr<Feed>* place_for(const FeedInfo& feed) {
-    const auto known = newest.find(feed.id);
-    if (known != newest.end()) {
-      std::unique_ptr<Feed>& old = feeds[known->second];
-      if (!old->file() && old->info() == feed) {
-        std::erase(away, old.get());
-        return &old;
-      }
-    }
-    if (feeds.size() >= kMaxFeeds) return nullptr;
-    newest[feed.id] = feeds.size();
-    return &feeds.emplace_back();
-  }
-
-  const Sealer* sealer() const { return safekeeping.sealer ? &*safekeeping.sealer : nullptr; }
-
   /// Whether the recorder still takes anything; what is journaled from here on happens at `now`.
   bool running_at(Time now) {
     if (state == State::running) journal.set_time(std::max(now - start, Duration{0}));
     return state == State::running;
   }
 
-  /// Those that have a file, in the order of the files.
-  std::vector<const Feed*> recorded() const {
-    std::vector<const Feed*> found(files, nullptr);
-    for (const auto& feed : feeds)
-      if (feed->file()) found[*feed->file() - 1] = feed.get();
-    return found;
-  }
-
   void put_manifest(std::string_view state_name, Duration so_far) {
-    ManifestContent content{info, state_name, stopped_at, to_ms(so_far), error, {}, {}, drops, markers, sealer() != nullptr, {}, {}};
+    ManifestContent content{info, state_name, stopped_at, to_ms(so_far), error, {}, {}, feeds.shares().drops, markers, safekeeping.sealer.has_value(), {}, {}};
     if (state == State::running) journal.sync();  // it tells of nothing that the journal does not
-    for (const Feed* feed : recorded()) content.tracks.push_back(&feed->record());
-    for (const auto& feed : feeds) content.list_if_without_media(feed->info());
+    feeds.list(content);
     if (state_name == "complete") content.evidence = Evidence{journal.lines(), journal.head(), safekeeping.signing};
     Bytes text = write_manifest(content);
     manifest_every = kManifestEvery * static_cast<std::int64_t>(1 + text.size() / 1'000'000);
@@ -149,17 +92,15 @@ struct Recorder::Impl {
   Time sync_at() const { return journal.sync_at() ? start + *journal.sync_at() : Time::max(); }
 
   void ask_for_hashes() {
-    for (const Feed* feed : recorded()) {
+    for (const Feed* feed : feeds.recorded()) {
       out.emplace_back(FileOp(HashFile{*feed->file()}));
       ++hashes_awaited;
     }
   }
 
   void complete() {
-    std::uint64_t bytes = 0;
-    for (const auto& feed : feeds) bytes += feed->record().bytes;
     state = State::storing_manifest;
-    if (bytes <= kHashedAtOnce) {
+    if (feeds.bytes() <= kHashedAtOnce) {
       ask_for_hashes();
       if (hashes_awaited > 0) state = State::hashing;
     }
@@ -175,20 +116,16 @@ struct Recorder::Impl {
   }
 
   void give_finished() {
-    Finished finished{duration, {}, error};
-    for (const Feed* feed : recorded()) finished.tracks.push_back(feed->record().summary);
+    Finished finished{duration, {}, error, feeds.drops()};
+    for (const Feed* feed : feeds.recorded()) finished.tracks.push_back(feed->record().summary);
     out.emplace_back(std::move(finished));
     out.emplace_back(Closed{});
     state = State::closed;
   }
 };
 
-Recorder::Recorder(RecordingInfo info, Time start, Safekeeping safekeeping) : impl_(std::make_unique<Impl>()) {
+Recorder::Recorder(RecordingInfo info, Time start, Safekeeping safekeeping) : impl_(std::make_unique<Impl>(std::move(info), start, std::move(safekeeping))) {
   Impl& me = *impl_;
-  me.info = std::move(info);
-  me.start = me.manifest_at = start;
-  me.safekeeping = std::move(safekeeping);
-  me.caught_up = me.info.pre_roll == Duration::zero();
   me.out.emplace_back(FileOp(OpenFile{kJournalFile, std::string(kJournalName)}));
   me.journal.begin(me.info, me.safekeeping);
   me.put_manifest("recording", Duration{0});
@@ -198,46 +135,23 @@ Recorder::~Recorder() = default;
 
 void Recorder::add_feed(const FeedInfo& feed, Time now) {
   Impl& me = *impl_;
-  if (!me.running_at(now) || me.active.contains(feed.id)) return;
-  if (!is_safe_path_name(feed.id.value) || feed.id.value.size() > kMaxFeedId) return me.drops.add(Drop::unsafe_feed_id);
-  if (Feed* again = me.take_back(feed, now)) {
-    again->come_back(now);
-    me.active.emplace(feed.id, again);
-    return me.refresh_manifest(now);
-  }
-  std::unique_ptr<Feed>* place = me.place_for(feed);
-  if (place == nullptr) {
-    if (me.refused.insert(feed.id).second) me.drops.add(Drop::refused_feed);
-    return;
-  }
-  const bool told = *place != nullptr;
-  ParticipantClock& clock = me.clocks[feed.participant];
-  *place = std::make_unique<Feed>(feed, me.start, now, clock, me.out, Desk{me.journal, me.files, me.gaps, me.sealer()});
-  me.active.emplace(feed.id, place->get());
-  if (!told) me.journal.feed(feed, (*place)->record().summary.offset_ms);
+  if (!me.running_at(now) || me.feeds.contains(feed.id)) return;
+  if (!is_safe_path_name(feed.id.value) || feed.id.value.size() > kMaxFeedId) return me.feeds.shares().drops.add(Drop::unsafe_feed_id);
+  if (me.feeds.add(feed, now)) me.refresh_manifest(now);
 }
 
 void Recorder::remove_feed(const FeedId& feed, Time now) {
   Impl& me = *impl_;
-  if (!me.running_at(now) || me.refused.erase(feed) > 0) return;
-  if (Feed* found = me.find(feed)) {
-    found->leave(now);
-    me.active.erase(feed);
-    me.away.push_back(found);
-    if (me.away.size() > kMaxAway) {
-      me.away.front()->finish(now);
-      me.away.pop_front();
-    }
-    me.refresh_manifest(now);
-    me.advance(now);
-  }
+  if (!me.running_at(now) || !me.feeds.remove(feed, now)) return;
+  me.refresh_manifest(now);
+  me.advance(now);
 }
 
 void Recorder::handle_packet(const FeedId& feed, rtp::Seq seq, const rtp::RtpHeader& header, ByteView payload,
                              Time now) {
   Impl& me = *impl_;
   if (!me.running_at(now)) return;
-  if (Feed* found = me.find(feed)) {
+  if (Feed* found = me.feeds.find(feed)) {
     found->handle_packet(seq, header, payload, now);
     me.advance(now);
   }
@@ -245,18 +159,18 @@ void Recorder::handle_packet(const FeedId& feed, rtp::Seq seq, const rtp::RtpHea
 
 void Recorder::handle_sender_report(const FeedId& feed, rtp::NtpTime ntp, rtp::WireTimestamp rtp_timestamp, Time now) {
   if (!impl_->running_at(now)) return;
-  if (Feed* found = impl_->find(feed)) found->handle_sender_report(ntp, rtp_timestamp, now);
+  if (Feed* found = impl_->feeds.find(feed)) found->handle_sender_report(ntp, rtp_timestamp, now);
 }
 
 void Recorder::handle_overflow(const FeedId& feed, std::uint64_t packets, Time now) {
   if (!impl_->running_at(now)) return;
-  if (Feed* found = impl_->find_open(feed)) found->handle_overflow(packets, now);
+  if (Feed* found = impl_->feeds.find_open(feed)) found->handle_overflow(packets, now);
 }
 
 void Recorder::add_marker(std::string label, std::string by, Time at) {
   Impl& me = *impl_;
   if (!me.running_at(std::max(at, me.start + milliseconds(me.journal.last_ms())))) return;
-  if (me.markers.size() >= kMaxMarkers) return me.drops.add(Drop::unlisted_marker);
+  if (me.markers.size() >= kMaxMarkers) return me.feeds.shares().drops.add(Drop::unlisted_marker);
   me.markers.push_back({std::max<std::int64_t>(to_ms(at - me.start), 0), std::move(label), std::move(by)});
   me.journal.marker(me.markers.back());
   me.refresh_manifest(at);
@@ -274,10 +188,8 @@ void Recorder::stop(Time now, WallTime stopped_at, std::optional<Error> why) {
   me.stopped_at = stopped_at;
   me.error = std::move(why);
   me.manifest_stale = false;
-  for (const auto& feed : me.feeds) feed->finish(now);
-  me.active.clear();
-  me.away.clear();
-  me.journal.end(to_ms(me.duration), stopped_at, "complete", me.error, me.drops);
+  me.feeds.finish(now);
+  me.journal.end(to_ms(me.duration), stopped_at, "complete", me.error, me.feeds.shares().drops);
   me.out.emplace_back(FileOp(CloseFile{kJournalFile}));
   me.complete();
 }
@@ -285,11 +197,11 @@ void Recorder::stop(Time now, WallTime stopped_at, std::optional<Error> why) {
 void Recorder::handle_timeout(Time now) {
   Impl& me = *impl_;
   if (!me.running_at(now)) return;
-  for (const auto& [id, feed] : me.active) feed->handle_timeout(now);
-  for (Feed* feed : me.away) feed->handle_timeout(now);
+  me.feeds.handle_timeout(now);
   if (now >= me.alive_at()) me.journal.alive();
   if (now >= me.sync_at()) me.journal.sync();
   me.advance(now);
+  if (auto report = me.started ? me.feeds.report(now) : std::nullopt) me.out.emplace_back(std::move(*report));
   if (me.manifest_stale) me.refresh_manifest(now);
 }
 
@@ -310,19 +222,14 @@ Time Recorder::next_timeout() const noexcept {
   Time next = std::min(me.alive_at(), me.sync_at());
   if (me.writing) next = std::min(next, me.piece_at + kSilence);
   if (me.manifest_stale && me.replaces_outstanding == 0) next = std::min(next, me.manifest_at);
-  for (const auto& [id, feed] : me.active) next = std::min(next, feed->next_timeout());
-  for (const Feed* feed : me.away) next = std::min(next, feed->next_timeout());
-  return next;
+  if (me.started) next = std::min(next, me.feeds.report_at());
+  return std::min(next, me.feeds.next_timeout());
 }
 
 void Recorder::handle_hash(FileNumber file, const Sha256Digest& digest, Time) {
   Impl& me = *impl_;
   if (me.hashes_awaited == 0) return;
-  for (const auto& feed : me.feeds) {
-    if (feed->file() != file || !feed->record().summary.sha256.empty()) continue;
-    feed->set_hash(digest);
-    --me.hashes_awaited;
-  }
+  if (me.feeds.set_hash(file, digest)) --me.hashes_awaited;
   if (me.hashes_awaited > 0) return;
   me.state = Impl::State::storing_manifest;
   me.put_manifest("complete", me.duration);
@@ -354,9 +261,7 @@ void Recorder::handle_storage_error(Error error, Time now) {
   if (me.state == State::running) me.duration = now - me.start;
   me.state = State::failed;
   me.error = std::move(error);
-  for (const auto& feed : me.feeds) feed->abandon();
-  me.active.clear();
-  me.away.clear();
+  me.feeds.abandon();
   // What was to be written before it could be said to be on is not.
   const auto is_start = [](const Output& output) { return std::holds_alternative<Started>(output); };
   if (std::any_of(me.out.begin(), me.out.end(), is_start)) me.started = false;
@@ -371,7 +276,7 @@ Duration Recorder::running_duration(Time now) const {
 }
 
 const Drops& Recorder::drops() const {
-  return impl_->drops;
+  return impl_->feeds.shares().drops;
 }
 
 }  // namespace amphi::recording

@@ -22,6 +22,7 @@
 #include "base/signature.h"
 #include "base/time.h"
 #include "recording/drops.h"
+#include "recording/feed_status.h"
 #include "recording/seal.h"
 #include "rtp/codec.h"
 #include "rtp/packet.h"
@@ -111,6 +112,7 @@ struct Finished {  // every file is complete, and the manifest says so
   Duration duration;
   std::vector<TrackSummary> tracks;
   std::optional<Error> error;  // storage failed: what was written before is kept
+  Drops drops{};               // of the whole recording
 
   /// Of much media the hashes are for later (repair.h).
   bool is_hashed() const {
@@ -118,7 +120,7 @@ struct Finished {  // every file is complete, and the manifest says so
   }
 };
 struct Closed {};  // after Finished: nothing follows
-using Output = std::variant<FileOp, KeyframeWanted, MediaChanged, Started, Finished, Closed>;
+using Output = std::variant<FileOp, KeyframeWanted, MediaChanged, FeedsChanged, Started, Finished, Closed>;
 
 /// What makes a recording evidence beyond its hash chain, and what keeps it from others' eyes. Both are optional.
 struct Safekeeping {
@@ -129,8 +131,6 @@ struct Safekeeping {
 class Recorder {
  public:
   static constexpr std::size_t kMaxMarkers = 10'000;
-  static constexpr std::size_t kMaxFeeds = 2'000;   // that are recorded; with them all that is kept of each, and looked through
-  static constexpr std::size_t kMaxAway = 32;       // feeds whose files are kept open for their return: the one that left first is completed
   static constexpr Duration kAliveEvery = 1s;       // a line of the journal at least, so that a crash costs no more
   static constexpr Duration kSilence = 5s;          // without a piece of media: it waits for some
   static constexpr Duration kManifestEvery = 1s;    // at most, while it runs; and one more for each megabyte that it has
@@ -140,7 +140,8 @@ class Recorder {
   ~Recorder();
 
   /// The feed is in the session from now on (or was when the recording began). Repeated: ignored. One that was removed and comes again,
-  /// in the same codec, goes on in its file behind a gap. Beyond kMaxFeeds: not recorded, and counted.
+  /// in the same codec, goes on in its file behind a gap. A feed takes a place among the tracks with its first frame; docs/limits.md has
+  /// the share of an identity.
   void add_feed(const FeedInfo& feed, Time now);
   void remove_feed(const FeedId& feed, Time now);
   /// One received packet, in any order, RTX already undone; `seq` is extended. The payload is copied where it must be.

@@ -1,5 +1,6 @@
 // The recorder as a whole, in virtual time: its promises on states, files, gaps, keyframes, and on what must not harm
 // it.
+#include "recording/feed_roster.h"
 #include "recording/recorder.h"
 
 #include <gtest/gtest.h>
@@ -70,7 +71,7 @@ TEST(Recorder, a_burst_of_markers_is_journaled_at_once_and_costs_one_manifest_a_
 
 TEST(Recorder, only_so_many_files_are_kept_open_for_feeds_that_went) {
   Studio studio;
-  const int all = static_cast<int>(Recorder::kMaxAway) + 3;
+  const int all = static_cast<int>(FeedRoster::kMaxAway) + 3;
   for (int i = 0; i < all; ++i) {
     const std::string id = "mic" + std::to_string(i);
     studio.recorder.add_feed(feed(id, opus_codec()), studio.at(i * 1s));
@@ -80,7 +81,7 @@ TEST(Recorder, only_so_many_files_are_kept_open_for_feeds_that_went) {
   }
   int open = 0;
   for (const auto& [number, file] : studio.files.files) open += file.open && number != 0 ? 1 : 0;
-  EXPECT_EQ(open, static_cast<int>(Recorder::kMaxAway));
+  EXPECT_EQ(open, static_cast<int>(FeedRoster::kMaxAway));
   studio.recorder.add_feed(feed("mic0", opus_codec()), studio.at(all * 1s));  // whose file is complete: a further track
   microphone(studio, "mic0").send(all * 1s, all * 1s + 500ms);
   studio.stop(all * 1s + 1s);

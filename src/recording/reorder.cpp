@@ -11,7 +11,7 @@ constexpr rtp::Seq kMostSeq = rtp::Seq{1} << 60, kLeastSeq = -kMostSeq;
 
 ReorderBuffer::Place ReorderBuffer::insert(rtp::Seq seq, const rtp::RtpHeader& header, ByteView payload, Time now) {
   if (seq < kLeastSeq || seq > kMostSeq) return Place::late;  // no 16 bits were ever widened to that
-  if (seq == next_) {
+  if (seq == next_ && now >= hold_until_ && (held_.empty() || held_.begin()->first != seq)) {
     next_ = seq + 1;
     return Place::next;
   }
@@ -28,7 +28,7 @@ std::optional<ReorderBuffer::Packet> ReorderBuffer::poll(Time now, bool flush) {
   const auto first = held_.begin();
   const bool in_order = first->first == next_;
   const bool full = held_.size() > kMaxPackets || bytes_ > kMaxBytes;
-  if (!in_order && !flush && !full && now < next_timeout()) return std::nullopt;
+  if (!flush && !full && now < next_timeout()) return std::nullopt;
 
   Packet packet = std::move(first->second);
   held_.erase(first);
@@ -48,6 +48,7 @@ void ReorderBuffer::find_oldest() {
 
 void ReorderBuffer::reset() {
   held_.clear();
+  hold_until_ = {};
   bytes_ = 0;
   next_.reset();
   oldest_ = Time::max();

@@ -5,6 +5,7 @@
 // A packet that is next in order is not copied: `insert` says so and the caller uses it directly, then drains `poll`.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -39,17 +40,21 @@ class ReorderBuffer {
   Place insert(rtp::Seq seq, const rtp::RtpHeader& header, ByteView payload, Time now);
   /// The next packet in order, of those held; `flush` gives up every gap at once. nullopt: nothing is due.
   std::optional<Packet> poll(Time now, bool flush = false);
-  Time next_timeout() const { return held_.empty() ? Time::max() : oldest_ + (next_ ? kWait : kFirstWait); }
+  Time next_timeout() const { return held_.empty() ? Time::max() : std::max(hold_until_, is_next_held() ? Time{} : oldest_ + (next_ ? kWait : kFirstWait)); }
+  /// Nothing is next until then, unless the buffer is full or flushed.
+  void hold_until(Time time) { hold_until_ = time; }
   std::size_t held() const { return held_.size(); }
   /// The next packet is the first again; what is held is forgotten.
   void reset();
 
  private:
   void find_oldest();
+  bool is_next_held() const { return next_ && held_.begin()->first == *next_; }
 
   std::map<rtp::Seq, Packet> held_;
   std::size_t bytes_ = 0;
   std::optional<rtp::Seq> next_;
+  Time hold_until_{};
   Time oldest_ = Time::max();  // when the first of the held packets came
 };
 

@@ -193,7 +193,7 @@ void Repair::close() {
 
 void Repair::handle_replaced(Time) {
   if (!std::exchange(replacing_, false)) return;
-  Finished finished{milliseconds(content_.end->duration_ms), {}, content_.end->error};
+  Finished finished{milliseconds(content_.end->duration_ms), {}, content_.end->error, {}};
   for (const JournalTrack& track : content_.tracks)
     if (track.end) finished.tracks.push_back(track.record.summary);
   out_.emplace_back(std::move(finished));
@@ -205,7 +205,7 @@ void Repair::handle_storage_error(Error error, Time) {
   if (std::exchange(closed_, true)) return;
   out_.clear();
   failure_ = error;
-  out_.emplace_back(Finished{Duration::zero(), {}, std::move(error)});
+  out_.emplace_back(Finished{Duration::zero(), {}, std::move(error), {}});
   out_.emplace_back(Closed{});
 }
 
@@ -220,7 +220,7 @@ JournalManifest::JournalManifest(const JournalContent& journal) {
   }
   for (const JournalTrack& track : journal.tracks)
     if (track.end) content.tracks.push_back(&track.record);
-  for (const FeedInfo& feed : journal.feeds) content.list_if_without_media(feed);
+  for (const TrackRecord& feed : journal.feeds) content.list_if_without_media(feed);
   content.markers = journal.markers;
   content.encrypted = journal.key.has_value();
   content.evidence = Evidence{journal.lines, journal.head};

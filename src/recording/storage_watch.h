@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/time.h"
 
@@ -13,7 +14,7 @@ namespace amphi::recording {
 
 /// What threatens a recording, while there is still time.
 struct StorageWarning {
-  std::string code;  // "storage_low", "storage_slow"
+  std::string code;  // "storage_slow", "storage_low", "media_dropped"
   std::string message;
   std::optional<std::int64_t> minutes_left;
   bool operator==(const StorageWarning&) const = default;
@@ -23,10 +24,17 @@ class StorageWatch {
  public:
   static constexpr Duration kLookEvery = 500ms;
   static constexpr Duration kStuck = 2s;
+  static constexpr Duration kDroppedLasts = 5s;  // after the newest packet that was dropped
 
-  /// Since when the writer has been at work without a break; nullopt: it waits for some. True: the warning is another now.
-  bool look(std::optional<Time> busy_since, Time now) {
-    return change([&] { stuck_ = busy_since && now - *busy_since > kStuck; });
+  /// `busy_since`: since when the writer has been at work without a break; nullopt: it waits for some. `dropped`: packets that found no
+  /// room before the writer so far. True: the warnings are others now.
+  bool look(std::optional<Time> busy_since, Time now, std::uint64_t dropped = 0) {
+    return change([&] {
+      stuck_ = busy_since && now - *busy_since > kStuck;
+      if (dropped > dropped_) dropping_until_ = now + kDroppedLasts;
+      dropped_ = dropped;
+      dropping_ = now < dropping_until_;
+    });
   }
   /// By the writer; nullopt: it foresees nothing any more. True: the warning is another now.
   bool told(std::optional<StorageWarning> warning) {
@@ -37,17 +45,28 @@ class StorageWatch {
         "storage_slow", "The disk for recordings does not keep up. Media wait in memory for as long as that holds.", std::nullopt};
     return stuck_ ? kSlow : told_;
   }
+  /// All of them, the most urgent first.
+  std::vector<StorageWarning> warnings() const {
+    std::vector<StorageWarning> all;
+    if (warning()) all.push_back(*warning());
+    if (stuck_ && told_) all.push_back(*told_);
+    if (dropping_) all.push_back({"media_dropped", "Media are lost: the queue before the recording's writer is full.", std::nullopt});
+    return all;
+  }
 
  private:
   template <class Act>
   bool change(Act act) {
-    const std::optional<StorageWarning> before = warning();
+    const auto before = warnings();
     act();
-    return warning() != before;
+    return warnings() != before;
   }
 
   std::optional<StorageWarning> told_;
   bool stuck_ = false;
+  std::uint64_t dropped_ = 0;
+  Time dropping_until_{};
+  bool dropping_ = false;
 };
 
 }  // namespace amphi::recording

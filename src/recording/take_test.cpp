@@ -96,12 +96,27 @@ TEST(StorageWatch, puts_a_writer_that_is_stuck_before_what_is_foreseen) {
   EXPECT_FALSE(watch.look(kStart, kStart + StorageWatch::kStuck)) << "it may still answer";
   EXPECT_TRUE(watch.look(kStart, kStart + StorageWatch::kStuck + 1ms));
   EXPECT_EQ(watch.warning()->code, "storage_slow");
-  EXPECT_FALSE(watch.told(std::nullopt)) << "still stuck";
-  EXPECT_FALSE(watch.told(low));
+  ASSERT_EQ(watch.warnings().size(), 2u);
+  EXPECT_EQ(watch.warnings()[1], low);
+  EXPECT_TRUE(watch.told(std::nullopt));
+  EXPECT_EQ(watch.warning()->code, "storage_slow") << "still stuck";
+  EXPECT_TRUE(watch.told(low));
   EXPECT_TRUE(watch.look(std::nullopt, kStart + 9s));
   EXPECT_EQ(watch.warning(), low);
   EXPECT_TRUE(watch.told(std::nullopt));
   EXPECT_FALSE(watch.warning());
+}
+
+TEST(StorageWatch, tells_of_packets_that_found_no_room_for_5_s_after_the_newest) {
+  StorageWatch watch;
+  EXPECT_FALSE(watch.look(std::nullopt, kStart, 0));
+  EXPECT_TRUE(watch.look(std::nullopt, kStart + 1s, 7));
+  ASSERT_EQ(watch.warnings().size(), 1u);
+  EXPECT_EQ(watch.warnings()[0].code, "media_dropped");
+  EXPECT_FALSE(watch.look(std::nullopt, kStart + 3s, 8));
+  EXPECT_FALSE(watch.look(std::nullopt, kStart + 7s, 8));
+  EXPECT_TRUE(watch.look(std::nullopt, kStart + 8s, 8));
+  EXPECT_TRUE(watch.warnings().empty());
 }
 
 TEST(History, adds_up_in_any_order) {

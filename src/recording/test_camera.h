@@ -15,8 +15,9 @@ inline Bytes bytes(std::initializer_list<unsigned> values) {
   for (const unsigned value : values) out.push_back(static_cast<std::byte>(value));
   return out;
 }
-inline const Bytes kKey = bytes({0x10, 0x10, 0, 0, 0x9d, 0x01, 0x2a, 0x40, 0x01, 0xb4, 0x00, 0xaa});
-inline const Bytes kDelta = bytes({0x10, 0x11, 0xbb, 0xbb, 0xbb});
+// VP8: a descriptor without extensions, and a frame whose first partition is four zeros: a header without any feature.
+inline const Bytes kKey = bytes({0x10, 0x90, 0, 0, 0x9d, 0x01, 0x2a, 0x40, 0x01, 0xb4, 0x00, 0, 0, 0, 0, 0xaa});
+inline const Bytes kDelta = bytes({0x10, 0x91, 0, 0, 0, 0, 0, 0, 0xbb});
 inline const Bytes kOpus = bytes({0x78, 1, 2, 3});
 
 /// Sends a packet a frame on a steady clock; what `lost` names is not sent.

@@ -112,6 +112,8 @@ class Studio {
         keyframes_wanted.emplace_back(wanted->feed.value, now - start_);
       } else if (auto* changed = std::get_if<MediaChanged>(&*output)) {
         media.push_back(changed->writing);
+      } else if (auto* report = std::get_if<FeedsChanged>(&*output)) {
+        reports.emplace_back(now - start_, std::move(*report));
       } else if (std::holds_alternative<Closed>(*output)) {
         EXPECT_TRUE(finished) << "the last word";
         ++closed;
@@ -163,6 +165,7 @@ class Studio {
   int started = 0;
   int closed = 0;
   std::vector<bool> media;  // each change
+  std::vector<std::pair<Duration, FeedsChanged>> reports;
   std::size_t ops = 0;
   std::vector<std::pair<std::string, Duration>> keyframes_wanted;
   std::optional<Finished> finished;

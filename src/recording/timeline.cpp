@@ -1,13 +1,17 @@
 #include "recording/timeline.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace amphi::recording {
 namespace {
 
-constexpr Duration kLeastStep = 100us;
 constexpr Duration kLateForGood = 2s;  // a sender that paused its timestamps, not a network that stalled
+constexpr Duration kSlip = 250ms;        // a packet so late behind the one before: a stalled network, or paused timestamps
+constexpr Duration kBurst = 45ms;        // by which the packets behind it catch up, if it was the network
+constexpr Duration kMostBehind = 1s;     // of the arrivals behind the reports: beyond it, media does not lie where its reports say
 constexpr Duration kMostReportError = 10s;
+constexpr int kMostContradictions = 2;   // in a row
 constexpr Duration kLatestReport = 5s;
 constexpr Duration kReportNoise = 12ms;  // of what a sender takes for the same instant on its two clocks
 constexpr int kUnknownDrift = 2500;      // one part in so many, between those clocks
@@ -32,7 +36,8 @@ void WindowedMinimum::add(Duration value, Time now) {
 }
 
 Duration ntp_duration(rtp::NtpTime ntp) {
-  const auto whole = static_cast<std::int64_t>(ntp.value >> 32);
+  auto whole = static_cast<std::int64_t>(ntp.value >> 32);
+  if (whole < std::int64_t{1} << 31) whole += std::int64_t{1} << 32;  // the era that begins in 2036 (RFC 4330 3)
   const auto fraction = static_cast<std::int64_t>(((ntp.value & 0xffffffffu) * 1'000'000'000u) >> 32);
   return Duration(whole * 1'000'000'000 + fraction);
 }
@@ -57,16 +62,23 @@ Duration ParticipantClock::offset(Time now) {
   return *steady_;
 }
 
+bool ParticipantClock::goes_on(rtp::NtpTime ntp, Time now) {
+  const bool result = !reported_ || apart(rtp::between(ntp, *reported_), now - reported_at_) <= kTooEarly;
+  reported_ = ntp;
+  reported_at_ = now;
+  return result;
+}
+
 std::optional<Duration> ParticipantClock::added_by(Setting setting) const {
   for (const Known& known : settings_)
     if (known.number == setting) return known.add;
   return std::nullopt;
 }
 
-ParticipantClock::Setting ParticipantClock::set(Duration add, Duration tolerance, Duration ntp) {
+ParticipantClock::Setting ParticipantClock::set(Duration add, Duration tolerance, Duration ntp, bool own) {
   const auto nearer = [&](const Known& a, const Known& b) { return apart(a.add, add) < apart(b.add, add); };
   const auto nearest = std::min_element(settings_.begin(), settings_.end(), nearer);
-  Known found{numbers_ + 1, add, {}};
+  Known found{numbers_ + 1, add, {}, own};
   if (nearest != settings_.end() && apart(nearest->add, add) <= tolerance) {
     found = *nearest;
     settings_.erase(nearest);
@@ -83,7 +95,21 @@ void ParticipantClock::confirm(Setting setting, Duration ntp) {
   if (known == settings_.end()) return;
   const Duration add = known->add;
   while (++known != settings_.end())
-    if (ntp + add > known->since + kReportNoise) known->add = add;
+    if (!known->own && ntp + add > known->since + kReportNoise) known->add = add;
+}
+
+std::optional<ParticipantClock::Setting> ParticipantClock::adding(Duration more_than, Duration less_than) const {
+  for (const bool own : {false, true}) {
+    const Known* most = nullptr;
+    for (const Known& known : settings_)
+      if (known.own == own && known.add > more_than && known.add < less_than && (!most || known.add >= most->add)) most = &known;
+    if (most) return most->number;
+  }
+  return std::nullopt;
+}
+
+bool ParticipantClock::is_own(Setting setting) const {
+  return std::any_of(settings_.begin(), settings_.end(), [&](const Known& known) { return known.number == setting && known.own; });
 }
 
 Duration FeedTimeline::length(rtp::Timestamp ticks) const {
@@ -98,8 +124,16 @@ Duration FeedTimeline::drifted(Duration media) const {
 
 void FeedTimeline::restart() {
   earliest_.reset();
+  behind_.reset();
   report_.reset();
+  check_.restart();
+  confirmed_ = false;
+  contradictions_ = 0;
+  probe_.reset();
+  newest_arrival_.reset();
   late_since_.reset();
+  lead_ = {};
+  anew_ = true;
 }
 
 bool FeedTimeline::left_the_line(rtp::Timestamp step, Duration expected, Time arrival) {
@@ -133,35 +167,70 @@ Duration FeedTimeline::slewed(Duration expected, Duration wanted, Duration step)
   return expected + std::clamp(error, -most, most);
 }
 
-void FeedTimeline::observe(rtp::WireTimestamp wire, Time arrival) {
-  if (placed_any_) return;
-  const rtp::Timestamp timestamp = earliest_.empty() ? rtp::Timestamp{wire} : rtp::extend(wire, last_timestamp_);
+bool FeedTimeline::observe(rtp::WireTimestamp wire, Time arrival) {
+  const rtp::Timestamp timestamp = newest_arrival_ ? rtp::extend(wire, newest_timestamp_) : extended(wire);
   const Duration offset = (arrival - start_) - length(timestamp);
-  if (!earliest_.empty() && (offset < earliest_.value() - kJump || offset > earliest_.value() + kJump)) restart();
-  earliest_.add(offset, arrival);
-  last_timestamp_ = timestamp;
-  last_arrival_ = arrival;
+  if (anew_) {
+    if (!earliest_.empty() && (offset < earliest_.value() - kJump || offset > earliest_.value() + kJump)) restart();
+    earliest_.add(offset, arrival);
+    last_timestamp_ = timestamp;
+    last_arrival_ = arrival;
+  }
+  if (newest_arrival_ && timestamp <= newest_timestamp_) return false;
+  const bool slipped = !anew_ && newest_arrival_ && (arrival - *newest_arrival_) - length(timestamp - newest_timestamp_) > kSlip;
+  newest_timestamp_ = timestamp;
+  newest_arrival_ = arrival;
+  if (slipped) probe_ = Probe{timestamp, offset, offset};
+  if (probe_) probe_->least = std::min(probe_->least, offset);
+  return slipped;
 }
 
-Duration FeedTimeline::place(rtp::WireTimestamp wire, Time arrival) {
+rtp::Timestamp FeedTimeline::extended(rtp::WireTimestamp wire) const {
+  return placed_any_ || !earliest_.empty() ? rtp::extend(wire, last_timestamp_) : rtp::Timestamp{wire};
+}
+
+/// Nothing caught up behind a late packet: its sender paused its timestamps, and the line goes on at the arrivals, by as much before them
+/// as the reports had it. Those reports say nothing about what comes now; the next one does.
+void FeedTimeline::settle(const Probe& probe, Time arrival) {
+  if (earliest_.empty()) return;
+  const Duration slip = probe.least - earliest_.value();
+  if (probe.first - probe.least > kBurst || slip < kSlip / 2) return;
+  drops_.add(Drop::timestamp_jump);
+  if (report_ && !behind_.empty() && behind_.value() <= kMostBehind) lead_ = behind_.value();
+  report_.reset();
+  check_.restart();
+  confirmed_ = false;
+  behind_.reset();
+  earliest_.reset();
+  earliest_.add(probe.least, arrival);
+  late_since_.reset();
+  anew_ = true;
+}
+
+Duration FeedTimeline::place(rtp::WireTimestamp wire, Time arrival, bool reordered) {
   const Duration arrived = arrival - start_;
-  const bool seen = placed_any_ || !earliest_.empty();
-  const rtp::Timestamp timestamp = seen ? rtp::extend(wire, last_timestamp_) : rtp::Timestamp{wire};
-  const rtp::Timestamp step = placed_any_ ? timestamp - last_timestamp_ : 0;
+  const rtp::Timestamp timestamp = extended(wire);
+  if (probe_ && timestamp >= probe_->timestamp) settle(*std::exchange(probe_, std::nullopt), arrival);
+  const bool has_last = placed_any_ && !anew_;
+  const rtp::Timestamp step = has_last ? timestamp - last_timestamp_ : 0;
+  // Shown before the newest: as far from it as the sender says. The newest stays the one that the line goes on from.
+  if (reordered && step < 0 && length(step) > -kJump) return last_ + length(step);
   const Duration advance = std::max(length(step), Duration{0});
   const Duration expected = last_ + advance;
 
-  if (placed_any_ && !earliest_.empty() && left_the_line(step, expected, arrival)) {
+  if (has_last && !earliest_.empty() && left_the_line(step, expected, arrival)) {
     drops_.add(Drop::timestamp_jump);
     restart();
   }
-  const bool anew = !placed_any_ || earliest_.empty();
+  const bool anew = std::exchange(anew_, false);
   earliest_.add(arrived - length(timestamp), arrival);
 
-  Duration wanted = earliest_.value() + length(timestamp);
+  Duration wanted = earliest_.value() + length(timestamp) - lead_;
   if (const auto time = participant_time(timestamp)) {
     if (clock_.arrived(*time, arrival)) {  // so it lies where it arrived, at the latest
-      wanted = *time + clock_.offset(arrival) - start_.time_since_epoch();
+      const Duration reported = *time + clock_.offset(arrival) - start_.time_since_epoch();
+      behind_.add(arrived - reported, arrival);
+      if (behind_.value() <= kMostBehind) wanted = reported;
     } else {
       drops_.add(Drop::implausible_report);
       report_.reset();
@@ -169,7 +238,7 @@ Duration FeedTimeline::place(rtp::WireTimestamp wire, Time arrival) {
   }
   Duration place = anew ? wanted : slewed(expected, wanted, advance);
   if (!placed_any_) place = std::max(place, floor_);
-  if (placed_any_) place = std::max(place, last_ + kLeastStep);
+  if (placed_any_) place = std::max(place, last_);
   if (!placed_any_) first_ = place;
   last_ = place;
   last_timestamp_ = timestamp;
@@ -185,10 +254,10 @@ ParticipantClock::Setting FeedTimeline::first_setting(const Report& report, Time
   // Where it puts the newest frame tells whether it goes by the clock as the other feeds know it.
   const Duration ntp = report.ntp + length(last_timestamp_ - *report.timestamp);
   const Duration offset = clock_.offset(now);
-  const Duration late = last_arrival_.time_since_epoch() - (ntp + offset + *clock_.added_by(*newest));
-  if (late > -kTooEarly && late < kJump) return *newest;
+  const Duration passed = last_arrival_.time_since_epoch() - (ntp + offset);
+  if (const auto fitting = clock_.adding(passed - kJump, passed + kTooEarly)) return *fitting;
   const Duration earliest = earliest_.value() + length(last_timestamp_) + start_.time_since_epoch();
-  return clock_.set(earliest - offset - ntp, kTooEarly, report.ntp);
+  return clock_.set(earliest - offset - ntp, kTooEarly, report.ntp, true);
 }
 
 ParticipantClock::Setting FeedTimeline::next_setting(const Report& report, Duration ntp_passed, Duration media_passed) {
@@ -203,7 +272,27 @@ ParticipantClock::Setting FeedTimeline::next_setting(const Report& report, Durat
   return report_->setting;
 }
 
+bool FeedTimeline::is_believed(const rtp::ReportedInstant& report, Time now) {
+  const auto verdict = check_.check(report, clock_rate_);
+  if (verdict == rtp::ReportCheck::Verdict::no_clock) drops_.add(Drop::report_without_clock);
+  if (verdict == rtp::ReportCheck::Verdict::no_clock || verdict == rtp::ReportCheck::Verdict::repeated) return false;
+  const bool goes_on = clock_.goes_on(report.ntp, now);
+  const bool stood_still = length(static_cast<std::int32_t>(report.rtp - std::exchange(last_reported_, report.rtp))) < rtp::ReportCheck::kLeastSpan;
+  if (verdict == rtp::ReportCheck::Verdict::confirmed) {
+    contradictions_ = 0;
+    return confirmed_ = true;
+  }
+  // One report of a stream proves nothing, but NTP time that has gone on since a report of another stream is unlikely to be a lie.
+  if (verdict == rtp::ReportCheck::Verdict::unconfirmed) return goes_on;
+  // A sender whose reports confirmed each other has set its clock, or its media slipped. While media stands still its arrivals will tell.
+  if (confirmed_ && !stood_still && ++contradictions_ <= kMostContradictions) return true;
+  drops_.add(Drop::implausible_report);
+  if (!confirmed_) report_.reset();
+  return false;
+}
+
 void FeedTimeline::handle_sender_report(rtp::NtpTime ntp, rtp::WireTimestamp timestamp, Time now) {
+  if (!is_believed({ntp, timestamp}, now)) return;
   Report report{ntp_duration(ntp), timestamp, std::nullopt, 0, {}};
   if (!earliest_.empty()) {
     report.timestamp = rtp::extend(timestamp, last_timestamp_);
@@ -212,7 +301,7 @@ void FeedTimeline::handle_sender_report(rtp::NtpTime ntp, rtp::WireTimestamp tim
     const Duration error = now + length(last_timestamp_ - *report.timestamp) - last_arrival_;
     if (error < -kMostReportError || error > kLatestReport) return drops_.add(Drop::implausible_report);
   }
-  if (report_) {
+  if (report_ && !clock_.is_own(report_->setting)) {
     const Duration media_passed = length(static_cast<std::int32_t>(timestamp - report_->wire));
     if (media_passed < Duration{0}) return;  // overtaken by the one before
     report_->add = clock_.added_by(report_->setting).value_or(report_->add);
@@ -222,7 +311,9 @@ void FeedTimeline::handle_sender_report(rtp::NtpTime ntp, rtp::WireTimestamp tim
   }
   report.add = clock_.added_by(report.setting).value_or(report_ ? report_->add : Duration{0});
   report_ = report;
-  if (clock_.arrived(report.ntp + report.add, now)) return;
+  lead_ = {};
+  // A clock of its own was tied to the frames' arrivals; its reports tell nothing of the other feeds' way.
+  if (clock_.is_own(report.setting) || clock_.arrived(report.ntp + report.add, now)) return;
   drops_.add(Drop::implausible_report);
   report_.reset();
 }

@@ -3,7 +3,8 @@
 // Until its sender has reported, a feed's line is that of its earliest arrivals. From then on it is its participant's
 // clock: the NTP time of its reports (RFC 3550 6.4.1), freed of the leaps that setting that clock makes, and tied to ours by
 // whatever came earliest, reports and frames alike. So a clock's drift is followed, delay and jitter are not, and a late
-// report says as much as one in time. Corrections are slewed; only forward, and beyond kJump, does a line step. Durations
+// report says as much as one in time. A report is believed when the one before it confirms it (rtp/report_check.h) and when it agrees
+// with the arrivals; otherwise the feed's line is that of its arrivals, or of the last report that was believed. Corrections are slewed; only forward, and beyond kJump, does a line step. Durations
 // are nanoseconds on whichever line. Thread: the recorder's.
 #pragma once
 
@@ -13,6 +14,7 @@
 
 #include "base/time.h"
 #include "recording/drops.h"
+#include "rtp/report_check.h"
 #include "rtp/rtcp.h"
 #include "rtp/seq.h"
 
@@ -50,11 +52,17 @@ class ParticipantClock {
   /// feeds, whose packets wait for lost ones each by itself, must not learn of it at different times.
   Duration offset(Time now);
 
+  /// A report came, of any feed: whether NTP time has gone on since the report before as arrivals have. True for the first.
+  bool goes_on(rtp::NtpTime ntp, Time now);
   /// What the setting adds to NTP; nullopt: too long ago.
   std::optional<Duration> added_by(Setting setting) const;
   std::optional<Setting> newest() const { return settings_.empty() ? std::nullopt : std::optional(settings_.back().number); }
-  /// One that adds `add` within `tolerance`, which is the newest from now on; made if there is none.
-  Setting set(Duration add, Duration tolerance, Duration ntp);
+  /// One that adds `add` within `tolerance`, which is the newest from now on; made if there is none. `own`: one feed's clock, which the
+  /// other feeds know nothing of.
+  Setting set(Duration add, Duration tolerance, Duration ntp, bool own = false);
+  bool is_own(Setting setting) const;
+  /// The one that adds most between these, which puts media nearest to its arrival; one of all feeds rather than an own one.
+  std::optional<Setting> adding(Duration more_than, Duration less_than) const;
   /// A report of time `ntp` still goes by `setting`: there is no newer one from before it.
   void confirm(Setting setting, Duration ntp);
 
@@ -68,10 +76,13 @@ class ParticipantClock {
     Setting number = 0;
     Duration add{};
     Duration since{};  // on the participant's line
+    bool own = false;
   };
   WindowedMinimum offset_{kWindow};
   std::optional<Duration> steady_;  // the offset, without its jumps
   Time steady_since_, steady_at_;
+  std::optional<rtp::NtpTime> reported_;  // the newest report, and when it came
+  Time reported_at_;
   std::deque<Known> settings_;
   Setting numbers_ = 0;
 };
@@ -84,10 +95,16 @@ class FeedTimeline {
   FeedTimeline(std::uint32_t clock_rate, Time start, Duration floor, ParticipantClock& clock, Drops& drops)
       : clock_rate_(clock_rate == 0 ? 1 : clock_rate), start_(start), floor_(floor), clock_(clock), drops_(drops) {}
 
-  /// A packet arrived. Before the first frame is placed this tells where arrivals lie.
-  void observe(rtp::WireTimestamp timestamp, Time arrival);
-  /// Where this frame lies; later frames lie later, even if their timestamps do not grow.
-  Duration place(rtp::WireTimestamp timestamp, Time arrival);
+  /// How long frames wait for `place` when `observe` says so.
+  static constexpr Duration kProbe = 150ms;
+
+  /// A packet arrived. Before the first frame is placed this tells where arrivals lie. True: it came later behind the one before than its
+  /// timestamp says. Either a network stalled, and a burst follows, or the sender paused its timestamps; the packets of the next kProbe
+  /// tell, so its frame should be placed after them.
+  bool observe(rtp::WireTimestamp timestamp, Time arrival);
+  /// Where this frame lies. Frames never lie before the ones before them, except `reordered` ones, whose timestamps may step back.
+  /// Equal places are told apart by FrameClock.
+  Duration place(rtp::WireTimestamp timestamp, Time arrival, bool reordered = false);
   void handle_sender_report(rtp::NtpTime ntp, rtp::WireTimestamp timestamp, Time now);
   /// Other timestamps from here on: the next frame lies where it arrives.
   void restart();
@@ -101,10 +118,20 @@ class FeedTimeline {
     Duration add{};  // what it was last known to add
   };
 
+  /// The packets that came since one was late.
+  struct Probe {
+    rtp::Timestamp timestamp = 0;  // of the late one
+    Duration first{};  // arrival minus timestamp, of the late one
+    Duration least{};  // and the least since
+  };
+
   Duration length(rtp::Timestamp ticks) const;
+  rtp::Timestamp extended(rtp::WireTimestamp wire) const;
+  void settle(const Probe& probe, Time arrival);
   Duration drifted(Duration media) const;
   bool left_the_line(rtp::Timestamp step, Duration expected, Time arrival);
   std::optional<Duration> participant_time(rtp::Timestamp timestamp);
+  bool is_believed(const rtp::ReportedInstant& report, Time now);
   ParticipantClock::Setting first_setting(const Report& report, Time now);
   ParticipantClock::Setting next_setting(const Report& report, Duration ntp_passed, Duration media_passed);
   Duration slewed(Duration expected, Duration wanted, Duration step) const;
@@ -116,9 +143,19 @@ class FeedTimeline {
   Drops& drops_;
 
   WindowedMinimum earliest_{5s};  // arrival minus timestamp
+  WindowedMinimum behind_{30s};    // arrival minus the time that reports give
+  Duration lead_{};                 // by which media lies before its arrivals, until the first report behind a pause
   std::optional<Report> report_;
   double drift_ = 0;  // of NTP time against media time
+  rtp::ReportCheck check_;
+  bool confirmed_ = false;  // some report was, since the line began
+  int contradictions_ = 0;  // since then, in a row
+  rtp::WireTimestamp last_reported_ = 0;
+  std::optional<Probe> probe_;
+  rtp::Timestamp newest_timestamp_ = 0;  // of the packets, and when it came
+  std::optional<Time> newest_arrival_;
   bool placed_any_ = false;
+  bool anew_ = true;  // nothing is placed since the line began, or began anew
   rtp::Timestamp last_timestamp_ = 0;
   Duration first_{}, last_{};  // where the first frame lies, and the one before
   Time last_arrival_;

@@ -53,8 +53,8 @@ class TrackFile {
   static constexpr std::size_t kMaxPieceBytes = 8'000'000;
 
   virtual ~TrackFile() = default;
-  /// `time` counts from the file's zero. Times that do not grow by at least one tick of the file are made to.
-  virtual void add(Frame frame, Duration time, Time now) = 0;
+  /// `at`: from the file's zero, in ticks of the file, as FrameClock gave it. `now`: when the frame arrived.
+  virtual void add(Frame frame, std::int64_t at, Time now) = 0;
   virtual void handle_timeout(Time now) = 0;
   virtual Time next_timeout() const = 0;
   /// Completes the file: it lasts `duration` from its zero (or to its last frame's, should that be later).

@@ -211,32 +211,36 @@ class Verifier {
     const std::string& path = facts.path;
     const rtp::CodecName codec = track.record.feed.codec.name;
     std::int64_t last = -1;
-    std::size_t gap = 0;
+    bool told_of_gap = false;
+    const auto gaps = in_order(track.record.gaps);
     for (const Piece& piece : track.pieces) {
       const auto data = extent(path, piece.extent, all, told);
       if (!data) continue;
       const auto inside = inspect_piece(codec, *data);
       const bool fits = inside && inside->frames == piece.frames && inside->first == piece.from && inside->keyframe == piece.keyframe &&
-                        inside->times_grow && inside->first > last;
+                        inside->times_grow && inside->first_decoded > last;
       if (!fits) find(path, piece.extent.at, piece.extent.at + piece.extent.size, "what they hold is not what the journal tells of them");
       if (!inside) continue;
       facts.frames += inside->frames;
-      last = inside->last;
-      check_gaps(track, *frames_of_piece(codec, *data), gap);
+      last = inside->last_decoded;
+      check_gaps(track, *frames_of_piece(codec, *data), gaps, told_of_gap);
     }
   }
 
-  /// Inside a gap that the manifest lists there is no frame. `next`: the first gap that is not over, as both go on in time.
-  void check_gaps(const JournalTrack& track, const std::vector<PieceFrame>& frames, std::size_t& next) {
+  static std::vector<Gap> in_order(std::vector<Gap> gaps) {
+    std::stable_sort(gaps.begin(), gaps.end(), [](const Gap& a, const Gap& b) { return a.from_ms < b.from_ms; });
+    return gaps;
+  }
+
+  /// Inside a gap that the manifest lists there is no frame: told once a file. Times are rounded to a millisecond.
+  void check_gaps(const JournalTrack& track, const std::vector<PieceFrame>& frames, const std::vector<Gap>& gaps, bool& told) {
     const std::int64_t per_second = ticks_per_second(track.record.feed.codec.name);
-    const auto& gaps = track.record.gaps;
     for (const PieceFrame& frame : frames) {
       const std::int64_t ms = track.record.summary.offset_ms + frame.time * 1'000 / per_second;
-      while (next < gaps.size() && gaps[next].to_ms <= ms + 1) ++next;
-      if (next == gaps.size()) return;
-      if (ms <= gaps[next].from_ms + 1) continue;
+      auto gap = std::lower_bound(gaps.begin(), gaps.end(), ms - 1, [](const Gap& g, std::int64_t at) { return g.from_ms < at; });
+      if (gap == gaps.begin() || (--gap)->to_ms <= ms + 1 || told) continue;
       find(track.record.summary.path, "a frame at " + std::to_string(ms) + " ms lies in a gap that the manifest lists");
-      ++next;  // said once
+      told = true;
     }
   }
 

@@ -9,6 +9,7 @@ using namespace h264;
 
 // Far beyond a keyframe at any level in use; a sender that never ends its fragment must not fill memory.
 constexpr std::size_t kMaxNalBytes = 8u << 20;
+constexpr unsigned kMostSingle = 23;
 
 unsigned at(ByteView data, std::size_t i) {
   return static_cast<unsigned>(data[i]);
@@ -19,25 +20,88 @@ bool starts_sequence(unsigned nal_header) {
   return type == kSps || type == kIdr;
 }
 
-bool is_single(unsigned type) {
-  return type >= 1 && type <= 23;
+bool is_sps(unsigned nal_header) {
+  return (nal_header & kTypeMask) == kSps;
 }
 
-}  // namespace
+constexpr std::size_t kNone = static_cast<std::size_t>(-1);
 
-bool is_h264_keyframe_start(ByteView payload) {
+/// Where the next 00 00 01 begins, from `from` on.
+std::size_t find_start_code(ByteView data, std::size_t from) {
+  for (std::size_t i = from; i + 3 <= data.size(); ++i) {
+    if (at(data, i + 2) > 1) {
+      i += 2;
+    } else if (at(data, i) == 0 && at(data, i + 1) == 0 && at(data, i + 2) == 1) {
+      return i;
+    }
+  }
+  return kNone;
+}
+
+/// Whether a NAL unit that `wanted(its header)` begins in the payload; of Annex B, the first unit counts.
+template <class Wanted>
+bool begins(ByteView payload, Wanted wanted) {
+  if (!payload.empty() && at(payload, 0) == 0) {
+    const std::size_t code = find_start_code(payload, 0);
+    payload = payload.subspan(code == kNone ? payload.size() : code + 3);
+  }
   if (payload.empty()) return false;
   const unsigned type = at(payload, 0) & kTypeMask;
-  if (type == kFuA) return payload.size() >= 2 && at(payload, 1) & kFuStart && starts_sequence(at(payload, 1));
-  if (type != kStapA) return starts_sequence(at(payload, 0));
+  if (type == kFuA) return payload.size() >= 2 && at(payload, 1) & kFuStart && wanted(at(payload, 1));
+  if (type != kStapA) return wanted(at(payload, 0));
 
   ByteReader in(payload.subspan(1));
   while (in.remaining() > 0) {
     const ByteView unit = in.bytes(in.u16());
     if (unit.empty()) return false;
-    if (starts_sequence(at(unit, 0))) return true;
+    if (wanted(at(unit, 0))) return true;
   }
   return false;
+}
+
+bool is_single(unsigned type) {
+  return type >= 1 && type <= kMostSingle;
+}
+
+bool is_unit(ByteView nal) {
+  return !(at(nal, 0) & kForbiddenBit) && is_single(at(nal, 0) & kTypeMask);
+}
+
+/// Appends `nal`, or the NAL units in it where it contains start codes. False: one of them is none of H.264's; nothing is appended.
+bool append_units(Bytes nal, std::vector<Bytes>& out) {
+  std::size_t code = find_start_code(nal, 0);
+  if (code == kNone) {
+    if (nal.empty() || !is_unit(nal)) return false;
+    out.push_back(std::move(nal));
+    return true;
+  }
+  const std::size_t before = out.size();
+  for (std::size_t begin = 0; begin < nal.size();) {
+    const std::size_t end = code == kNone ? nal.size() : code;
+    ByteView unit = ByteView(nal).subspan(begin, end - begin);
+    while (!unit.empty() && at(unit, unit.size() - 1) == 0) unit = unit.first(unit.size() - 1);  // zero bytes around start codes (Annex B.1)
+    if (!unit.empty()) {
+      if (!is_unit(unit)) {
+        out.resize(before);
+        return false;
+      }
+      out.push_back(to_bytes(unit));
+    }
+    if (code == kNone) break;
+    begin = code + 3;
+    code = find_start_code(nal, begin);
+  }
+  return out.size() > before;
+}
+
+}  // namespace
+
+bool is_h264_keyframe_start(ByteView payload) {
+  return begins(payload, starts_sequence);
+}
+
+bool has_h264_sps(ByteView payload) {
+  return begins(payload, is_sps);
 }
 
 bool H264Depacketizer::add(ByteView payload, std::vector<Bytes>& nal_units) {
@@ -51,9 +115,7 @@ bool H264Depacketizer::add(ByteView payload, std::vector<Bytes>& nal_units) {
   const bool unfinished = !fragment_.empty();
   reset();
   if (type == kStapA) return add_aggregate(payload.subspan(1), nal_units) && !unfinished;
-  if (!is_single(type)) return false;
-  nal_units.push_back(to_bytes(payload));
-  return !unfinished;
+  return append_units(to_bytes(payload), nal_units) && !unfinished;
 }
 
 bool H264Depacketizer::add_aggregate(ByteView units, std::vector<Bytes>& nal_units) {
@@ -61,11 +123,10 @@ bool H264Depacketizer::add_aggregate(ByteView units, std::vector<Bytes>& nal_uni
   ByteReader in(units);
   do {
     const ByteView unit = in.bytes(in.u16());
-    if (unit.empty() || !is_single(at(unit, 0) & kTypeMask)) {
+    if (!append_units(to_bytes(unit), nal_units)) {
       nal_units.resize(before);
       return false;
     }
-    nal_units.push_back(to_bytes(unit));
   } while (in.remaining() > 0);
   return true;
 }
@@ -73,7 +134,8 @@ bool H264Depacketizer::add_aggregate(ByteView units, std::vector<Bytes>& nal_uni
 bool H264Depacketizer::add_fragment(ByteView payload, std::vector<Bytes>& nal_units) {
   const bool unfinished = !fragment_.empty();
   const bool start = payload.size() >= 2 && at(payload, 1) & kFuStart;
-  if (payload.size() < 2 || !is_single(at(payload, 1) & kTypeMask)) {
+  // Type 0: the first zero of a start code, where a sender fragments Annex B.
+  if (payload.size() < 2 || (at(payload, 1) & kTypeMask) > kMostSingle) {
     reset();
     return false;
   }
@@ -86,11 +148,12 @@ bool H264Depacketizer::add_fragment(ByteView payload, std::vector<Bytes>& nal_un
     return false;
   }
   fragment_.insert(fragment_.end(), payload.begin() + 2, payload.end());
+  bool whole = true;
   if (at(payload, 1) & kFuEnd) {
-    nal_units.push_back(std::move(fragment_));
+    whole = append_units(std::move(fragment_), nal_units);
     reset();
   }
-  return !(start && unfinished);
+  return whole && !(start && unfinished);
 }
 
 void H264Depacketizer::reset() {

@@ -1,5 +1,5 @@
-// H.264 in RTP (RFC 6184, packetization modes 0 and 1: single NAL units, STAP-A, FU-A), and what a sequence parameter
-// set says of the picture (ITU-T H.264 7.3.2.1.1).
+// H.264 in RTP (RFC 6184, packetization modes 0 and 1: single NAL units, STAP-A, FU-A), and the headers of its
+// parameter sets and slices (ITU-T H.264 7.3.2.1.1, 7.3.2.2, 7.3.3).
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,11 @@ namespace amphi::rtp {
 /// of their own, that is so for the first and the third.
 bool is_h264_keyframe_start(ByteView payload);
 
-/// Turns payloads into NAL units, without start codes. One thread; one per stream.
+/// A sequence parameter set begins in this payload.
+bool has_h264_sps(ByteView payload);
+
+/// Turns payloads into NAL units, without start codes. A payload or a reassembled fragment that contains start codes (Annex B) is split
+/// at them: emulation prevention (7.4.1) keeps 00 00 01 out of every NAL unit. One thread; one per stream.
 class H264Depacketizer {
  public:
   /// Feeds one in-order payload and appends the NAL units that it completes. False: malformed, a fragment without its
@@ -22,6 +26,8 @@ class H264Depacketizer {
   bool add(ByteView payload, std::vector<Bytes>& nal_units);
   /// After a loss: forgets an unfinished fragment.
   void reset();
+  /// A fragment has begun and its end is still to come.
+  bool in_fragment() const { return !fragment_.empty(); }
 
  private:
   bool add_aggregate(ByteView units, std::vector<Bytes>& nal_units);
@@ -31,6 +37,8 @@ class H264Depacketizer {
 };
 
 struct H264Sps {
+  std::uint8_t id = 0;
+  std::uint32_t macroblocks = 0;  // of a frame
   std::uint16_t width = 0;  // after cropping
   std::uint16_t height = 0;
   std::uint8_t profile_idc = 0;
@@ -40,5 +48,23 @@ struct H264Sps {
 
 /// `nal` starts with its one-byte header. nullopt: not an SPS, truncated, or beyond what the standard allows.
 std::optional<H264Sps> parse_sps(ByteView nal);
+
+struct H264Pps {
+  std::uint8_t id = 0;
+  std::uint8_t sps = 0;
+  bool slice_groups = false;  // flexible macroblock ordering
+};
+
+/// nullopt: not a PPS, truncated, or beyond the standard's limits.
+std::optional<H264Pps> parse_pps(ByteView nal);
+
+struct H264Slice {
+  std::uint32_t first_macroblock = 0;  // 0: the slice begins a picture
+  std::uint8_t pps = 0;
+  bool bidirectional = false;  // a B slice
+};
+
+/// The beginning of the header of a slice (NAL unit types 1 and 5). nullopt: another type, truncated, or beyond the standard's limits.
+std::optional<H264Slice> parse_slice(ByteView nal);
 
 }  // namespace amphi::rtp

@@ -1,64 +1,17 @@
+// Headers of H.264 NAL units: parameter sets and slices (ITU-T H.264 7.3.2.1.1, 7.3.2.2, 7.3.3).
 #include <algorithm>
 #include <array>
 
 #include "rtp/h264.h"
+#include "rtp/h264_bits.h"
 #include "rtp/h264_wire.h"
 
 namespace amphi::rtp {
 namespace {
 
+using h264::BitReader;
+
 constexpr std::uint32_t kMaxMacroblocks = 1024;  // in each direction: 16384 pixels, twice what level 6.2 needs
-
-/// Bits of an RBSP: the emulation prevention byte of 00 00 03 is passed over (7.4.1). A read past the end fails for
-/// good, and gives zero.
-class BitReader {
- public:
-  explicit BitReader(ByteView data) : data_(data) {}
-
-  bool ok() const { return ok_; }
-
-  std::uint32_t bit() {
-    if (left_ == 0 && !next_byte()) return 0;
-    return static_cast<std::uint32_t>(byte_ >> --left_ & 1u);
-  }
-  std::uint32_t bits(int count) {
-    std::uint32_t value = 0;
-    while (count-- > 0) value = value << 1 | bit();
-    return value;
-  }
-  std::uint32_t unsigned_golomb() {  // ue(v), 9.1
-    int zeros = 0;
-    while (ok_ && bit() == 0) {
-      if (++zeros > 31) ok_ = false;
-    }
-    return ok_ ? (1u << zeros) - 1 + bits(zeros) : 0;
-  }
-  std::int32_t signed_golomb() {  // se(v), 9.1.1
-    const std::uint32_t code = unsigned_golomb();
-    const auto half = static_cast<std::int32_t>(code >> 1);
-    return code & 1 ? half + 1 : -half;
-  }
-
- private:
-  bool next_byte() {
-    if (at_ < data_.size() && zeros_ >= 2 && data_[at_] == std::byte{3}) {
-      ++at_;
-      zeros_ = 0;
-    }
-    if (!ok_ || at_ >= data_.size()) return ok_ = false;
-    byte_ = static_cast<unsigned>(data_[at_++]);
-    zeros_ = byte_ == 0 ? zeros_ + 1 : 0;
-    left_ = 8;
-    return true;
-  }
-
-  ByteView data_;
-  std::size_t at_ = 0;
-  unsigned byte_ = 0;
-  int left_ = 0;
-  int zeros_ = 0;
-  bool ok_ = true;
-};
 
 bool has_chroma_fields(std::uint8_t profile_idc) {  // 7.3.2.1.1
   constexpr std::array<std::uint8_t, 13> kProfiles{100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135};
@@ -114,7 +67,9 @@ std::optional<H264Sps> parse_sps(ByteView nal) {
   sps.profile_idc = static_cast<std::uint8_t>(in.bits(8));
   sps.constraint_flags = static_cast<std::uint8_t>(in.bits(8));
   sps.level_idc = static_cast<std::uint8_t>(in.bits(8));
-  if (in.unsigned_golomb() > 31) return std::nullopt;  // seq_parameter_set_id
+  const std::uint32_t id = in.unsigned_golomb();
+  if (id > 31) return std::nullopt;
+  sps.id = static_cast<std::uint8_t>(id);
   const std::uint32_t chroma = has_chroma_fields(sps.profile_idc) ? read_chroma_fields(in) : 1;
   if (chroma > 3) return std::nullopt;
   in.unsigned_golomb();  // log2_max_frame_num_minus4
@@ -139,9 +94,35 @@ std::optional<H264Sps> parse_sps(ByteView nal) {
   const std::uint64_t crop_x = (crop[0] + crop[1]) * unit_x;
   const std::uint64_t crop_y = (crop[2] + crop[3]) * unit_y;
   if (crop_x >= columns * 16 || crop_y >= rows * fields * 16) return std::nullopt;
+  sps.macroblocks = static_cast<std::uint32_t>(columns * rows * fields);
   sps.width = static_cast<std::uint16_t>(columns * 16 - crop_x);
   sps.height = static_cast<std::uint16_t>(rows * fields * 16 - crop_y);
   return sps;
+}
+
+std::optional<H264Pps> parse_pps(ByteView nal) {
+  if (nal.size() < 2 || (static_cast<unsigned>(nal[0]) & h264::kTypeMask) != h264::kPps) return std::nullopt;
+  BitReader in(nal.subspan(1));
+  const std::uint32_t id = in.unsigned_golomb();
+  const std::uint32_t sps = in.unsigned_golomb();
+  in.bits(2);  // entropy_coding_mode_flag, bottom_field_pic_order_in_frame_present_flag
+  const std::uint32_t groups = in.unsigned_golomb();
+  if (!in.ok() || id > 255 || sps > 31 || groups > 7) return std::nullopt;
+  return H264Pps{static_cast<std::uint8_t>(id), static_cast<std::uint8_t>(sps), groups > 0};
+}
+
+std::optional<H264Slice> parse_slice(ByteView nal) {
+  const unsigned type = nal.empty() ? 0 : static_cast<unsigned>(nal[0]) & h264::kTypeMask;
+  if (type != h264::kSlice && type != h264::kIdr) return std::nullopt;
+  BitReader in(nal.subspan(1));
+  H264Slice slice;
+  slice.first_macroblock = in.unsigned_golomb();
+  const std::uint32_t slice_type = in.unsigned_golomb();
+  const std::uint32_t pps = in.unsigned_golomb();
+  if (!in.ok() || slice_type > 9 || pps > 255) return std::nullopt;
+  slice.bidirectional = slice_type % 5 == 1;
+  slice.pps = static_cast<std::uint8_t>(pps);
+  return slice;
 }
 
 }  // namespace amphi::rtp

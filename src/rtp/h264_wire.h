@@ -6,8 +6,13 @@ namespace amphi::rtp::h264 {
 inline constexpr unsigned kForbiddenBit = 0x80;
 inline constexpr unsigned kTypeMask = 0x1f;
 
+inline constexpr unsigned kSlice = 1;
 inline constexpr unsigned kIdr = 5;
+inline constexpr unsigned kSei = 6;
 inline constexpr unsigned kSps = 7;
+inline constexpr unsigned kPps = 8;
+inline constexpr unsigned kDelimiter = 9;
+inline constexpr unsigned kFiller = 12;
 inline constexpr unsigned kStapA = 24;
 inline constexpr unsigned kFuA = 28;
 

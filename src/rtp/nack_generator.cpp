@@ -61,6 +61,10 @@ void NackGenerator::set_round_trip(Duration round_trip) {
   interval_ = std::clamp<Duration>(round_trip + 10ms, kMinInterval, kGiveUpAfter);
 }
 
+bool NackGenerator::is_missing(WireSeq seq) const {
+  return std::any_of(missing_.begin(), missing_.end(), [seq](const Missing& m) { return static_cast<WireSeq>(m.seq) == seq; });
+}
+
 bool NackGenerator::take_keyframe_needed() {
   return std::exchange(keyframe_needed_, false);
 }

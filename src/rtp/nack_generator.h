@@ -32,6 +32,8 @@ class NackGenerator {
   bool take_keyframe_needed();
 
   std::size_t missing() const { return missing_.size(); }
+  /// Whether the packet is missing and not given up.
+  bool is_missing(WireSeq seq) const;
 
  private:
   struct Missing {

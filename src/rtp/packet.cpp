@@ -22,8 +22,8 @@ void take_element(RtpPacket& packet, const ExtensionIds& ids, std::uint8_t id, B
   }
 }
 
-/// False where an element's length leads past the block.
-bool parse_elements(RtpPacket& packet, const ExtensionIds& ids, bool two_byte, ByteView block) {
+/// An element whose length leads past the block ends the reading: the packet is well-formed without it.
+void parse_elements(RtpPacket& packet, const ExtensionIds& ids, bool two_byte, ByteView block) {
   ByteReader in(block);
   while (in.remaining() > 0) {
     const std::uint8_t first = in.u8();
@@ -34,14 +34,13 @@ bool parse_elements(RtpPacket& packet, const ExtensionIds& ids, bool two_byte, B
       length = in.u8();
     } else {
       id = first >> 4;
-      if (id == 15) return true;  // RFC 8285 4.2: ignore it and all that follows
+      if (id == 15) return;  // RFC 8285 4.2: ignore it and all that follows
       length = (first & 15u) + 1;
     }
     const ByteView data = in.bytes(length);
-    if (!in.ok()) return false;
+    if (!in.ok()) return;
     if (id != 0) take_element(packet, ids, id, data);  // 0 with a length is padding, and "not negotiated" here
   }
-  return true;
 }
 
 }  // namespace
@@ -65,7 +64,7 @@ std::optional<RtpPacket> parse_rtp(ByteView data, const ExtensionIds& ids) {
     const std::size_t length = std::size_t{in.u16()} * 4;
     const ByteView block = in.bytes(length);
     const bool two_byte = (profile & 0xfff0) == kTwoByteProfile;
-    if ((two_byte || profile == kOneByteProfile) && !parse_elements(packet, ids, two_byte, block)) return std::nullopt;
+    if (two_byte || profile == kOneByteProfile) parse_elements(packet, ids, two_byte, block);
   }
 
   packet.payload = in.rest();

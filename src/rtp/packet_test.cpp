@@ -125,7 +125,10 @@ TEST(RtpPacket, reads_what_other_senders_write) {
   EXPECT_FALSE(after_15->transport_seq) << "id 15 ends the one-byte form";
 
   const auto past_block = parse_rtp(with_block(0x1003, {5, 2, 1, 2, 1, 0, 2, 1}), {.mid = 1, .transport_seq = 5});
-  EXPECT_FALSE(past_block) << "the last element claims a byte past the block";
+  ASSERT_TRUE(past_block) << "the last element claims a byte past the block: the rest of the packet is well-formed";
+  EXPECT_EQ(past_block->transport_seq, 0x0102);
+  EXPECT_TRUE(past_block->mid.empty());
+  EXPECT_EQ(past_block->payload.size(), 3u);
   const auto empty_element = parse_rtp(with_block(0x1003, {5, 2, 1, 2, 1, 0, 0, 0}), kIds);
   ASSERT_TRUE(empty_element);
   EXPECT_EQ(empty_element->transport_seq, 0x0102);
@@ -155,10 +158,10 @@ TEST(RtpPacket, padding_is_removed_and_lying_padding_is_refused) {
   EXPECT_FALSE(parse_rtp(bytes({0xa0, 96, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3}), kIds)) << "padding of nothing";
 }
 
-TEST(RtpPacket, lying_extension_lengths_are_refused) {
-  EXPECT_FALSE(parse_rtp(with_block(0xbede, {0x5f, 1, 2, 3}), kIds)) << "one-byte element past the block";
-  EXPECT_FALSE(parse_rtp(with_block(0x1000, {5, 200, 1, 2}), kIds)) << "two-byte element past the block";
-  EXPECT_FALSE(parse_rtp(with_block(0x1000, {0, 0, 0, 5}), kIds)) << "two-byte element without its length";
+TEST(RtpPacket, elements_past_their_block_are_ignored_and_blocks_past_the_packet_are_refused) {
+  EXPECT_FALSE(parse_rtp(with_block(0xbede, {0x5f, 1, 2, 3}), kIds)->transport_seq) << "one-byte element past the block";
+  EXPECT_FALSE(parse_rtp(with_block(0x1000, {5, 200, 1, 2}), kIds)->transport_seq) << "two-byte element past the block";
+  EXPECT_FALSE(parse_rtp(with_block(0x1000, {0, 0, 0, 5}), kIds)->transport_seq) << "two-byte element without its length";
   Bytes block = with_block(0xbede, {0x51, 1, 2, 0});
   block[15] = std::byte{2};
   EXPECT_FALSE(parse_rtp(block, kIds)) << "block past the packet";

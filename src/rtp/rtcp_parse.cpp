@@ -8,10 +8,26 @@ namespace {
 
 using namespace wire;
 
-// A run-length chunk lets 2 bytes claim 8191 packets; this is far beyond what anyone sends within one interval.
+// A run-length chunk lets 2 bytes claim 8191 packets. All transport feedback of one datagram shares this bound, which
+// is far beyond the packets of one feedback interval.
 constexpr std::size_t kMaxStatuses = 8192;
 
-using Packets = std::vector<RtcpPacket>;
+/// Where parsed packets go.
+class Packets {
+ public:
+  explicit Packets(const std::function<void(const RtcpPacket&)>& visit) : visit_(visit) {}
+  void emplace_back(const RtcpPacket& packet) { visit_(packet); }
+  /// False: the datagram names more statuses than one may.
+  bool take_statuses(std::size_t count) {
+    if (count > statuses_left_) return false;
+    statuses_left_ -= count;
+    return true;
+  }
+
+ private:
+  const std::function<void(const RtcpPacket&)>& visit_;
+  std::size_t statuses_left_ = kMaxStatuses;
+};
 
 std::vector<ReportBlock> parse_blocks(ByteReader& in, std::size_t count) {
   std::vector<ReportBlock> blocks;
@@ -81,7 +97,8 @@ bool parse_bye(ByteReader in, std::size_t count, Packets& out) {
 }
 
 bool parse_nack(ByteReader in, Packets& out) {
-  Nack nack;
+  RtcpPacket packet(std::in_place_type<Nack>);
+  Nack& nack = std::get<Nack>(packet);
   nack.sender_ssrc = in.u32();
   nack.media_ssrc = in.u32();
   do {
@@ -93,7 +110,7 @@ bool parse_nack(ByteReader in, Packets& out) {
     }
   } while (in.remaining() > 0);
   if (!in.ok()) return false;
-  out.emplace_back(std::move(nack));
+  out.emplace_back(packet);
   return true;
 }
 
@@ -118,6 +135,23 @@ bool parse_full_intra_request(ByteReader in, Packets& out) {
     if (!in.ok()) return false;
     out.emplace_back(request);
   } while (in.remaining() > 0);
+  return true;
+}
+
+bool parse_application_layer(ByteReader in, Packets& out) {
+  ReceiverBandwidth bandwidth;
+  bandwidth.sender_ssrc = in.u32();
+  in.skip(4);
+  if (in.u32() != kRembIdentifier || !in.ok()) return true;  // another application's
+  const std::size_t count = in.u8();
+  const std::uint32_t rate = in.u24();
+  const std::uint32_t exponent = rate >> 18;
+  const std::uint64_t mantissa = rate & 0x3ffff;
+  if (exponent > 45) return true;  // more than 64 bits can tell
+  bandwidth.bits_per_second = mantissa << exponent;
+  for (std::size_t i = 0; i < count; ++i) bandwidth.ssrcs.push_back(in.u32());
+  if (!in.ok()) return false;
+  out.emplace_back(std::move(bandwidth));
   return true;
 }
 
@@ -149,7 +183,7 @@ bool parse_transport_feedback(ByteReader in, Packets& out) {
   const std::size_t count = in.u16();
   const std::int32_t reference = static_cast<std::int32_t>(in.u24() << 8) >> 8;
   feedback.feedback_count = in.u8();
-  if (!in.ok() || count == 0 || count > kMaxStatuses) return false;
+  if (!in.ok() || count == 0 || !out.take_statuses(count)) return false;
 
   std::vector<std::uint8_t> symbols;
   while (symbols.size() < count) {
@@ -190,6 +224,7 @@ bool parse_one(std::uint8_t type, std::uint8_t count_or_format, ByteView body, P
     case kPayloadFeedback:
       if (count_or_format == kPictureLoss) return parse_picture_loss(in, out);
       if (count_or_format == kFullIntraRequest) return parse_full_intra_request(in, out);
+      if (count_or_format == kApplicationLayer) return parse_application_layer(in, out);
       return true;
     default:
       return true;
@@ -198,8 +233,8 @@ bool parse_one(std::uint8_t type, std::uint8_t count_or_format, ByteView body, P
 
 }  // namespace
 
-std::vector<RtcpPacket> parse_rtcp(ByteView data) {
-  Packets packets;
+void visit_rtcp(ByteView data, const std::function<void(const RtcpPacket&)>& visit) {
+  Packets packets(visit);
   ByteReader in(data);
   while (in.remaining() > 0) {
     const std::uint8_t first = in.u8();
@@ -214,6 +249,11 @@ std::vector<RtcpPacket> parse_rtcp(ByteView data) {
     }
     if (!parse_one(type, first & 0x1f, body, packets)) break;
   }
+}
+
+std::vector<RtcpPacket> parse_rtcp(ByteView data) {
+  std::vector<RtcpPacket> packets;
+  visit_rtcp(data, [&](const RtcpPacket& packet) { packets.push_back(packet); });
   return packets;
 }
 

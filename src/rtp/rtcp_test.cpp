@@ -157,6 +157,20 @@ TEST(Rtcp, requests_come_back_as_they_were) {
   EXPECT_EQ(fir.sender_ssrc, 1u);
   EXPECT_EQ(fir.media_ssrc, 2u);
   EXPECT_EQ(fir.command_seq, 200);
+  for (const std::uint64_t bps : {0ull, 150'000ull, 262'143ull, 262'144ull, 20'000'000ull, 1'000'000'000'000ull}) {
+    const auto remb = round_trip(ReceiverBandwidth{1, bps, {2, 3}});
+    EXPECT_EQ(remb.sender_ssrc, 1u);
+    EXPECT_EQ(remb.ssrcs, (std::vector<std::uint32_t>{2, 3}));
+    EXPECT_LE(remb.bits_per_second, bps);
+    EXPECT_GE(static_cast<double>(remb.bits_per_second), static_cast<double>(bps) * 0.9999);
+  }
+}
+
+TEST(Rtcp, application_layer_feedback_is_remb_where_it_says_so_and_its_length_is_checked) {
+  EXPECT_TRUE(parse_rtcp(bytes({0x8f, 206, 0, 3, 0, 0, 0, 1, 0, 0, 0, 0, 'L', 'N', 'T', 'F'})).empty()) << "another application's";
+  EXPECT_TRUE(parse_rtcp(bytes({0x8f, 206, 0, 4, 0, 0, 0, 1, 0, 0, 0, 0, 'R', 'E', 'M', 'B', 1, 0, 0, 9})).empty()) << "an ssrc is missing";
+  EXPECT_TRUE(parse_rtcp(bytes({0x8f, 206, 0, 4, 0, 0, 0, 1, 0, 0, 0, 0, 'R', 'E', 'M', 'B', 0, 0xff, 0xff, 0xff})).empty()) << "beyond 64 bits";
+  EXPECT_EQ(parse_rtcp(bytes({0x8f, 206, 0, 4, 0, 0, 0, 1, 0, 0, 0, 0, 'R', 'E', 'M', 'B', 0, 0, 0, 9})).size(), 1u);
 }
 
 TEST(Rtcp, nack_bitmasks_hold_sixteen_after_the_first) {

@@ -120,6 +120,20 @@ void append(Bytes& out, const FullIntraRequest& request) {
   to.u24(0);
 }
 
+void append(Bytes& out, const ReceiverBandwidth& bandwidth) {
+  const std::size_t count = std::min<std::size_t>(bandwidth.ssrcs.size(), 255);
+  ByteWriter to = begin(out, kPayloadFeedback, kApplicationLayer, 16 + 4 * count);
+  to.u32(bandwidth.sender_ssrc);
+  to.u32(0);
+  to.u32(kRembIdentifier);
+  std::uint64_t mantissa = bandwidth.bits_per_second;
+  std::uint32_t exponent = 0;
+  for (; mantissa > 0x3ffff; mantissa >>= 1) ++exponent;
+  to.u8(count);
+  to.u24(exponent << 18 | static_cast<std::uint32_t>(mantissa));
+  for (std::size_t i = 0; i < count; ++i) to.u32(bandwidth.ssrcs[i]);
+}
+
 /// Run-length chunks where they are shorter, else vectors of one or two bits.
 std::vector<std::uint16_t> make_chunks(const std::vector<std::uint8_t>& symbols) {
   std::vector<std::uint16_t> chunks;

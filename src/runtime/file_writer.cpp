@@ -13,8 +13,12 @@
 namespace amphi::runtime {
 namespace {
 
+constexpr mode_t kFileMode = 0640, kFolderMode = 0750;
+
+std::string name_of(const std::string& path) { return path.substr(path.find_last_of('/') + 1); }
+
 tl::unexpected<Error> storage_error(const std::string& what, const std::string& path, int error_number) {
-  return fail(ErrorCode::storage, what + " " + path + ": " + std::generic_category().message(error_number));
+  return fail(ErrorCode::storage, what + " " + name_of(path) + ": " + std::generic_category().message(error_number));
 }
 
 /// Closes on the way out.
@@ -47,6 +51,9 @@ Result<void> write_all(int fd, std::uint64_t offset, ByteView data, const std::s
   return {};
 }
 
+/// False: errno says why.
+bool make_folder(const std::string& path) { return ::mkdir(path.c_str(), kFolderMode) == 0 && (::chmod(path.c_str(), kFolderMode) == 0 || errno == EPERM); }
+
 }  // namespace
 
 Result<void> sync_folder(const std::string& path) {
@@ -56,11 +63,12 @@ Result<void> sync_folder(const std::string& path) {
   return {};
 }
 
-Result<std::string> read_file(const std::string& path, std::size_t limit) {
-  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+Result<std::string> read_file(const std::string& path, std::size_t limit, Links links) {
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | (links == Links::refuse ? O_NOFOLLOW : 0)));
   if (file.fd < 0) {
     if (errno == ENOENT) return fail(ErrorCode::not_found, path + " does not exist");
-    return storage_error("open", path, errno);
+    if (errno == ELOOP && links == Links::refuse) return fail(ErrorCode::storage, path + " is a symbolic link, which is not followed");
+    return fail(ErrorCode::storage, "open " + path + ": " + std::generic_category().message(errno));
   }
   std::string text;
   std::array<char, 16384> piece;
@@ -74,12 +82,17 @@ Result<std::string> read_file(const std::string& path, std::size_t limit) {
   }
 }
 
+void make_private(int fd) {
+  // A file system without modes keeps its own.
+  [[maybe_unused]] const int done = ::fchmod(fd, kFileMode);
+}
+
 Result<void> create_folders(const std::string& path) {
   if (path.empty()) return fail(ErrorCode::storage, "a folder needs a name");
-  if (::mkdir(path.c_str(), 0777) == 0) return sync_folder(parent_of(path));
+  if (make_folder(path)) return sync_folder(parent_of(path));
   if (errno == ENOENT) {
     if (auto parent = create_folders(parent_of(path)); !parent) return parent;
-    if (::mkdir(path.c_str(), 0777) == 0) return sync_folder(parent_of(path));
+    if (make_folder(path)) return sync_folder(parent_of(path));
   }
   if (errno != EEXIST) return storage_error("mkdir", path, errno);
   struct stat found {};
@@ -91,8 +104,10 @@ Result<void> create_folders(const std::string& path) {
 Result<void> replace_file(const std::string& path, ByteView data) {
   const std::string temporary = path + ".new";
   auto renamed = [&]() -> Result<void> {
-    const Descriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+    ::unlink(temporary.c_str());  // left by a crash, or a link that somebody has put there
+    const Descriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, kFileMode));
     if (file.fd < 0) return storage_error("open", temporary, errno);
+    make_private(file.fd);
     if (auto written = write_all(file.fd, 0, data, temporary); !written) return written;
     if (::fsync(file.fd) != 0) return storage_error("fsync", temporary, errno);
     if (::rename(temporary.c_str(), path.c_str()) != 0) return storage_error("rename", path, errno);
@@ -108,7 +123,7 @@ Result<void> overwrite_file(const std::string& path, std::string text) {
   struct stat found {};
   if (file.fd < 0 || ::fstat(file.fd, &found) != 0) return storage_error("open", path, errno);
   const auto size = static_cast<std::size_t>(found.st_size);
-  if (size < text.size()) return fail(ErrorCode::storage, path + " has no room");
+  if (size < text.size()) return fail(ErrorCode::storage, name_of(path) + " has no room");
   text.resize(size, ' ');
   if (auto written = write_all(file.fd, 0, as_bytes(text), path); !written) return written;
   if (::fdatasync(file.fd) != 0) return storage_error("fdatasync", path, errno);
@@ -137,8 +152,9 @@ Result<void> FileWriter::open(Number file, const std::string& name) {
   if (name.empty() || name.find('/') != std::string::npos || name.front() == '.')
     return fail(ErrorCode::invalid_argument, "not a plain file name: " + name);
   if (files_.count(file)) return fail(ErrorCode::invalid_argument, "file number used twice: " + name);
-  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, kFileMode);
   if (fd < 0) return storage_error("create", path, errno);
+  make_private(fd);
   files_[file] = File{path, fd, false};
   return {};
 }
@@ -151,7 +167,7 @@ Result<void> FileWriter::reopen(Number file, const std::string& name, std::uint6
   Descriptor opened(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
   struct stat found {};
   if (opened.fd < 0 || ::fstat(opened.fd, &found) != 0) return storage_error("open", path, errno);
-  if (static_cast<std::uint64_t>(found.st_size) < size) return fail(ErrorCode::storage, path + " is shorter than it was");
+  if (static_cast<std::uint64_t>(found.st_size) < size) return fail(ErrorCode::storage, name + " is shorter than it was");
   if (::ftruncate(opened.fd, static_cast<off_t>(size)) != 0) return storage_error("truncate", path, errno);
   files_[file] = File{path, std::exchange(opened.fd, -1), false};
   return {};
@@ -185,7 +201,7 @@ Result<void> FileWriter::sync(Number file) {
   struct stat written {}, there {};
   if (::fstat((*found)->fd, &written) != 0) return storage_error("fstat", (*found)->path, errno);
   if (::lstat((*found)->path.c_str(), &there) != 0 || there.st_ino != written.st_ino || there.st_dev != written.st_dev)
-    return fail(ErrorCode::storage, (*found)->path + " was removed, or moved away, while it was being written");
+    return fail(ErrorCode::storage, name_of((*found)->path) + " was removed, or moved away, while it was being written");
   if (!(*found)->name_synced) {
     if (auto synced = sync_folder(folder_); !synced) return synced;
     (*found)->name_synced = true;
@@ -206,7 +222,7 @@ Result<Sha256Digest> FileWriter::hash(Number file, const std::function<bool()>& 
   const auto found = files_.find(file);
   if (found == files_.end()) return fail(ErrorCode::invalid_state, "hash: file " + std::to_string(file) + " is unknown");
   const std::string& path = found->second.path;
-  const Descriptor opened(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const Descriptor opened(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   if (opened.fd < 0) return storage_error("open", path, errno);
   constexpr std::size_t kPiece = 1 << 20;
   const auto piece = std::make_unique<std::byte[]>(kPiece);

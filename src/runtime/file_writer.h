@@ -1,5 +1,6 @@
 // The files of one folder, written the way evidence is: created exclusively, written at offsets, synced when asked, replaced
-// only atomically. Errors carry ErrorCode::storage, the path and the system's words. Everything blocks.
+// only atomically. Files get mode 0640, whatever the umask is. Errors carry ErrorCode::storage and the system's words; those of writing name the
+// file without its folders, because participants are told of them. Everything blocks.
 // Thread: one recording writer; never a media worker.
 #pragma once
 
@@ -15,12 +16,16 @@
 
 namespace amphi::runtime {
 
-/// The whole file. Errors: not_found, limit_exceeded (larger than `limit` bytes), storage.
-Result<std::string> read_file(const std::string& path, std::size_t limit);
-/// Creates the folder and its parents; each new one is durable in its parent.
+enum class Links { refuse, follow };
+
+/// The whole file. `links`: whether the path's last part may be a symbolic link. Errors: not_found, limit_exceeded (larger than `limit` bytes), storage.
+Result<std::string> read_file(const std::string& path, std::size_t limit, Links links = Links::refuse);
+/// Creates the folder and its parents, with mode 0750 whatever the umask is; each new one is durable in its parent.
 Result<void> create_folders(const std::string& path);
 /// The names in it: what was made, renamed or removed there is durable.
 Result<void> sync_folder(const std::string& path);
+/// Sets the mode of a recorded file, whatever the umask is.
+void make_private(int fd);
 /// Temporary file, fsync, rename, fsync of the folder: a reader sees the old content or the new, also after a power cut.
 Result<void> replace_file(const std::string& path, ByteView data);
 /// In place, and durable: what is longer is filled up with spaces. Needs no room. Errors: storage; it is shorter than `text`.

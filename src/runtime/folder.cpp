@@ -10,6 +10,31 @@
 
 namespace amphi::runtime {
 
+bool is_folder(const std::string& path) {
+  struct stat found {};
+  return ::lstat(path.c_str(), &found) == 0 && S_ISDIR(found.st_mode);
+}
+
+int open_below(const std::string& root, std::string_view below) {
+  int folder = ::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+  while (folder >= 0) {
+    while (below.starts_with('/')) below.remove_prefix(1);
+    const auto end = below.find('/');
+    const std::string part(below.substr(0, end));
+    const bool plain = !part.empty() && part != "." && part != "..";
+    const bool last = end == std::string_view::npos;
+    // O_NONBLOCK: a named pipe must not wait for its writer.
+    const int next = plain ? ::openat(folder, part.c_str(), (last ? O_RDONLY | O_NONBLOCK : O_PATH | O_DIRECTORY) | O_CLOEXEC | O_NOFOLLOW) : -1;
+    const int error = plain ? errno : ENOENT;
+    ::close(folder);
+    errno = error;
+    if (last || next < 0) return next;
+    folder = next;
+    below.remove_prefix(end);
+  }
+  return -1;
+}
+
 std::optional<std::uint64_t> Folder::size(const std::string& name) const {
   struct stat found {};
   if (::lstat((path_ + "/" + name).c_str(), &found) != 0 || !S_ISREG(found.st_mode)) return std::nullopt;

@@ -1,9 +1,17 @@
 // Reads a folder's files as they are on the disk. Everything blocks. Thread: any.
 #pragma once
 
+#include <string>
+#include <string_view>
+
 #include "base/folder.h"
 
 namespace amphi::runtime {
+
+/// A folder itself, and no symbolic link to one.
+bool is_folder(const std::string& path);
+/// Opens `root`/`below` for reading without following a symbolic link below `root`; root itself may be one. The descriptor is the caller's; -1: errno says why.
+int open_below(const std::string& root, std::string_view below);
 
 class Folder final : public FolderReader {
  public:

@@ -1,6 +1,7 @@
 #include "runtime/socket.h"
 
 #include <arpa/inet.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -64,6 +65,15 @@ Address from_system(const sockaddr_storage& in) {
     std::memcpy(address.ip.data(), &v6.sin6_addr, 16);
   }
   return address;
+}
+
+std::size_t raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;
+  rlimit raised = limit;
+  raised.rlim_cur = limit.rlim_max;
+  if (setrlimit(RLIMIT_NOFILE, &raised) == 0) limit = raised;
+  return limit.rlim_cur;
 }
 
 UdpSocket::~UdpSocket() {

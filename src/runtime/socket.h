@@ -17,6 +17,9 @@ Address from_system(const sockaddr_storage& in);
 /// "what: No such device".
 Error system_error(ErrorCode code, const std::string& what, int error_number);
 
+/// Raises the process's limit of open files to what the system allows it; returns the limit that holds then.
+std::size_t raise_descriptor_limit();
+
 class UdpSocket {
  public:
   UdpSocket() = default;

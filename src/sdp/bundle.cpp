@@ -1,19 +1,22 @@
 // BUNDLE (RFC 9143): which transport a bundled m-line uses when it names none.
 #include "sdp/bundle.h"
 
+#include <algorithm>
+
 namespace amphi::sdp {
 
 void share_bundle_transport(SessionDescription& out) {
   if (out.bundle.empty()) return;
-  const Media* tagged = nullptr;
-  for (const Media& media : out.media) {
-    if (!tagged && media.mid == out.bundle.front()) tagged = &media;
-  }
-  if (!tagged) return;
+  const auto is_bundled = [&](const Media& media) {
+    return !media.mid.empty() && std::find(out.bundle.begin(), out.bundle.end(), media.mid) != out.bundle.end();
+  };
+  // Not simply the first of the group: an answer may reject that m-line, and the transport is then the next one's.
+  const auto tagged = std::find_if(out.media.begin(), out.media.end(), [&](const Media& media) {
+    return is_bundled(media) && !media.rejected() && !media.ice_ufrag.empty();
+  });
+  if (tagged == out.media.end()) return;
   for (Media& media : out.media) {
-    bool bundled = false;
-    for (const std::string& mid : out.bundle) bundled = bundled || mid == media.mid;
-    if (!bundled || media.rejected() || &media == tagged) continue;
+    if (!is_bundled(media) || media.rejected() || &media == &*tagged) continue;
     if (media.ice_ufrag.empty() && media.ice_pwd.empty()) {
       media.ice_ufrag = tagged->ice_ufrag;
       media.ice_pwd = tagged->ice_pwd;

@@ -36,7 +36,7 @@ std::string write_candidate(const Candidate& c) {
   return line;
 }
 
-std::string PayloadFormat::fmtp_value(std::string_view key) const {
+std::string fmtp_value(std::string_view fmtp, std::string_view key) {
   std::string_view rest = fmtp;
   while (!rest.empty()) {
     std::string_view value = cut(rest, ';');

@@ -14,8 +14,11 @@
 namespace amphi::sdp {
 
 enum class Direction { sendrecv, sendonly, recvonly, inactive };
-enum class Setup { unset, actpass, active, passive };
-enum class MediaKind { audio, video, application };
+enum class Setup { unset, actpass, active, passive, holdconn };
+enum class MediaKind { audio, video, application, other };  // other: text, message, image, ...
+
+/// A value of a=fmtp parameters ("apt=96;x=y"), whatever the key's case; empty: absent.
+std::string fmtp_value(std::string_view fmtp, std::string_view key);
 
 struct PayloadFormat {
   std::uint8_t payload_type = 0;
@@ -24,7 +27,7 @@ struct PayloadFormat {
   std::uint8_t channels = 0;           // 0: not given
   std::string fmtp;                    // everything after the payload type
   std::vector<std::string> feedback;   // "nack", "nack pli", "ccm fir", "transport-cc", "goog-remb"; "*" lines are spread
-  std::string fmtp_value(std::string_view key) const;  // "apt" -> "96"; empty: absent
+  std::string fmtp_value(std::string_view key) const { return sdp::fmtp_value(fmtp, key); }
   bool operator==(const PayloadFormat&) const = default;
 };
 
@@ -59,13 +62,16 @@ struct Rid {
 
 struct Media {
   MediaKind kind = MediaKind::video;
+  std::string other_kind;              // the m-line's first word where `kind` is other
   std::string mid;
   std::uint16_t port = 9;              // 0: rejected, unless bundle_only
   bool bundle_only = false;
   std::string protocol = "UDP/TLS/RTP/SAVPF";
   Direction direction = Direction::sendrecv;
   std::vector<PayloadFormat> formats;  // in order of preference
+  std::string format_text;             // the m-line's formats as written, where `formats` does not tell them
   std::vector<Extension> extensions;
+  bool extmap_allow_mixed = false;     // RFC 8285 6: one- and two-byte header extensions in one stream
   std::string stream_id;               // a=msid, first part
   std::string track_id;                // a=msid, second part
   std::vector<std::uint32_t> ssrcs;    // in order of appearance, each once
@@ -76,9 +82,10 @@ struct Media {
   bool rtcp_mux = true;
   bool rtcp_rsize = false;
 
-  // Transport: own value, else the session's, else that of the m-line that tags the bundle (the parser resolves it).
+  // Transport: own value, else the session's, else that of the first m-line of the bundle that names it.
   std::string ice_ufrag;
   std::string ice_pwd;
+  // Of several fingerprints (RFC 8122 5), the strongest algorithm of sha-512, sha-384 and sha-256; else the first.
   std::string fingerprint_algorithm;   // lower case
   std::string fingerprint_value;       // upper case
   Setup setup = Setup::unset;
@@ -86,6 +93,7 @@ struct Media {
   bool end_of_candidates = false;
 
   bool rejected() const { return port == 0 && !bundle_only; }
+  bool is_rtp() const { return kind == MediaKind::audio || kind == MediaKind::video; }
   bool operator==(const Media&) const = default;
 };
 
@@ -93,7 +101,7 @@ struct SessionDescription {
   std::string session_id = "0";        // the o= line's
   std::uint64_t version = 0;
   bool ice_lite = false;
-  std::vector<std::string> bundle;     // mids of a=group:BUNDLE
+  std::vector<std::string> bundle;     // mids of the first a=group:BUNDLE
   std::vector<Media> media;
   bool operator==(const SessionDescription&) const = default;
 };

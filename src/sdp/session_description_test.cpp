@@ -122,10 +122,55 @@ TEST(SdpParse, session_level_values_hold_for_media_that_have_none) {
   EXPECT_EQ(d.media[1].direction, Direction::recvonly);
 }
 
-TEST(SdpParse, of_several_fingerprints_sha_256_is_kept) {
-  const Media media = video("a=fingerprint:sha-1 01\na=fingerprint:sha-256 02\na=fingerprint:sha-512 03\n");
-  EXPECT_EQ(media.fingerprint_algorithm, "sha-256");
-  EXPECT_EQ(media.fingerprint_value, "02");
+TEST(SdpParse, of_several_fingerprints_the_strongest_is_kept_whatever_their_order) {
+  struct Row {
+    const char* lines;
+    const char* algorithm;
+    const char* value;
+  };
+  for (const Row& row : {Row{"a=fingerprint:sha-1 01\na=fingerprint:sha-256 02\na=fingerprint:sha-512 03\n", "sha-512", "03"},
+                         Row{"a=fingerprint:SHA-512 03\na=fingerprint:sha-256 02\na=fingerprint:sha-1 01\n", "sha-512", "03"},
+                         Row{"a=fingerprint:sha-384 03\na=fingerprint:sha-256 02\n", "sha-384", "03"},
+                         Row{"a=fingerprint:sha-256 0a\na=fingerprint:sha-1 01\n", "sha-256", "0A"},
+                         Row{"a=fingerprint:sha-1 01\n", "sha-1", "01"}, Row{"a=fingerprint:md5 01\na=fingerprint:sha-1 02\n", "md5", "01"}}) {
+    const Media media = video(row.lines);
+    EXPECT_EQ(media.fingerprint_algorithm, row.algorithm) << row.lines;
+    EXPECT_EQ(media.fingerprint_value, row.value) << row.lines;
+  }
+}
+
+TEST(SdpParse, m_lines_of_unknown_kinds_keep_their_place_and_are_written_back) {
+  for (const std::string line : {"text 9 UDP/TLS/RTP/SAVPF 98", "message 9 TCP/MSRP *", "image 9 udptl t38", "Video 9 UDP/TLS/RTP/SAVPF 96",
+                                 "application 9 DTLS/SCTP 5000"}) {
+    const SessionDescription d = parsed(kHead + "m=" + line + "\na=mid:x\na=rtpmap:98 t140/1000\na=fmtp:nonsense\nm=audio 9 UDP/TLS/RTP/SAVPF 0\n");
+    ASSERT_EQ(d.media.size(), 2u) << line;
+    EXPECT_FALSE(d.media[0].is_rtp()) << line;
+    EXPECT_EQ(d.media[0].mid, "x");
+    EXPECT_NE(write(d).find("m=" + line + "\r\n"), std::string::npos) << write(d);
+    EXPECT_EQ(parsed(write(d)), d);
+  }
+}
+
+TEST(SdpParse, the_first_bundle_group_counts_and_its_transport_is_that_of_the_first_m_line_that_is_not_rejected) {
+  const std::string transport = "a=ice-ufrag:uuuu\na=ice-pwd:pppppppppppppppppppppp\na=fingerprint:sha-256 01\na=setup:active\n";
+  const SessionDescription d = parsed(kHead + "a=group:BUNDLE a b c\na=group:BUNDLE x\nm=audio 0 R 0\na=mid:a\nm=video 9 R 96\na=mid:b\n" +
+                                      transport + "m=video 9 R 96\na=mid:c\n");
+  EXPECT_EQ(d.bundle, (std::vector<std::string>{"a", "b", "c"}));
+  EXPECT_EQ(d.media[2].ice_ufrag, "uuuu");
+  EXPECT_EQ(d.media[2].fingerprint_value, "01");
+}
+
+TEST(SdpParse, header_extensions_of_the_session_hold_for_every_m_line) {
+  const SessionDescription d = parsed(kHead + "a=extmap:3 urn:x\nm=audio 9 R 0\na=extmap:4 urn:y\nm=video 9 R 96\n");
+  EXPECT_EQ(d.media[0].extensions, (std::vector<Extension>{{4, "urn:y"}, {3, "urn:x"}}));
+  EXPECT_EQ(d.media[1].extensions, (std::vector<Extension>{{3, "urn:x"}}));
+}
+
+TEST(SdpParse, extmap_allow_mixed_holds_for_all_media_or_for_its_own) {
+  EXPECT_TRUE(parsed(kHead + "a=extmap-allow-mixed\nm=audio 9 R 0\n").media[0].extmap_allow_mixed);
+  const SessionDescription d = parsed(kHead + "m=audio 9 R 0\na=extmap-allow-mixed\nm=audio 9 R 0\n");
+  EXPECT_TRUE(d.media[0].extmap_allow_mixed);
+  EXPECT_FALSE(d.media[1].extmap_allow_mixed);
 }
 
 TEST(SdpParse, port_zero_rejects_unless_bundle_only) {
@@ -171,7 +216,7 @@ TEST(SdpParse, errors_name_their_line) {
       {kHead + "m=video nine RTP 96\n", 5},
       {kHead + "m=video 65536 RTP 96\n", 5},
       {kHead + "m=video 9 RTP 128\n", 5},
-      {kHead + "m=text 9 RTP 96\n", 5},
+      {kHead + "m=\n", 5},
       {m + "a=rtpmap:96\n", 6},
       {m + "a=rtpmap:96 VP8\n", 6},
       {m + "a=rtpmap:x VP8/90000\n", 6},

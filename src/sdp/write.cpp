@@ -32,6 +32,7 @@ std::string_view name(MediaKind kind) {
     case MediaKind::video:
       return "video";
     case MediaKind::application:
+    case MediaKind::other:
       return "application";
   }
   return "application";
@@ -61,13 +62,16 @@ std::string_view name(Setup setup) {
       return "active";
     case Setup::passive:
       return "passive";
+    case Setup::holdconn:
+      return "holdconn";
   }
   return "";
 }
 
 std::string format_list(const Media& media) {
+  if (media.formats.empty() && !media.format_text.empty()) return " " + media.format_text;
   if (media.kind == MediaKind::application) return " webrtc-datachannel";
-  if (media.formats.empty()) return " 0";  // the grammar wants one, even of a rejected m-line
+  if (media.formats.empty()) return " 0";  // the grammar needs one, even of a rejected m-line
   std::string list;
   for (const PayloadFormat& format : media.formats) list += " " + std::to_string(format.payload_type);
   return list;
@@ -107,14 +111,15 @@ void write_sources(Lines& out, const Media& media) {
 }
 
 void write_media(Lines& out, const Media& media) {
-  const bool rtp = media.kind != MediaKind::application;
-  out.add("m=", name(media.kind), " ", std::uint64_t{media.port}, " ", media.protocol, format_list(media));
+  const bool rtp = media.is_rtp();
+  out.add("m=", media.kind == MediaKind::other ? std::string_view(media.other_kind) : name(media.kind), " ", std::uint64_t{media.port}, " ", media.protocol, format_list(media));
   out.add("c=IN IP4 0.0.0.0");
   if (rtp && !media.rejected()) out.add("a=rtcp:9 IN IP4 0.0.0.0");
   write_transport(out, media);
   if (!media.mid.empty()) out.add("a=mid:", media.mid);
   if (media.bundle_only) out.add("a=bundle-only");
   if (rtp || media.direction != Direction::sendrecv) out.add("a=", name(media.direction));
+  if (media.extmap_allow_mixed) out.add("a=extmap-allow-mixed");
   for (const Extension& extension : media.extensions)
     out.add("a=extmap:", std::uint64_t{extension.id}, " ", extension.uri);
   if (!media.stream_id.empty() || !media.track_id.empty()) {

@@ -1,5 +1,5 @@
-// Access tokens: JWT (RFC 7519), HS256 only, with the claims of docs/protocol.md. libjwt checks the signature; what may
-// reach it, which algorithm is taken and what the claims must be is decided here. Thread: any; pure functions.
+// Access tokens: JWT (RFC 7519), HS256 only, with the claims of docs/protocol.md. One algorithm and one parser: the signature is checked
+// over the text as it came, and only then are the claims read (decision 0026). Thread: any; pure functions.
 #pragma once
 
 #include <string>
@@ -17,7 +17,8 @@ struct Grants {
   bool publish = false;
   bool subscribe = false;
   bool record = false;
-  bool admin = false;  // over REST: every session, and what concerns all; means nothing inside a session
+  bool admin = false;       // over REST: every session, and what concerns all; means nothing inside a session
+  bool recordings = false;  // over REST: the session's recordings and exports may be read; `record` and `admin` imply it
   bool operator==(const Grants&) const = default;
 };
 std::vector<std::string> names(const Grants& grants);
@@ -30,19 +31,26 @@ struct AccessToken {
   Grants grants;
   std::int64_t expires_at = 0;  // seconds since 1970
   std::string name;             // may be empty
+  std::int64_t not_before = 0;  // seconds since 1970; 0: none
 };
+
+/// One text for session and identity together: the key of limits per identity.
+inline std::string identity_key(const AccessToken& token) { return token.session.value + "\n" + token.identity; }
 
 constexpr std::size_t kMaxTokenSize = 8192;
 constexpr std::size_t kMinKeySize = 32;  // RFC 7518 3.2: at least as long as the hash
 
 /// Every refusal is `unauthorized`, with a sentence that says what was wrong and repeats nothing of the token.
-/// Right in everything but, perhaps, its expiry: that is the caller's to judge, and no reason to send away who is in already (decision 0012).
+/// Right in everything but, perhaps, its times.
 Result<AccessToken> read_token(std::string_view token, ByteView key);
 bool has_expired(const AccessToken& token, WallTime now);
 Error expired();
+/// Right in everything but, perhaps, its expiry: that is the caller's to judge, and no reason to send away who is in already (decision 0012).
+/// `nbf` is taken with 30 s of leeway.
+Result<AccessToken> verify_token_but_expiry(std::string_view token, ByteView key, WallTime now);
 /// Right in everything.
 Result<AccessToken> verify_token(std::string_view token, ByteView key, WallTime now);
-/// Errors: invalid_argument (an empty or unsafe session, an empty identity, a short key).
+/// Errors: invalid_argument (an empty or unsafe session, an identity or name that is no plain text, a short key).
 Result<std::string> make_token(const AccessToken& claims, ByteView key);
 
 /// What may name a session in an address and a folder on disk: 1 to 64 of [A-Za-z0-9_-] and dots that do not lead.

@@ -90,7 +90,26 @@ TEST(AccessToken, everything_else_is_refused_as_unauthorized) {
       {"expired long ago", sign(kHs256, claims(R"({"exp":-5})"))},
       {"no expiry", sign(kHs256, claims(R"({"exp":null})"))},
       {"expiry as text", sign(kHs256, claims(R"({"exp":"1800000000"})"))},
-      {"expiry as a fraction", sign(kHs256, claims(R"({"exp":1800000000.5})"))},
+      {"expired half a second ago", sign(kHs256, claims(R"({"exp":1699999999.5})"))},
+      {"expiry of another age", sign(kHs256, claims(R"({"exp":1e300})"))},
+      {"expiry that is no number", sign(kHs256, R"({"session":"demo","identity":"a","grants":[],"exp":NaN})")},
+      {"expiry without end", sign(kHs256, R"({"session":"demo","identity":"a","grants":[],"exp":1e999})")},
+      {"expiry as a truth", sign(kHs256, claims(R"({"exp":true})"))},
+      {"valid from tomorrow on", sign(kHs256, claims(R"({"nbf":1700086400})"))},
+      {"valid from a text on", sign(kHs256, claims(R"({"nbf":"1"})"))},
+      {"valid from before 1970", sign(kHs256, claims(R"({"nbf":-1})"))},
+      {"issued at a text", sign(kHs256, claims(R"({"iat":"now"})"))},
+      {"a critical extension", sign(R"({"alg":"HS256","crit":["exp"],"exp":1})", claims())},
+      {"no critical extension, said so", sign(R"({"alg":"HS256","crit":[]})", claims())},
+      {"critical in a wrong form", sign(R"({"alg":"HS256","crit":"b64"})", claims())},
+      {"alg in an array", sign(R"({"alg":["HS256"]})", claims())},
+      {"alg in other letters", sign(R"({"alg":"hs256"})", claims())},
+      {"two algs", sign(R"({"alg":"HS256","alg":"none"})", claims())},
+      {"identity with a line break", sign(kHs256, claims(R"({"identity":"a\nb"})"))},
+      {"identity that turns the text around", sign(kHs256, claims(R"({"identity":"a\u202eb"})"))},
+      {"identity in a C1 control", sign(kHs256, claims(R"({"identity":"a\u0085b"})"))},
+      {"name with an isolate", sign(kHs256, claims(R"({"name":"\u2066"})"))},
+      {"identity that is no UTF-8", sign(kHs256, "{\"session\":\"demo\",\"identity\":\"\xff\",\"grants\":[],\"exp\":1700000060}")},
       {"wrong key", sign(kHs256, claims(), EVP_sha256(), std::string(32, 'x'))},
       {"alg none, no signature", none + "."},
       {"alg none, two parts", none},
@@ -125,9 +144,30 @@ TEST(AccessToken, everything_else_is_refused_as_unauthorized) {
   }
 }
 
+TEST(AccessToken, times_may_have_fractions_and_begin_within_the_leeway) {
+  for (const char* times : {R"({"exp":1700000000.5})", R"({"exp":1.7e9,"exp":1700000060})", R"({"nbf":1700000030})", R"({"nbf":1700000029.75})", R"({"nbf":0})", R"({"iat":1700000000.123})",
+                            R"({"iat":1800000000})", R"({"exp":253402300799})"})
+    EXPECT_TRUE(verify_token(sign(kHs256, claims(times)), as_bytes(kKey), kNow)) << times;
+  const auto early = verify_token_but_expiry(sign(kHs256, claims(R"({"nbf":1700000031})")), as_bytes(kKey), kNow);
+  ASSERT_FALSE(early);
+  EXPECT_EQ(early.error().message, "The token is not valid yet (nbf).");
+}
+
+TEST(AccessToken, claims_that_are_not_ours_do_not_matter_however_they_look) {
+  EXPECT_TRUE(verify_token(sign(kHs256, claims(R"({"iss":"x","aud":["a"],"jti":7,"big":99999999999999999999999,"nested":{"a":[[[]]]}})")), as_bytes(kKey), kNow));
+}
+
+TEST(AccessToken, each_grant_has_a_name) {
+  const auto grants = parse_grants({"publish", "subscribe", "record", "recordings", "admin"});
+  ASSERT_TRUE(grants);
+  EXPECT_EQ(names(*grants).size(), 5u);
+  EXPECT_FALSE(parse_grants({"record", "recording"}));
+  EXPECT_TRUE(verify_token(sign(kHs256, claims(R"({"grants":["recordings"]})")), as_bytes(kKey), kNow)->grants.recordings);
+}
+
 TEST(AccessToken, no_changed_character_of_a_token_gets_through) {
   const std::string good = sign(kHs256, claims());
-  for (std::size_t at = 0; at < good.size() - 1; ++at) {  // the last one carries two bits that mean nothing
+  for (std::size_t at = 0; at < good.size(); ++at) {
     std::string bad = good;
     bad[at] = bad[at] == 'A' ? 'B' : 'A';
     EXPECT_FALSE(verify_token(bad, as_bytes(kKey), kNow)) << at;
@@ -152,6 +192,8 @@ TEST(AccessToken, is_not_made_from_what_would_not_be_taken) {
   }
   AccessToken nobody = good;
   nobody.identity.clear();
+  EXPECT_FALSE(make_token(nobody, as_bytes(kKey)));
+  nobody.identity = "a\u202eb";
   EXPECT_FALSE(make_token(nobody, as_bytes(kKey)));
 }
 

@@ -16,13 +16,19 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "runtime/socket.h"
 #include "server/export_workshop.h"
+#include "server/folder_lock.h"
 #include "server/http_server.h"
 #include "server/metrics.h"
 #include "server/recording_repair.h"
 #include "server/recording_routes.h"
 #include "server/services_hub.h"
+#include "server/session_routes.h"
 #include "server/signalling.h"
+
+// GCC 12 inlines the allocation of a coroutine's frame here and not its deallocation, and takes Asio's two for a mismatch.
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
 
 namespace amphi::server {
 namespace {
@@ -31,6 +37,7 @@ namespace asio = boost::asio;
 
 constexpr Duration kRecordingsLimit = 10s;
 constexpr Duration kFarewellLimit = 2s;
+constexpr std::size_t kOtherDescriptors = 1024;  // sockets of media, and files of recordings
 constexpr std::int64_t kDevTokenSeconds = 24 * 3600;
 
 class Application {
@@ -43,25 +50,40 @@ class Application {
 
  private:
   Result<void> prepare_key();
+  Result<void> listen();
+  Result<void> open_recordings();
   Result<void> start_workers();
   std::vector<Address> listen_addresses() const;
   std::vector<Address> media_addresses() const;
   HttpRoutes::Parts routes();
+  Result<void> prepare_metrics_token();
+  Result<void> listen_for_metrics();
+  HttpLimits http_limits() const;
+  TrustedProxies trusted_proxies() const;
   Result<void> announce();
   asio::awaitable<std::string> metrics();
   asio::awaitable<void> wait_for_signal();
+  asio::awaitable<void> reload_on_signal();
+  Result<void> reload();
   asio::awaitable<void> go_down();
   template <class Done>
   asio::awaitable<void> wait_until(Duration limit, Done done);
 
   const ServeConfig config_;
+  std::optional<FolderLock> lock_;  // released last
   asio::io_context control_{1};
-  asio::signal_set signals_{control_, SIGINT, SIGTERM};
+  asio::signal_set signals_{control_, SIGINT, SIGTERM, SIGQUIT};
+  asio::signal_set reload_signal_{control_, SIGHUP};
   runtime::SystemRandom random_;
   Counters<Drop> drops_;
   Bytes key_;
-  const RestRoutes::Verify verify_ = [this](std::string_view token) { return verify_token(token, key_, runtime::wall_now()); };
-  const RestRoutes::Verify verify_but_expiry_ = [this](std::string_view token) { return read_token(token, key_); };
+  const RestRoutes::Verify verify_ = [this](std::string_view text) -> Result<AccessToken> {
+    auto token = verify_token(text, key_, runtime::wall_now());
+    if (token && !token->grants.admin && directory_->is_banned(token->session, token->identity))
+      return fail(ErrorCode::forbidden, "The identity was removed from this session.");
+    return token;
+  };
+  const RestRoutes::Verify verify_but_expiry_ = [this](std::string_view token) { return verify_token_but_expiry(token, key_, runtime::wall_now()); };
   RestRoutes rest_{verify_, drops_};
   RecordingCatalogue catalogue_;
   Safe safe_;
@@ -75,6 +97,9 @@ class Application {
   std::unique_ptr<ExportJobs> exports_;
   std::unique_ptr<HttpRoutes> routes_;
   std::unique_ptr<HttpServer> http_;
+  std::string metrics_token_;
+  std::unique_ptr<HttpRoutes> metrics_routes_;
+  std::unique_ptr<HttpServer> metrics_http_;
 };
 
 Result<void> Application::prepare_key() {
@@ -108,6 +133,10 @@ std::vector<Address> Application::media_addresses() const {
 Result<void> Application::start_workers() {
   auto certificate = dtls::Certificate::generate();
   if (!certificate) return tl::unexpected(certificate.error());
+  std::vector<Advertised> advertised;
+  for (const auto& text : config_.advertise) advertised.push_back(*parse_advertised(text));
+  const auto outer = resolve(advertised);
+  if (!outer) return tl::unexpected(outer.error());
   const unsigned count = config_.workers > 0 ? config_.workers : std::max(1u, std::thread::hardware_concurrency());
   for (unsigned i = 0; i < count; ++i) {
     auto addresses = media_addresses();
@@ -116,7 +145,10 @@ Result<void> Application::start_workers() {
       address.port = config_.media_port == 0 ? std::uint16_t{0} : static_cast<std::uint16_t>(config_.media_port + i);
     auto worker = MediaWorker::create(i, addresses, *certificate, control_, [this](const SessionId& session, sfu::Event event) {
       directory_->handle_event(session, std::move(event));
-    }, std::chrono::seconds(config_.recording_pre_roll_seconds));
+    }, std::chrono::seconds(config_.recording_pre_roll_seconds), *outer);
+    if (!worker && config_.media_port != 0)
+      return fail(worker.error().code, worker.error().message + "\nMedia use the UDP ports " + std::to_string(config_.media_port) + " to " + std::to_string(config_.media_port + count - 1) +
+                                           ", one for each worker. Another server may have them: choose others with --media-port N (0: any free ones).");
     if (!worker) return tl::unexpected(worker.error());
     workers_.push_back(std::move(*worker));
   }
@@ -126,9 +158,11 @@ Result<void> Application::start_workers() {
 HttpRoutes::Parts Application::routes() {
   HttpRoutes::Parts parts;
   parts.web = config_.web;
+  parts.allow_autopublish = config_.allow_autopublish;
   parts.rest = &rest_;
   parts.drops = &drops_;
-  parts.metrics = [this] { return metrics(); };
+  if (config_.metrics_listen.empty()) parts.metrics = [this] { return metrics(); };
+  parts.metrics_token = metrics_token_;
   parts.signalling = [this](std::shared_ptr<WebSocketConnection> connection, SessionId session) {
     return signalling_->run(std::move(connection), std::move(session));
   };
@@ -138,39 +172,106 @@ HttpRoutes::Parts Application::routes() {
   return parts;
 }
 
-Result<void> Application::start() {
-  if (auto ready = prepare_key(); !ready) return ready;
-  if (auto ready = runtime::create_folders(catalogue_.root()); !ready) return ready;
-  if (!config_.web.empty() && !std::filesystem::is_regular_file(config_.web + "/index.html"))
-    return fail(ErrorCode::not_found, "--web " + config_.web + " has no index.html");
-  auto safe = Safe::open(config_.recording_signing_key, config_.recording_key);
-  if (!safe) return tl::unexpected(safe.error());
-  safe_ = std::move(*safe);
+/// Nothing is written before this has succeeded, but the lock file: a server that cannot listen leaves the recordings alone.
+Result<void> Application::listen() {
+  SessionDirectory::Limits limits;
+  limits.participants_per_identity = config_.participants_per_identity;
+  directory_ = std::make_unique<SessionDirectory>(control_, workers_, key_, random_, drops_, limits);
+  if (auto ready = start_workers(); !ready) return ready;
+  if (auto ready = prepare_metrics_token(); !ready) return ready;
+  routes_ = std::make_unique<HttpRoutes>(routes());
+  auto http = HttpServer::listen(control_, listen_addresses(), config_.tls_cert, config_.tls_key,
+                                 *routes_, drops_, http_limits(), trusted_proxies());
+  if (!http) return tl::unexpected(http.error());
+  http_ = std::move(*http);
+  return listen_for_metrics();
+}
+
+Result<void> Application::open_recordings() {
   const RepairSummary repaired = repair_recordings(catalogue_.root(), safe_);
   sweep_workshops(catalogue_.root());
-  directory_ = std::make_unique<SessionDirectory>(control_, workers_, key_, random_, drops_);
-  if (auto ready = start_workers(); !ready) return ready;
   const unsigned writers = std::max(1u, std::min(4u, std::thread::hardware_concurrency()));
   const Recordings::Options recordings{writers, config_.recording_reserve_mb * 1'000'000, std::chrono::seconds(config_.recording_pre_roll_seconds)};
   services_ = std::make_unique<ServicesHub>(control_, *directory_, catalogue_, reader_, safe_, recordings, verify_but_expiry_, random_, drops_);
   for (const auto& folder : repaired.incomplete) services_->recordings().complete_later(folder);
   auto index = CatalogueIndex::open(catalogue_.root());
   if (!index) return tl::unexpected(index.error());
-  index_ = std::make_unique<CatalogueService>(control_, std::move(*index), config_.recording_retention_days);
+  index_ = std::make_unique<CatalogueService>(control_, std::move(*index), CatalogueService::RetentionOptions{catalogue_.root(), config_.recording_retention_days, random_.token(16)},
+                                              CatalogueService::Clock{runtime::wall_now, runtime::now});
   services_->on_recording_changed([this](const SessionId& session, const RecordingId& id) { index_->refresh(session, id); });
+  return {};
+}
+
+Result<void> Application::start() {
+  if (auto ready = prepare_key(); !ready) return ready;
+  if (!config_.web.empty() && !std::filesystem::is_regular_file(config_.web + "/index.html"))
+    return fail(ErrorCode::not_found, "--web " + config_.web + " has no index.html");
+  auto safe = Safe::open(config_.recording_signing_key, config_.recording_key);
+  if (!safe) return tl::unexpected(safe.error());
+  safe_ = std::move(*safe);
+  if (auto ready = runtime::create_folders(catalogue_.root()); !ready) return fail(ready.error().code, "--recordings " + catalogue_.root() + ": " + ready.error().message);
+  auto lock = FolderLock::take(catalogue_.root());
+  if (!lock) return tl::unexpected(lock.error());
+  lock_.emplace(std::move(*lock));
+  if (auto ready = listen(); !ready) return ready;
+  if (auto ready = open_recordings(); !ready) return ready;
   exports_ = std::make_unique<ExportJobs>(control_, random_, std::filesystem::read_symlink("/proc/self/exe").string(), config_.recording_key, config_.recording_reserve_mb);
   const RecordingParts parts{catalogue_, *index_, sealed_files_, reader_, *services_, *exports_};
   add_recording_routes(rest_, parts);
   add_live_routes(rest_, parts);
   add_export_routes(rest_, parts);
+  add_session_routes(rest_, *directory_);
   signalling_ = std::make_unique<Signalling>(*directory_, verify_but_expiry_, drops_);
-  routes_ = std::make_unique<HttpRoutes>(routes());
-  auto http = HttpServer::listen(control_, listen_addresses(), config_.tls_cert, config_.tls_key,
-                                 *routes_, drops_);
-  if (!http) return tl::unexpected(http.error());
-  http_ = std::move(*http);
   http_->start();
+  if (metrics_http_) metrics_http_->start();
   return announce();
+}
+
+Result<void> Application::prepare_metrics_token() {
+  if (config_.metrics_token_file.empty()) return {};
+  auto token = read_secret_file(config_.metrics_token_file);
+  if (!token) return tl::unexpected(token.error());
+  metrics_token_ = std::move(*token);
+  return {};
+}
+
+/// Only where they have an address of their own.
+Result<void> Application::listen_for_metrics() {
+  if (config_.metrics_listen.empty()) return {};
+  HttpRoutes::Parts parts;
+  parts.drops = &drops_;
+  parts.metrics = [this] { return metrics(); };
+  parts.metrics_token = metrics_token_;
+  parts.metrics_for_all = metrics_token_.empty();
+  metrics_routes_ = std::make_unique<HttpRoutes>(std::move(parts));
+  auto http = HttpServer::listen(control_, {*Address::parse_with_port(config_.metrics_listen)}, "", "", *metrics_routes_, drops_);
+  if (!http) return tl::unexpected(http.error());
+  metrics_http_ = std::move(*http);
+  spdlog::info("metrics at {}:{}", Address::parse_with_port(config_.metrics_listen)->ip_text(), metrics_http_->port());
+  return {};
+}
+
+HttpLimits Application::http_limits() const {
+  const std::size_t descriptors = runtime::raise_descriptor_limit();
+  HttpLimits limits;
+  limits.loopback_hosts_only = config_.dev;
+  limits.next_request = std::chrono::seconds(config_.connections_idle_seconds);
+  limits.connections.total = config_.connections_total;
+  limits.connections.per_address = config_.connections_per_address;
+  limits.connections.reserved = config_.connections_reserved;
+  const std::size_t most = descriptors > 2 * kOtherDescriptors ? descriptors - kOtherDescriptors : descriptors / 2;
+  if (limits.connections.total > most) {
+    spdlog::warn("connections.limited total={} configured={} reason=open_files limit={}", most, limits.connections.total, descriptors);
+    limits.connections.total = most;
+    limits.connections.reserved = std::min(limits.connections.reserved, most / 10);
+  }
+  return limits;
+}
+
+TrustedProxies Application::trusted_proxies() const {
+  std::vector<AddressRange> ranges;
+  for (const auto& text : config_.trusted_proxies) ranges.push_back(*AddressRange::parse(text));
+  return TrustedProxies(std::move(ranges));
 }
 
 Result<void> Application::announce() {
@@ -184,6 +285,9 @@ Result<void> Application::announce() {
   nlohmann::json ready{{"url", url}, {"port", http_->port()}, {"pid", ::getpid()}, {"recordings", catalogue_.root()}};
   for (const auto& worker : workers_)
     for (const auto& address : worker->addresses()) spdlog::info("media at {}", address.text());
+  if (!config_.advertise.empty())
+    for (const auto& worker : workers_)
+      for (const auto& address : worker->candidates()) spdlog::info("media advertised as {}", address.text());
   if (config_.dev) {
     AccessToken guest{SessionId("demo"), "guest", {true, true, true}, runtime::wall_now().unix_ms / 1000 + kDevTokenSeconds, ""};
     const auto token = make_token(guest, key_);
@@ -194,7 +298,9 @@ Result<void> Application::announce() {
     std::cout << "Ready: " << link << std::endl;
   }
   if (config_.ready_file.empty()) return {};
-  return runtime::replace_file(config_.ready_file, as_bytes(ready.dump() + "\n"));
+  if (const auto written = runtime::replace_file(config_.ready_file, as_bytes(ready.dump() + "\n")); !written)
+    return fail(written.error().code, "--ready-file " + config_.ready_file + ": " + written.error().message);
+  return {};
 }
 
 asio::awaitable<std::string> Application::metrics() {
@@ -210,10 +316,37 @@ asio::awaitable<std::string> Application::metrics() {
   input.services_connections = services_->connection_count();
   input.recordings_running = services_->recordings().running();
   input.recordings_finished = services_->recordings().finished();
+  input.feeds_not_recorded = services_->recordings().feeds_not_recorded();
+  input.feed_losses = services_->recordings().feed_losses();
+  input.recording_drops = services_->recordings().drops();
   input.recordings_failed = services_->recordings().failed();
   input.drops = drops_;
   input.services_drops = services_->protocol_drops();
   co_return metrics_text(input);
+}
+
+/// All of it or nothing. Connections go on as they are: a new key or certificate is for new ones.
+Result<void> Application::reload() {
+  Bytes key = key_;
+  if (!config_.key_file.empty()) {
+    auto read = read_key_file(config_.key_file);
+    if (!read) return tl::unexpected(read.error());
+    key = std::move(*read);
+  }
+  if (!config_.tls_cert.empty())
+    if (auto loaded = http_->load_certificate(config_.tls_cert, config_.tls_key); !loaded) return loaded;
+  key_ = std::move(key);
+  return {};
+}
+
+asio::awaitable<void> Application::reload_on_signal() {
+  boost::system::error_code error;
+  while (true) {
+    co_await reload_signal_.async_wait(asio::redirect_error(asio::use_awaitable, error));
+    if (error) co_return;
+    if (const auto done = reload()) spdlog::info("reloaded: the token key and the TLS certificate, as configured");
+    else spdlog::error("the reload has failed, and the token key and TLS certificate stay as they were: {}", done.error().message);
+  }
 }
 
 asio::awaitable<void> Application::wait_for_signal() {
@@ -252,6 +385,7 @@ asio::awaitable<void> Application::go_down() {
 
 void Application::run() {
   asio::co_spawn(control_, wait_for_signal(), asio::detached);
+  asio::co_spawn(control_, reload_on_signal(), asio::detached);
   control_.run();
   for (auto& worker : workers_) worker->stop();
   services_->recordings().stop_writers();
@@ -262,6 +396,7 @@ void Application::run() {
 
 int serve(const ServeConfig& config) {
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGIO, SIG_IGN);  // sent where somebody opens a file that is_open_for_writing looks at
   Application application(config);
   if (const auto started = application.start(); !started) {
     std::cerr << "amphi-server: " << started.error().message << std::endl;

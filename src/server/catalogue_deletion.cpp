@@ -49,15 +49,16 @@ Result<void> show_recording(const std::string& root, const std::string& session,
 Result<void> say_deletion(const std::string& root, std::string_view line) {
   const std::string path = root + "/deletions.jsonl";
   struct stat before {};
-  const int file = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+  const int file = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
   const bool open = file >= 0 && ::fstat(file, &before) == 0;
+  if (open) runtime::make_private(file);
   errno = open ? ENOSPC : errno;  // of a write that is short nothing else tells why
   const bool said = open && ::write(file, line.data(), line.size()) == static_cast<ssize_t>(line.size()) && ::fsync(file) == 0;
   const std::string why = std::strerror(errno);
   // Half a line would swallow the next one.
   if (open && !said && ::ftruncate(file, before.st_size) == 0) ::fsync(file);
   if (file >= 0) ::close(file);
-  if (!said) return fail(ErrorCode::storage, path + ": " + why + ".");
+  if (!said) return fail(ErrorCode::storage, "deletions.jsonl: " + why + ".");
   return before.st_size == 0 ? runtime::sync_folder(root) : Result<void>{};
 }
 

@@ -2,7 +2,9 @@
 
 #include <spdlog/spdlog.h>
 #include <sqlite3.h>
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <charconv>
 #include <map>
@@ -10,9 +12,12 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "recording/journal.h"
 #include "recording/recorder.h"
 #include "runtime/file_writer.h"
+#include "runtime/folder.h"
 #include "server/catalogue_deletion.h"
+#include "server/folder_lock.h"
 #include "server/manifest_file.h"
 
 namespace amphi::server {
@@ -71,12 +76,23 @@ CatalogueEntry entry_of(const Statement& row) {
 
 bool run(sqlite3* db, const char* sql) { return sqlite3_exec(db, sql, nullptr, nullptr, nullptr) == SQLITE_OK; }
 
+/// SQLite gives its other files the mode of the first.
+void make_private(const std::string& path) {
+  const int file = path == ":memory:" ? -1 : ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+  if (file < 0) return;
+  runtime::make_private(file);
+  ::close(file);
+}
+
 /// nullptr: what is there is no index of this version, or cannot be written.
 Database open_database(const std::string& path) {
   sqlite3* raw = nullptr;
+  make_private(path);
   const int opened = sqlite3_open_v2(path.c_str(), &raw, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX, nullptr);
   Database db(raw);
-  if (opened != SQLITE_OK || sqlite3_db_readonly(db.get(), "main") != 0 || !run(db.get(), "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")) return nullptr;
+  // One server owns the folder. The exclusive mode keeps the WAL index in memory, so that a list does not wait for a disk that takes no writes.
+  if (opened != SQLITE_OK || sqlite3_db_readonly(db.get(), "main") != 0 ||
+      !run(db.get(), "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")) return nullptr;
   std::int64_t version = -1;
   if (Statement asked(db.get(), "PRAGMA user_version"); asked.step()) version = asked.number(0);
   if (version == 0 && run(db.get(), kTables)) return run(db.get(), ("PRAGMA user_version = " + std::to_string(kVersion)).c_str()) ? std::move(db) : nullptr;
@@ -106,7 +122,7 @@ struct Stamp {
 };
 std::optional<Stamp> stamp_of(const std::string& path) {
   struct stat info {};
-  if (::stat(path.c_str(), &info) != 0) return std::nullopt;
+  if (::lstat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) return std::nullopt;
   return Stamp{info.st_size, info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec};
 }
 
@@ -163,10 +179,10 @@ struct CatalogueIndex::Impl {
     while (all.step()) known[{all.text(0), all.text(1)}] = {all.number(2), all.number(3)};
     std::size_t read = 0;
     for (const std::string& name : names_in(root)) {
-      if (!recording::is_safe_path_name(name)) continue;
+      if (!recording::is_safe_path_name(name) || !runtime::is_folder(root + "/" + name)) continue;
       for (std::string id : names_in(root + "/" + name)) {
         if (id.starts_with(kGoing)) complete_deletion(name, id = id.substr(kGoing.size()));
-        if (!recording::is_safe_path_name(id)) continue;
+        if (!recording::is_safe_path_name(id) || !runtime::is_folder(folder(name, id))) continue;
         const auto stamp = stamp_of(folder(name, id) + "/manifest.json");
         if (!stamp) continue;
         const auto found = known.find({name, id});
@@ -180,6 +196,8 @@ struct CatalogueIndex::Impl {
     if (read > 0 || !known.empty()) spdlog::info("catalogue: {} recordings read anew, {} are gone", read, known.size());
   }
 };
+
+std::string cursor_behind(const CatalogueEntry& entry) { return std::to_string(entry.started_ms) + "/" + entry.session + "/" + entry.id; }
 
 CatalogueIndex::CatalogueIndex(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 CatalogueIndex::CatalogueIndex(CatalogueIndex&&) noexcept = default;
@@ -239,8 +257,7 @@ Result<CataloguePage> CatalogueIndex::list(const CatalogueQuery& query) const {
   while (rows.step()) {
     if (page.entries.size() == query.limit) {
       if (page.entries.empty()) break;
-      const CatalogueEntry& last = page.entries.back();
-      page.next = std::to_string(last.started_ms) + "/" + last.session + "/" + last.id;
+      page.next = cursor_behind(page.entries.back());
       break;
     }
     page.entries.push_back(entry_of(rows));
@@ -256,11 +273,23 @@ std::vector<CatalogueEntry> CatalogueIndex::ended_before(std::int64_t ms) const 
   return entries;
 }
 
+CatalogueIndex::Newest CatalogueIndex::newest() const {
+  Statement row(impl_->db.get(), "SELECT session, id, max(started_ms, stopped_ms, manifest_time / 1000000) AS newest FROM recordings ORDER BY newest DESC LIMIT 1");
+  return row.step() ? Newest{row.text(0) + "/" + row.text(1), row.number(2)} : Newest{};
+}
+
+std::size_t CatalogueIndex::finished_count() const {
+  Statement row(impl_->db.get(), "SELECT COUNT(*) FROM recordings WHERE state IN ('complete', 'repaired')");
+  return row.step() ? static_cast<std::size_t>(row.number(0)) : 0;
+}
+
 Result<void> CatalogueIndex::remove(const std::string& session, const std::string& id, const std::string& by, WallTime now) {
   if (!recording::is_safe_path_name(session) || !recording::is_safe_path_name(id)) return fail(ErrorCode::not_found, "There is no such recording.");
   impl_->put(session, id);
   Statement row(impl_->db.get(), "SELECT 1 FROM recordings WHERE session = ? AND id = ?");
   if (!row.bind(session).bind(id).step()) return fail(ErrorCode::not_found, "There is no such recording.");
+  if (!being_written({impl_->folder(session, id) + "/" + std::string(recording::kJournalName)}).empty())
+    return fail(ErrorCode::invalid_state, "Another process still writes this recording.");
   const Json line{{"atMs", now.unix_ms}, {"session", session}, {"recording", id}, {"by", by}};
   const std::string text = line.dump(-1, ' ', false, Json::error_handler_t::replace);
   // Out of everybody's sight at once, then said, then gone.

@@ -36,6 +36,8 @@ struct CataloguePage {
   std::vector<CatalogueEntry> entries;
   std::string next;  // empty: that was all
 };
+/// The cursor of what follows that entry.
+std::string cursor_behind(const CatalogueEntry& entry);
 
 struct Deletion {
   std::string session, id, by;
@@ -58,8 +60,16 @@ class CatalogueIndex {
   /// Finished, and ended before that.
   std::vector<CatalogueEntry> ended_before(std::int64_t ms) const;
 
+  struct Newest {
+    std::string recording;  // <session>/<id>; empty: there is none
+    std::int64_t ms = 0;    // by its manifest, or the time of that file
+  };
+  /// The recording with the newest time, in whatever state.
+  Newest newest() const;
+  std::size_t finished_count() const;
+
   /// With everything in its folder, said durably in deletions.jsonl. After a crash in between, the next `open` completes what was said, and puts back what was not.
-  /// The caller knows that it does not run: one that nobody can repair goes too. Errors: not_found, storage.
+  /// The caller knows that it does not run: one that nobody can repair goes too. Errors: not_found, storage, invalid_state (another process writes it).
   Result<void> remove(const std::string& session, const std::string& id, const std::string& by, WallTime now);
   std::optional<Deletion> deletion_of(const std::string& session, const std::string& id) const;
 

@@ -7,18 +7,29 @@
 #include <boost/asio/steady_timer.hpp>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "server/catalogue_index.h"
 #include "server/disk_reader.h"
+#include "server/retention_keeper.h"
 
 namespace amphi::server {
 
 class CatalogueService {
  public:
-  /// Zero days: recordings are kept.
-  CatalogueService(boost::asio::io_context& control, CatalogueIndex index, unsigned retention_days);
+  /// What is asked for the time; a test gives its own.
+  struct Clock {
+    std::function<WallTime()> wall;
+    std::function<Time()> now;
+  };
+  struct RetentionOptions {
+    std::string root;   // the recordings folder
+    unsigned days = 0;  // zero: recordings are kept
+    std::string run;    // a name that no other start of the server has
+  };
+  CatalogueService(boost::asio::io_context& control, CatalogueIndex index, RetentionOptions retention, Clock clock);
 
   /// Runs `task(CatalogueIndex&)` there; the awaiting coroutine goes on with its result on control. Name the task first (GCC 12).
   template <class Task>
@@ -41,7 +52,8 @@ class CatalogueService {
   const std::shared_ptr<Removed> removed_ = std::make_shared<Removed>();
 
   CatalogueIndex index_;  // the thread's
-  const unsigned retention_days_;
+  const Clock clock_;
+  std::optional<RetentionKeeper> retention_;  // the thread's; nullopt: recordings are kept
   boost::asio::steady_timer timer_;
   DiskReader reader_;  // last: its thread uses the index
 };

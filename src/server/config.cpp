@@ -6,17 +6,20 @@
 #include <optional>
 #include <toml++/toml.h>
 
-#include "runtime/file_writer.h"
+#include "server/advertised.h"
+#include "server/client_address.h"
+#include "server/secret_file.h"
 
 namespace amphi::server {
 namespace {
 
 /// Both sources fill these; what neither names keeps ServeConfig's default.
 struct Options {
-  std::optional<std::string> recordings, web, key_file, tls_cert, tls_key, recording_signing_key, recording_key, ready_file;
+  std::optional<std::string> recordings, web, key_file, tls_cert, tls_key, recording_signing_key, recording_key, ready_file, metrics_listen, metrics_token_file;
   std::optional<std::int64_t> port, media_port, workers, recording_reserve_mb, recording_pre_roll_seconds, recording_retention_days;
-  std::optional<std::vector<std::string>> listen, media_addresses;
-  std::optional<bool> dev;
+  std::optional<std::int64_t> connections_total, connections_per_address, connections_reserved, connections_idle_seconds, participants_per_identity;
+  std::optional<std::vector<std::string>> listen, media_addresses, trusted_proxies, advertise;
+  std::optional<bool> dev, allow_autopublish;
 };
 
 template <class Visit>
@@ -28,18 +31,32 @@ void each_text(Options& o, Visit visit) {
   visit("tls-key", o.tls_key, "the certificate's private key (PEM)");
   visit("recording-signing-key", o.recording_signing_key, "Ed25519 private key (PEM) that finished recordings are signed with");
   visit("recording-key", o.recording_key, "file with the key that recordings are encrypted under: 32 bytes in hexadecimal");
+  visit("metrics-listen", o.metrics_listen, "ADDRESS:PORT of /metrics by itself (default: beside everything else, for loopback only)");
+  visit("metrics-token-file", o.metrics_token_file, "file with the bearer token that /metrics asks for");
   visit("ready-file", o.ready_file, "written once the server listens: JSON with its address");
 }
 template <class Visit>
 void each_list(Options& o, Visit visit) {
   visit("listen", o.listen, "address to take HTTP and WebSocket at; repeat it for more");
   visit("media-address", o.media_addresses, "address for media; repeat it for more (default: every interface's)");
+  visit("advertise", o.advertise, "ADDRESS[=LOCAL]: address or name that clients are told for media, behind a 1:1 NAT or in a container; LOCAL: only for that local address; repeat it for more");
+  visit("trusted-proxy", o.trusted_proxies, "address or range (CIDR) of a reverse proxy that names the client: by the PROXY protocol, X-Forwarded-For or Forwarded; repeat it for more");
+}
+template <class Visit>
+void each_switch(Options& o, Visit visit) {
+  visit("dev", o.dev, "own key, loopback only, a ready link");
+  visit("allow-autopublish", o.allow_autopublish, "kiosks: a link with ?publish=camera,microphone shares these without a click on the page");
 }
 template <class Visit>
 void each_number(Options& o, Visit visit) {
   visit("port", o.port, 0, 65535, "port of HTTP and WebSocket; 0: any free one");
-  visit("media-port", o.media_port, 0, 65535, "first UDP port; worker n takes the n-th after it; 0: any free ones");
+  visit("media-port", o.media_port, 0, 65535, "first UDP port (default: 7881); worker n takes the n-th after it; 0: any free ones");
   visit("workers", o.workers, 0, 256, "media workers; 0: one for each core");
+  visit("connections-total", o.connections_total, 1, 1'000'000, "HTTP and WebSocket connections at most");
+  visit("connections-per-address", o.connections_per_address, 1, 1'000'000, "connections of one IPv4 address or IPv6 /64 at most");
+  visit("connections-reserved", o.connections_reserved, 0, 1'000'000, "how many of the total only connections with a valid token may use");
+  visit("connections-idle-seconds", o.connections_idle_seconds, 1, 3600, "a connection without a request is closed after so long");
+  visit("participants-per-identity", o.participants_per_identity, 1, 100, "participants that one identity may have in a session at a time");
   visit("recording-reserve-mb", o.recording_reserve_mb, 0, 1'000'000'000, "a recording begins with at least so many MB free, and ends at half of it; 0: the disk may fill up");
   visit("recording-pre-roll-seconds", o.recording_pre_roll_seconds, 0, 120, "how much of its newest media each session keeps in memory; a recording begins that far back");
   visit("recording-retention-days", o.recording_retention_days, 0, 36'500, "finished recordings are deleted so many days after their end; 0: they are kept");
@@ -64,7 +81,7 @@ std::optional<std::string> read_toml(const std::string& path, Options& o) {
     return found == given.end() ? nullptr : found->second;
   };
   std::optional<std::string> mistake;
-  std::vector<std::string> known{"dev"};
+  std::vector<std::string> known;
   const auto complain = [&](const char* name, const char* expected) {
     if (!mistake) mistake = path + ": " + name + " must be " + expected;
   };
@@ -82,10 +99,13 @@ std::optional<std::string> read_toml(const std::string& path, Options& o) {
     value = node->value_exact<std::int64_t>();
     if (!value || *value < least || *value > most) complain(name, "a number in its range");
   });
-  if (const toml::node* node = find("dev")) {
-    o.dev = node->value_exact<bool>();
-    if (!o.dev) complain("dev", "true or false");
-  }
+  each_switch(o, [&](const char* name, auto& value, const char*) {
+    known.emplace_back(name);
+    const toml::node* node = find(name);
+    if (node == nullptr) return;
+    value = node->value_exact<bool>();
+    if (!value) complain(name, "true or false");
+  });
   each_list(o, [&](const char* name, auto& value, const char*) {
     known.emplace_back(name);
     const toml::node* node = find(name);
@@ -117,6 +137,8 @@ void apply(const Options& o, ServeConfig& config) {
   apply(o.recording_signing_key, config.recording_signing_key);
   apply(o.recording_key, config.recording_key);
   apply(o.ready_file, config.ready_file);
+  apply(o.metrics_listen, config.metrics_listen);
+  apply(o.metrics_token_file, config.metrics_token_file);
   apply(o.port, config.port);
   apply(o.media_port, config.media_port);
   apply(o.workers, config.workers);
@@ -124,7 +146,15 @@ void apply(const Options& o, ServeConfig& config) {
   apply(o.recording_pre_roll_seconds, config.recording_pre_roll_seconds);
   apply(o.recording_retention_days, config.recording_retention_days);
   apply(o.media_addresses, config.media_addresses);
+  apply(o.advertise, config.advertise);
+  apply(o.trusted_proxies, config.trusted_proxies);
+  apply(o.participants_per_identity, config.participants_per_identity);
+  apply(o.connections_total, config.connections_total);
+  apply(o.connections_per_address, config.connections_per_address);
+  apply(o.connections_reserved, config.connections_reserved);
+  apply(o.connections_idle_seconds, config.connections_idle_seconds);
   apply(o.dev, config.dev);
+  apply(o.allow_autopublish, config.allow_autopublish);
 }
 
 /// The first thing that can never work; empty: none.
@@ -134,6 +164,14 @@ std::string mistake_in(const ServeConfig& config) {
     if (!Address::parse(address, 0)) return "--listen must be an IP address, not '" + address + "'";
   for (const auto& address : config.media_addresses)
     if (!Address::parse(address, 0)) return "--media-address must be an IP address, not '" + address + "'";
+  if (!config.metrics_listen.empty() && !Address::parse_with_port(config.metrics_listen))
+    return "--metrics-listen must be an address and a port such as 127.0.0.1:9100 or [::1]:9100, not '" + config.metrics_listen + "'";
+  for (const auto& text : config.advertise)
+    if (const auto parsed = parse_advertised(text); !parsed) return "--advertise takes ADDRESS or ADDRESS=LOCAL: " + parsed.error().message;
+  if (config.media_port != 0 && config.media_port + std::max(1u, config.workers) - 1 > 65535) return "--media-port leaves no ports for so many workers";
+  for (const auto& range : config.trusted_proxies)
+    if (!AddressRange::parse(range)) return "--trusted-proxy must be an IP address or a range such as 10.0.0.0/8, not '" + range + "'";
+  if (config.connections_reserved >= config.connections_total) return "--connections-reserved must be less than --connections-total";
   if (config.tls_cert.empty() != config.tls_key.empty()) return "--tls-cert and --tls-key belong together";
   if (config.recordings.empty()) return "--recordings must name a folder";
   if (!config.dev && config.key_file.empty())
@@ -158,7 +196,9 @@ void add_serve(CLI::App& app, std::string& config_file, Options& flags) {
     app.add_option_function<std::vector<std::string>>(std::string("--") + name, [&value](const std::vector<std::string>& v) { value = v; }, help)
         ->expected(1, 64);
   });
-  app.add_flag_function("--dev", [&flags](std::int64_t) { flags.dev = true; }, "own key, loopback only, a ready link");
+  each_switch(flags, [&](const char* name, auto& value, const char* help) {
+    app.add_flag_function(std::string("--") + name, [&value](std::int64_t) { value = true; }, help);
+  });
 }
 
 Command finish_serve(const std::string& config_file, const Options& flags) {
@@ -202,7 +242,7 @@ Command parse_command(std::vector<std::string> arguments) {
   make->add_option("--session", token.claims.session.value, "the session it is for")->required();
   make->add_option("--identity", token.claims.identity, "who it is for; people see it")->required();
   make->add_option("--name", token.claims.name, "a longer name");
-  make->add_option("--grants", grants, "publish,subscribe,record,admin")->delimiter(',');
+  make->add_option("--grants", grants, "any of publish, subscribe, record, recordings (read recordings and exports; implied by record and admin), admin; separated by commas")->delimiter(',');
   make->add_option("--valid-seconds", token.valid_seconds, "how long it is valid")->check(CLI::Range(1L, 315360000L));
 
   VerifyConfig verify;
@@ -265,8 +305,17 @@ Result<Bytes> parse_key(std::string_view text) {
   return key;
 }
 
+Result<std::string> read_secret_file(const std::string& path) {
+  auto text = read_secret(path, 4096);
+  if (!text) return tl::unexpected(text.error());
+  while (!text->empty() && std::isspace(static_cast<unsigned char>(text->back()))) text->pop_back();
+  const bool plain = std::all_of(text->begin(), text->end(), [](unsigned char c) { return c > 0x20 && c < 0x7f; });
+  if (text->size() < 16 || !plain) return fail(ErrorCode::invalid_argument, path + ": a token is one line of at least 16 printable characters without spaces");
+  return std::move(*text);
+}
+
 Result<Bytes> read_key_file(const std::string& path) {
-  const auto text = runtime::read_file(path, 4096);
+  const auto text = read_secret(path, 4096);
   if (!text) return tl::unexpected(text.error());
   auto key = parse_key(*text);
   if (!key) return fail(key.error().code, path + ": " + key.error().message);

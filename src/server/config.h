@@ -20,7 +20,8 @@ struct ServeConfig {
   std::vector<std::string> listen{"127.0.0.1"};
   std::uint16_t port = 7880;                // at all of them; 0: any free one
   std::vector<std::string> media_addresses; // empty: every interface's; with dev those that it listens at
-  std::uint16_t media_port = 0;             // worker n takes media_port + n; 0: any free ones
+  std::uint16_t media_port = 7881;          // worker n takes media_port + n; 0: any free ones
+  std::vector<std::string> advertise;       // ADDRESS or ADDRESS=LOCAL (advertised.h)
   unsigned workers = 0;                     // 0: one for each core
   std::string recordings = "recordings";
   std::string web;                          // empty: no page is served
@@ -30,8 +31,15 @@ struct ServeConfig {
   std::uint64_t recording_reserve_mb = 512;
   unsigned recording_pre_roll_seconds = 0;
   unsigned recording_retention_days = 0;  // 0: kept
+  std::size_t connections_total = 5000, connections_per_address = 1000, connections_reserved = 500;
+  unsigned connections_idle_seconds = 30;
+  std::size_t participants_per_identity = 4;  // in a session
+  std::vector<std::string> trusted_proxies;  // address ranges
+  std::string metrics_listen;      // ADDRESS:PORT; empty: /metrics beside everything else
+  std::string metrics_token_file;  // empty: without a token
   std::string ready_file;
   bool dev = false;
+  bool allow_autopublish = false;         // a link with ?publish=… shares devices without a click on the page
 };
 
 struct TokenConfig {
@@ -55,5 +63,7 @@ Command parse_command(std::vector<std::string> arguments);
 /// Keys are hexadecimal text of at least 32 bytes, surrounded by any white space.
 Result<Bytes> parse_key(std::string_view hex);
 Result<Bytes> read_key_file(const std::string& path);
+/// One line of at least 16 characters.
+Result<std::string> read_secret_file(const std::string& path);
 
 }  // namespace amphi::server

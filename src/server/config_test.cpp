@@ -17,6 +17,7 @@ class ConfigTest : public ::testing::Test {
     const auto path = std::filesystem::temp_directory_path() / ("amphi-config-" + std::to_string(getpid()) + name);
     std::ofstream(path) << content;
     made_.push_back(path);
+    std::filesystem::permissions(path, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);  // it may be a secret
     return path.string();
   }
   void TearDown() override {
@@ -60,6 +61,40 @@ TEST_F(ConfigTest, every_flag_arrives) {
   EXPECT_EQ(config.tls_cert + config.tls_key + config.ready_file, "/c/p/f");
 }
 
+TEST_F(ConfigTest, limits_proxies_and_metrics_have_flags_and_tables) {
+  const auto limits = file("limits.toml", "dev = true\ntrusted_proxy = [\"10.0.0.0/8\", \"::1\"]\nparticipants_per_identity = 2\n[connections]\ntotal = 100\nper_address = 7\nreserved = 10\nidle_seconds = 3\n[metrics]\nlisten = \"[::1]:9100\"\ntoken_file = \"/t\"\n");
+  const auto config = served({"--config", limits});
+  EXPECT_EQ(config.connections_total, 100u);
+  EXPECT_EQ(config.connections_per_address, 7u);
+  EXPECT_EQ(config.connections_reserved, 10u);
+  EXPECT_EQ(config.connections_idle_seconds, 3u);
+  EXPECT_EQ(config.participants_per_identity, 2u);
+  EXPECT_EQ(config.trusted_proxies, (std::vector<std::string>{"10.0.0.0/8", "::1"}));
+  EXPECT_EQ(config.metrics_listen + config.metrics_token_file, "[::1]:9100/t");
+  EXPECT_EQ(served({"--dev", "--trusted-proxy", "10.0.0.1", "--trusted-proxy", "192.0.2.0/24"}).trusted_proxies.size(), 2u);
+  for (const auto& wrong : std::vector<std::vector<std::string>>{{"--trusted-proxy", "10.0.0.0/33"}, {"--trusted-proxy", "proxy"}, {"--connections-total", "0"}, {"--connections-reserved", "5000"},
+                                                                 {"--participants-per-identity", "0"}, {"--metrics-listen", "9100"}, {"--metrics-listen", "localhost:9100"}, {"--metrics-listen", "::1:9100"}}) {
+    std::vector<std::string> arguments{"--dev"};
+    arguments.insert(arguments.end(), wrong.begin(), wrong.end());
+    EXPECT_EQ(refused(arguments).status, 2) << wrong[0] << " " << wrong[1];
+  }
+}
+
+TEST_F(ConfigTest, media_have_fixed_ports_and_addresses_to_tell) {
+  EXPECT_EQ(served({"--dev"}).media_port, 7881);
+  EXPECT_EQ(served({"--dev", "--media-port", "0"}).media_port, 0);
+  EXPECT_EQ(served({"--dev", "--advertise", "203.0.113.7", "--advertise", "media.example=10.0.0.1"}).advertise, (std::vector<std::string>{"203.0.113.7", "media.example=10.0.0.1"}));
+  EXPECT_EQ(served({"--config", file("advertise.toml", "dev = true\nadvertise = [\"203.0.113.7=10.0.0.1\", \"2001:db8::7\"]\n")}).advertise.size(), 2u);
+  for (const char* wrong : {"", "http://media.example", "203.0.113.7=eth0", "203.0.113.7=::1"}) EXPECT_EQ(refused({"--dev", "--advertise", wrong}).status, 2) << wrong;
+  EXPECT_EQ(refused({"--dev", "--media-port", "65535", "--workers", "2"}).status, 2);
+}
+
+TEST_F(ConfigTest, the_metrics_token_is_one_line_that_cannot_be_guessed) {
+  EXPECT_EQ(read_secret_file(file("token", "0123456789abcdef\n")).value(), "0123456789abcdef");
+  for (const char* wrong : {"", "short", "0123456789 abcdef", "0123456789abcdef\nx"}) EXPECT_FALSE(read_secret_file(file("wrong", wrong))) << wrong;
+  EXPECT_FALSE(read_secret_file("/no/such/file"));
+}
+
 TEST_F(ConfigTest, a_file_sets_the_same_options_and_a_flag_wins_over_it) {
   const auto path = file("a.toml", "port = 1234\nlisten = \"::1\"\nmedia-address = [\"127.0.0.1\"]\ndev = true\nworkers = 2\n");
   const auto config = served({"--config", path, "--port", "99"});
@@ -68,6 +103,14 @@ TEST_F(ConfigTest, a_file_sets_the_same_options_and_a_flag_wins_over_it) {
   EXPECT_EQ(config.media_addresses, std::vector<std::string>{"127.0.0.1"});
   EXPECT_EQ(config.workers, 2u);
   EXPECT_TRUE(config.dev);
+}
+
+TEST_F(ConfigTest, a_link_shares_devices_without_a_click_only_where_the_server_says_so) {
+  EXPECT_FALSE(served({"--dev"}).allow_autopublish);
+  EXPECT_TRUE(served({"--dev", "--allow-autopublish"}).allow_autopublish);
+  EXPECT_TRUE(served({"--config", file("kiosk.toml", "dev = true\nallow-autopublish = true\n")}).allow_autopublish);
+  EXPECT_FALSE(served({"--config", file("desk.toml", "dev = true\nallow-autopublish = false\n")}).allow_autopublish);
+  EXPECT_EQ(refused({"--config", file("vague.toml", "dev = true\nallow-autopublish = \"yes\"\n")}).status, 2);
 }
 
 TEST_F(ConfigTest, a_table_of_the_file_is_the_beginning_of_its_options_names) {

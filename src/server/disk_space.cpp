@@ -3,7 +3,6 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <system_error>
 
@@ -11,18 +10,15 @@ namespace amphi::server {
 
 Result<std::uint64_t> free_bytes(const std::string& path) {
   struct statvfs found {};
-  if (::statvfs(path.c_str(), &found) != 0) return fail(ErrorCode::storage, path + ": " + std::generic_category().message(errno));
+  if (::statvfs(path.c_str(), &found) != 0) return fail(ErrorCode::storage, "free space: " + std::generic_category().message(errno));
   return static_cast<std::uint64_t>(found.f_bavail) * found.f_frsize;
 }
 
-Result<std::uint64_t> disk_of(std::string path) {
+Result<FolderId> folder_id(const std::string& path) {
   struct stat found {};
-  while (::stat(path.c_str(), &found) != 0) {
-    const auto slash = path.find_last_of('/');
-    if (errno != ENOENT || slash == std::string::npos || path == "/") return fail(ErrorCode::storage, path + ": " + std::generic_category().message(errno));
-    path.resize(std::max<std::size_t>(slash, 1));
-  }
-  return std::uint64_t{found.st_dev};
+  if (::stat(path.c_str(), &found) != 0) return fail(ErrorCode::storage, path + ": " + std::generic_category().message(errno));
+  if (!S_ISDIR(found.st_mode)) return fail(ErrorCode::storage, path + ": " + std::generic_category().message(ENOTDIR));
+  return FolderId{found.st_dev, found.st_ino};
 }
 
 void SpaceForecast::add(std::uint64_t free, Time now) {

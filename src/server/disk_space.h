@@ -1,4 +1,4 @@
-// How long the disk will last: from how its free space has shrunk lately, whoever used it up. Pure but for free_bytes and disk_of.
+// How long the disk will last: from how its free space has shrunk lately, whoever used it up. Pure but for free_bytes and folder_id.
 // Thread: its owner's.
 #pragma once
 
@@ -13,8 +13,13 @@ namespace amphi::server {
 
 /// For an ordinary user, of the file system that holds `path`. Errors: storage.
 Result<std::uint64_t> free_bytes(const std::string& path);
-/// Which file system holds `path`, or would if it existed: another number once another is mounted there, or none. Errors: storage.
-Result<std::uint64_t> disk_of(std::string path);
+/// Identifies a folder: another once another disk is mounted there, or the folder is moved away and made anew.
+struct FolderId {
+  std::uint64_t disk = 0, inode = 0;
+  bool operator==(const FolderId&) const = default;
+};
+/// Errors: storage (also where it is missing).
+Result<FolderId> folder_id(const std::string& path);
 
 class SpaceForecast {
  public:

@@ -1,6 +1,9 @@
 #include "server/disk_space.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
 
 namespace amphi::server {
 namespace {
@@ -38,14 +41,21 @@ TEST(FreeBytes, are_those_of_the_file_system_that_holds_the_path) {
   EXPECT_EQ(free_bytes("/there/is/no/such/folder").error().code, ErrorCode::storage);
 }
 
-TEST(DiskOf, is_that_of_the_nearest_folder_that_exists) {
-  const auto root = disk_of("/"), proc = disk_of("/proc");
-  ASSERT_TRUE(root && proc);
-  EXPECT_NE(*root, *proc);
-  EXPECT_EQ(disk_of("/there/is/no/such/folder").value_or(0), *root);
-  EXPECT_EQ(disk_of("/nothing").value_or(0), *root);
-  EXPECT_FALSE(disk_of("relative-and-not-there"));
-  EXPECT_FALSE(disk_of("/proc/version/below"));
+TEST(FolderIdentity, is_that_of_the_folder_by_whatever_path_and_changes_when_it_is_replaced) {
+  namespace fs = std::filesystem;
+  const fs::path root = fs::temp_directory_path() / ("amphi-folder-id-" + std::to_string(getpid()));
+  fs::create_directories(root / "there");
+  fs::create_symlink(root / "there", root / "link");
+  const auto before = folder_id(root / "there");
+  ASSERT_TRUE(before);
+  EXPECT_EQ(folder_id(root / "link").value_or(FolderId{}), *before);
+  fs::rename(root / "there", root / "moved");
+  EXPECT_EQ(folder_id(root / "there").error().code, ErrorCode::storage);
+  fs::create_directories(root / "there");
+  EXPECT_NE(folder_id(root / "there").value_or(FolderId{}), *before);
+  EXPECT_EQ(folder_id(root / "moved").value_or(FolderId{}), *before);
+  EXPECT_FALSE(folder_id("/proc/version"));
+  fs::remove_all(root);
 }
 
 }  // namespace

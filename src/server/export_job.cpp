@@ -9,6 +9,7 @@
 #include "base/digest.h"
 #include "recording/export_ffmpeg.h"
 #include "runtime/file_writer.h"
+#include "runtime/folder.h"
 #include "server/export_room.h"
 #include "server/export_tracks.h"
 #include "server/export_workshop.h"
@@ -38,6 +39,9 @@ Result<Input> open_recording(const std::string& folder) {
   if (!manifest) return fail(ErrorCode::invalid_argument, folder + ": " + manifest.error().message);
   if (manifest->state != "complete" && manifest->state != "repaired")
     return fail(ErrorCode::invalid_argument, folder + ": the recording is not finished (" + manifest->state + "). Stop it, or start the server once so that it repairs it.");
+  const runtime::Folder files(folder);
+  for (const auto& track : manifest->tracks)
+    if (std::error_code gone; fs::exists(fs::symlink_status(folder + "/" + track.path, gone)) && !files.size(track.path)) return fail(ErrorCode::forbidden, folder + "/" + track.path + " is no plain file: a symbolic link is not followed");
   return Input{{std::move(*manifest), folder}, *text};
 }
 
@@ -276,6 +280,7 @@ Result<ExportResult> run_export(const ExportOrder& order, const Safe& safe, Canc
   if (fs::exists(result.output, error)) return fail(ErrorCode::storage, result.output + " is there already, and is another. Name another place, or remove it.");
   if (cancelled.load()) return fail(ErrorCode::internal, "cancelled");
   const std::string output = fs::absolute(result.output).string();
+  if (order.output.empty() && fs::is_symlink(fs::path(output).parent_path(), error)) return fail(ErrorCode::forbidden, output + " would lie behind a symbolic link");
   if (auto made = runtime::create_folders(fs::path(output).parent_path()); !made) return tl::unexpected(made.error());
   const ExportRoom room(fs::path(output).parent_path().string(), order.reserve);
   if (auto found = room.check(export_bytes(*plan, sources, order.tracks)); !found) return tl::unexpected(found.error());
@@ -325,7 +330,7 @@ Result<std::vector<std::string>> finished_recordings(const std::string& session_
   std::vector<std::pair<std::int64_t, std::string>> found;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(session_folder, error)) {
-    if (!recording::is_safe_path_name(entry.path().filename().string())) continue;  // it is being deleted
+    if (!recording::is_safe_path_name(entry.path().filename().string()) || !runtime::is_folder(entry.path().string())) continue;  // the former is being deleted
     const auto file = read_manifest(entry.path().string());
     if (!file || (file->manifest.state != "complete" && file->manifest.state != "repaired")) continue;
     found.emplace_back(file->manifest.started_at.unix_ms, entry.path().string());

@@ -136,18 +136,19 @@ void add_export_routes(RestRoutes& routes, RecordingParts parts) {
   parts.index.on_removed([&exports = parts.exports](const std::string& session, const std::string& id) { exports.forget(session, id); });
   routes.add(verb::post, "/v1/sessions/*/recordings/*/exports", Access::record, [parts](const RestCall& call) { return add_export(parts, call); });
   routes.add(verb::post, "/v1/sessions/*/exports", Access::record, [parts](const RestCall& call) { return add_export(parts, call); });
-  routes.add(verb::get, "/v1/sessions/*/exports", Access::member, [parts](const RestCall& call) { return list_exports(parts, call); });
-  routes.add(verb::get, "/v1/sessions/*/exports/*", Access::member, [parts](const RestCall& call) -> Answer {
+  routes.add(verb::get, "/v1/sessions/*/exports", Access::recordings, [parts](const RestCall& call) { return list_exports(parts, call); });
+  routes.add(verb::get, "/v1/sessions/*/exports/*", Access::recordings, [parts](const RestCall& call) -> Answer {
     const ExportStatus* status = export_of(parts, call);
     co_return status != nullptr ? json_answer(text_of(status_json(*status))) : no_such_export();
   });
-  routes.add(verb::get, "/v1/sessions/*/exports/*/file", Access::member, [parts](const RestCall& call) -> Answer {
+  routes.add(verb::get, "/v1/sessions/*/exports/*/file", Access::recordings, [parts](const RestCall& call) -> Answer {
     const ExportStatus* status = export_of(parts, call);
     if (status == nullptr) co_return no_such_export();
     if (status->state != "done") co_return error_answer({ErrorCode::invalid_state, "The export has no file: it is " + status->state + "."});
     HttpAnswer answer;
     answer.content_type = content_type(status->output);
     answer.file = status->output;
+    answer.root = parts.catalogue.root();
     co_return answer;
   });
   routes.add(verb::delete_, "/v1/sessions/*/exports/*", Access::record, [parts](const RestCall& call) { return remove(parts, call); });

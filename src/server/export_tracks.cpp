@@ -53,12 +53,12 @@ class Stream {
 
 bool earlier(const Stream& a, const Stream& b) {
   if (!a.frame() || !b.frame()) return a.frame().has_value();
-  return a.frame()->at_ms < b.frame()->at_ms;
+  return a.frame()->decoded_ms < b.frame()->decoded_ms;
 }
 
 void write(std::ofstream& out, const Bytes& data) { out.write(reinterpret_cast<const char*>(data.data()), static_cast<std::streamsize>(data.size())); }
 
-/// All streams, each at its first frame, into one file, in the order of time.
+/// All streams, each at its first frame, into one file, in the order of decoding.
 Result<void> merge(std::vector<Stream> streams, MatroskaExport file, std::int64_t duration_ms, const std::string& output, const Cancelled& cancelled,
                    const std::function<void(double)>& tell) {
   const auto full = [&] { return fail(ErrorCode::storage, output + ": cannot be written (is the disk full?)"); };
@@ -67,7 +67,7 @@ Result<void> merge(std::vector<Stream> streams, MatroskaExport file, std::int64_
     const auto next = std::min_element(streams.begin(), streams.end(), earlier);
     if (next == streams.end() || !next->frame()) break;
     const ExportFrames::Frame& frame = *next->frame();
-    file.add(static_cast<std::size_t>(next - streams.begin()), frame.at_ms, frame.keyframe, frame.data);
+    file.add(static_cast<std::size_t>(next - streams.begin()), frame.at_ms, frame.decoded_ms, frame.keyframe, frame.data);
     if (const Bytes data = file.take(); !data.empty()) {
       if (cancelled.load()) return fail(ErrorCode::internal, "cancelled");
       write(out, data);

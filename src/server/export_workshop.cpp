@@ -2,18 +2,18 @@
 
 #include <fcntl.h>
 #include <spdlog/spdlog.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <filesystem>
+#include <optional>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "recording/recorder.h"
 #include "runtime/file_writer.h"
+#include "runtime/folder.h"
 
 namespace amphi::server {
 namespace {
@@ -26,16 +26,7 @@ constexpr auto kDying = std::chrono::seconds(1);  // in all
 
 tl::unexpected<Error> storage(const std::string& what, const std::error_code& error) { return fail(ErrorCode::storage, what + ": " + error.message()); }
 
-/// The folder's lock; -1: another process has it, or there is no such folder.
-int lock(const std::string& folder) {
-  const std::string path = folder + "/lock";
-  const int file = ::open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
-  struct stat opened {}, there {};
-  // Whoever had it took the folder away, perhaps, and made way for another.
-  if (file >= 0 && flock(file, LOCK_EX | LOCK_NB) == 0 && ::fstat(file, &opened) == 0 && ::stat(path.c_str(), &there) == 0 && opened.st_ino == there.st_ino) return file;
-  if (file >= 0) ::close(file);
-  return -1;
-}
+Result<runtime::LockFile> lock(const std::string& folder) { return runtime::LockFile::take(folder + "/lock"); }
 
 std::vector<fs::path> folders_in(const fs::path& path) {
   std::vector<fs::path> found;
@@ -52,14 +43,17 @@ void try_until(std::chrono::steady_clock::time_point until, Try done) {
 }
 
 void sweep(const fs::path& exports, std::chrono::steady_clock::time_point until) {
+  if (!runtime::is_folder(exports.string())) return;
   for (const fs::path& folder : folders_in(exports)) {
     if (folder.extension() != kWorkshop) continue;
-    int locked = -1;
-    try_until(until, [&] { return (locked = lock(folder.string())) >= 0; });
-    if (locked < 0) continue;
+    std::optional<runtime::LockFile> locked;
+    try_until(until, [&] {
+      if (auto taken = lock(folder.string())) locked.emplace(std::move(*taken));
+      return locked.has_value();
+    });
+    if (!locked) continue;
     std::error_code error;
     try_until(until, [&] { return fs::remove_all(folder, error), !error; });
-    ::close(locked);
     if (error) spdlog::error("export: {} was left by one that was killed, and cannot be removed: {}", folder.string(), error.message());
     else spdlog::info("export: {} was left by one that was killed: removed", folder.string());
   }
@@ -69,35 +63,34 @@ void sweep(const fs::path& exports, std::chrono::steady_clock::time_point until)
 
 Result<Workshop> Workshop::open(const std::string& output) {
   const std::string path = output + std::string(kWorkshop);
-  int locked = -1;
-  for (int attempt = 0; locked < 0 && attempt < kAttempts; ++attempt) {
+  std::error_code error;
+  auto locked = Result<runtime::LockFile>(fail(ErrorCode::not_found, path));
+  // The process that had it may have taken the folder away meanwhile.
+  for (int attempt = 0; !locked && locked.error().code == ErrorCode::not_found && attempt < kAttempts; ++attempt) {
     if (auto made = runtime::create_folders(path); !made) return tl::unexpected(made.error());
-    std::error_code error;
     fs::permissions(path, fs::perms::owner_all, error);
     locked = lock(path);
-    if (locked < 0 && fs::exists(path, error)) break;
   }
-  if (locked < 0) return fail(ErrorCode::invalid_state, "This export is being made already (" + output + "). Wait for it, or cancel it.");
-  Workshop shop;
-  shop.path_ = path;
-  shop.lock_ = locked;
-  std::error_code error;
+  if (!locked && locked.error().code == ErrorCode::invalid_state)
+    return fail(ErrorCode::invalid_state, "This export (" + output + ") is being made by " + locked.error().message + ". Wait for it, or cancel it.");
+  if (!locked) return tl::unexpected(locked.error());
+  Workshop shop(path, std::move(*locked));
   for (const auto& left : fs::directory_iterator(path, error))  // by one that was killed
     if (left.path().filename() != "lock") fs::remove_all(left.path(), error);
   if (error) return storage(path, error);
   return shop;
 }
 
-Workshop::Workshop(Workshop&& other) noexcept : path_(std::exchange(other.path_, {})), lock_(std::exchange(other.lock_, -1)) {}
+Workshop::Workshop(Workshop&& other) noexcept : path_(std::exchange(other.path_, {})), lock_(std::move(other.lock_)) {}
 
 Workshop::~Workshop() {
   std::error_code ignored;
   if (!path_.empty()) fs::remove_all(path_, ignored);
-  if (lock_ >= 0) ::close(lock_);
 }
 
 Result<void> put_in_place(const std::string& made, const std::string& output) {
   const int file = ::open(made.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file >= 0) runtime::make_private(file);
   const bool synced = file >= 0 && ::fsync(file) == 0;
   std::error_code error(errno, std::generic_category());
   if (file >= 0) ::close(file);

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "runtime/lock_file.h"
 
 namespace amphi::server {
 
@@ -19,9 +20,9 @@ class Workshop {
   std::string file(const std::string& name) const { return path_ + "/" + name; }
 
  private:
-  Workshop() = default;
+  Workshop(std::string path, runtime::LockFile lock) : path_(std::move(path)), lock_(std::move(lock)) {}
   std::string path_;
-  int lock_ = -1;
+  runtime::LockFile lock_;
 };
 
 /// A file that is whole, under its name: also after a power cut. Errors: storage.

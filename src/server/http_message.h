@@ -17,11 +17,13 @@ struct HttpAnswer {
   std::string content_type = "text/plain; charset=utf-8";
   std::string body;
   std::string file;                 // path; empty: `body` is the answer
+  std::string root;                 // of the recordings, where the file lies below it: no symbolic link is followed there; empty: anywhere
   std::shared_ptr<const SealedFile> sealed;  // what `file` holds, where it is encrypted
   std::string allow;                // with 405: the methods that there are
   bool cacheable = false;           // its name changes with its content
   bool page = false;                // HTML: with a content security policy
   bool challenge = false;           // WWW-Authenticate
+  std::string identity;             // of the request's valid token; empty: none
 };
 
 /// What an ErrorCode is in HTTP: 400, 401, 403, 404, 409, ...

@@ -11,7 +11,9 @@
 #include <boost/beast/http/serializer.hpp>
 #include <boost/beast/http/write.hpp>
 #include <cerrno>
+#include <utility>
 
+#include "runtime/folder.h"
 #include "server/static_files.h"
 
 namespace amphi::server {
@@ -26,9 +28,12 @@ constexpr std::size_t kPiece = 128 * 1024;
 struct OpenFile {
   int fd = -1;
   std::uint64_t size = 0;
-  explicit OpenFile(const std::string& path) : fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+  OpenFile(const std::string& path, const std::string& root)
+      : fd(root.empty() ? ::open(path.c_str(), O_RDONLY | O_CLOEXEC) : path.starts_with(root + "/") ? runtime::open_below(root, std::string_view(path).substr(root.size())) : -1) {
     struct stat found {};
-    if (fd >= 0 && ::fstat(fd, &found) == 0) size = static_cast<std::uint64_t>(found.st_size);
+    if (fd < 0) return;
+    if (::fstat(fd, &found) == 0 && S_ISREG(found.st_mode)) size = static_cast<std::uint64_t>(found.st_size);
+    else ::close(std::exchange(fd, -1));
   }
   ~OpenFile() {
     if (fd >= 0) ::close(fd);
@@ -52,6 +57,8 @@ http::response<http::empty_body> head_of(const HttpRequest& request, const HttpA
              "default-src 'self'; connect-src 'self'; img-src 'self' data: blob:; media-src 'self' blob: mediastream:; "
              "style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'");
     head.set("Permissions-Policy", "camera=(self), microphone=(self), display-capture=(self)");
+  } else if (!answer.cacheable) {  // data: a browser shows it, and runs nothing in it
+    head.set("Content-Security-Policy", "default-src 'none'; media-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'");
   }
   if (!answer.allow.empty()) head.set(http::field::allow, answer.allow);
   if (answer.challenge) head.set(http::field::www_authenticate, "Bearer");
@@ -108,7 +115,7 @@ asio::awaitable<bool> write_answer(AnyStream& stream, const HttpRequest& request
     co_return co_await write_bytes(stream, answer.body.data(), answer.body.size());
   }
 
-  auto open = [path = answer.file] { return std::make_shared<const OpenFile>(path); };
+  auto open = [path = answer.file, root = answer.root] { return std::make_shared<const OpenFile>(path, root); };
   const auto file = co_await reader.call(std::move(open));
   const std::uint64_t size = answer.sealed ? answer.sealed->size() : file->size;
   const auto header = request[http::field::range];

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "base/digest.h"
 #include "server/signalling_messages.h"
 #include "server/static_files.h"
 #include "services/messages.h"
@@ -24,7 +25,7 @@ bool is_session_route(const Path& path) {
 
 std::optional<HttpRoutes::WebSocketRoute> HttpRoutes::websocket(std::string_view target) const {
   const auto path = safe_path(target);
-  if (!path || path->size() != 4 || !is_session_route(*path)) return std::nullopt;
+  if (!parts_.signalling || !path || path->size() != 4 || !is_session_route(*path)) return std::nullopt;
   const SessionId session((*path)[2]);
   if ((*path)[3] == "signalling")
     return WebSocketRoute{parts_.signalling, session, {signalling::kMaxMessageSize, 4 * 1024 * 1024}};
@@ -41,10 +42,24 @@ HttpAnswer HttpRoutes::not_found() const {
   return answer;
 }
 
-asio::awaitable<HttpAnswer> HttpRoutes::answer(const HttpRequest& request) const {
+/// nullopt: the metrics may be read.
+std::optional<HttpAnswer> HttpRoutes::refuse_metrics(const HttpRequest& request, const Address& client) const {
+  if (!parts_.metrics_token.empty()) {
+    if (equal_constant_time(as_bytes(view(request[http::field::authorization])), as_bytes("Bearer " + parts_.metrics_token))) return std::nullopt;
+    parts_.drops->add(Drop::http_unauthorized);
+    return error_answer({ErrorCode::unauthorized, "The metrics ask for their own bearer token."});
+  }
+  // What a proxy on this machine passes on comes from loopback, and from elsewhere.
+  const bool passed_on = request.count("X-Forwarded-For") + request.count("Forwarded") + request.count("Via") > 0;
+  if (parts_.metrics_for_all || (client.is_loopback() && !passed_on)) return std::nullopt;
+  parts_.drops->add(Drop::http_unauthorized);
+  return error_answer({ErrorCode::forbidden, "The metrics are for loopback only: see --metrics-listen and --metrics-token-file."});
+}
+
+asio::awaitable<HttpAnswer> HttpRoutes::answer(const HttpRequest& request, Address client) const {
   const auto path = safe_path(view(request.target()));
-  if (!path) co_return request.target().starts_with("/v1/") ? parts_.rest->not_found() : not_found();
-  if (!path->empty() && (*path)[0] == "v1") co_return co_await parts_.rest->answer(request, *path);
+  if (!path) co_return parts_.rest && request.target().starts_with("/v1/") ? parts_.rest->not_found() : not_found();
+  if (parts_.rest && !path->empty() && (*path)[0] == "v1") co_return co_await parts_.rest->answer(request, *path);
   if (request.method() != http::verb::get && request.method() != http::verb::head) {
     parts_.drops->add(Drop::http_method);
     co_return method_not_allowed("GET, HEAD");
@@ -54,11 +69,18 @@ asio::awaitable<HttpAnswer> HttpRoutes::answer(const HttpRequest& request) const
     healthy.body = "ok\n";
     co_return healthy;
   }
-  if (path->size() == 1 && (*path)[0] == "metrics") {
+  if (parts_.metrics && path->size() == 1 && (*path)[0] == "metrics") {
+    if (auto refused = refuse_metrics(request, client)) co_return std::move(*refused);
     HttpAnswer metrics;
     metrics.content_type = "text/plain; version=0.0.4; charset=utf-8";
     metrics.body = co_await parts_.metrics();
     co_return metrics;
+  }
+  if (path->size() == 1 && (*path)[0] == "page.json" && !parts_.web.empty()) {
+    HttpAnswer options;
+    options.content_type = "application/json";
+    options.body = std::string(R"({"allowAutopublish":)") + (parts_.allow_autopublish ? "true}" : "false}");
+    co_return options;
   }
   co_return page(*path);
 }

@@ -18,16 +18,19 @@ class HttpRoutes {
  public:
   struct Parts {
     std::string web;                                          // folder; empty: no page
+    bool allow_autopublish = false;                           // told to the page, which a link cannot forge
     const RestRoutes* rest = nullptr;                         // all outlive the routes
     Counters<Drop>* drops = nullptr;
-    std::function<boost::asio::awaitable<std::string>()> metrics;
+    std::function<boost::asio::awaitable<std::string>()> metrics;  // none: no /metrics here
+    std::string metrics_token;                                // whoever presents it may read them
+    bool metrics_for_all = false;                             // without a token: not only for loopback
     using Socket = std::function<boost::asio::awaitable<void>(std::shared_ptr<WebSocketConnection>, SessionId)>;
     Socket signalling, services;
   };
   explicit HttpRoutes(Parts parts) : parts_(std::move(parts)) {}
 
-  /// `request` outlives the answer.
-  boost::asio::awaitable<HttpAnswer> answer(const HttpRequest& request) const;
+  /// `request` outlives the answer; `client` sent it.
+  boost::asio::awaitable<HttpAnswer> answer(const HttpRequest& request, Address client) const;
 
   struct WebSocketRoute {
     Parts::Socket run;
@@ -37,6 +40,7 @@ class HttpRoutes {
   std::optional<WebSocketRoute> websocket(std::string_view target) const;
 
  private:
+  std::optional<HttpAnswer> refuse_metrics(const HttpRequest& request, const Address& client) const;
   HttpAnswer page(const std::vector<std::string>& path) const;
   HttpAnswer not_found() const;
 

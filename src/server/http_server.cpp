@@ -2,6 +2,7 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/read.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -9,7 +10,13 @@
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/websocket/rfc6455.hpp>
 
+#include "server/host_header.h"
 #include "server/http_response.h"
+#include "server/proxy_protocol.h"
+#include "server/secret_file.h"
+
+// GCC 12 inlines the allocation of a coroutine's frame here and not its deallocation, and takes Asio's two for a mismatch.
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
 
 namespace amphi::server {
 namespace {
@@ -19,6 +26,7 @@ namespace http = boost::beast::http;
 using asio::ip::tcp;
 
 constexpr std::size_t kReaders = 4;  // of files: a slow disk under one request is not the others' matter
+constexpr std::size_t kMaxKey = 64 * 1024;
 constexpr auto kLinger = std::chrono::seconds(1);
 constexpr std::size_t kLingerBytes = 1024 * 1024;
 
@@ -26,14 +34,19 @@ Error words(const std::string& what, const boost::system::error_code& error) {
   return {ErrorCode::invalid_argument, what + ": " + error.message()};
 }
 
-Result<void> load_certificate(asio::ssl::context& tls, const std::string& certificate, const std::string& key) {
-  boost::system::error_code error;
-  tls.set_options(asio::ssl::context::default_workarounds | asio::ssl::context::no_tlsv1 | asio::ssl::context::no_tlsv1_1, error);
-  tls.use_certificate_chain_file(certificate, error);
-  if (error) return tl::unexpected(words("TLS certificate " + certificate, error));
-  tls.use_private_key_file(key, asio::ssl::context::pem, error);
-  if (error) return tl::unexpected(words("TLS key " + key, error));
-  return {};
+Address address_of(const tcp::endpoint& endpoint) {
+  const std::string text = endpoint.address().to_string();
+  return plain_address(Address::parse(text.substr(0, text.find('%')), endpoint.port()).value_or(Address{}));
+}
+
+ForwardedFields forwarded_fields(const HttpRequest& request) {
+  const auto joined = [&](const char* name) {
+    std::string all;
+    const auto range = request.equal_range(name);
+    for (auto at = range.first; at != range.second; ++at) all.append(all.empty() ? "" : ",").append(at->value().data(), at->value().size());
+    return all;
+  };
+  return {joined("X-Forwarded-For"), joined("Forwarded")};
 }
 
 /// By when a request must have been read whole.
@@ -58,23 +71,37 @@ struct ReadDeadline : std::enable_shared_from_this<ReadDeadline> {
 
 }  // namespace
 
-HttpServer::HttpServer(asio::io_context& control, const HttpRoutes& routes, Counters<Drop>& drops, HttpLimits limits)
-    : control_(control), routes_(routes), drops_(drops), limits_(limits), reader_(control, "disk-http", kReaders) {}
+HttpServer::HttpServer(asio::io_context& control, const HttpRoutes& routes, Counters<Drop>& drops, HttpLimits limits, TrustedProxies proxies)
+    : control_(control), routes_(routes), drops_(drops), limits_(limits), proxies_(std::move(proxies)), reader_(control, "disk-http", kReaders),
+      gate_(limits.connections) {}
 
 Result<std::unique_ptr<HttpServer>> HttpServer::listen(asio::io_context& control, const std::vector<Address>& at,
                                                        const std::string& tls_cert, const std::string& tls_key,
                                                        const HttpRoutes& routes, Counters<Drop>& drops,
-                                                       HttpLimits limits) {
-  std::unique_ptr<HttpServer> server(new HttpServer(control, routes, drops, limits));
+                                                       HttpLimits limits, TrustedProxies proxies) {
+  std::unique_ptr<HttpServer> server(new HttpServer(control, routes, drops, limits, std::move(proxies)));
   if (!tls_cert.empty()) {
-    server->tls_.emplace(asio::ssl::context::tls_server);
-    if (auto loaded = load_certificate(*server->tls_, tls_cert, tls_key); !loaded) return tl::unexpected(loaded.error());
+    if (auto loaded = server->load_certificate(tls_cert, tls_key); !loaded) return tl::unexpected(loaded.error());
   }
   for (Address address : at) {
     if (!server->acceptors_.empty()) address.port = server->port();
     if (auto bound = server->bind(address); !bound) return tl::unexpected(bound.error());
   }
   return server;
+}
+
+Result<void> HttpServer::load_certificate(const std::string& certificate, const std::string& key) {
+  boost::system::error_code error;
+  asio::ssl::context tls(asio::ssl::context::tls_server);
+  tls.set_options(asio::ssl::context::default_workarounds | asio::ssl::context::no_tlsv1 | asio::ssl::context::no_tlsv1_1, error);
+  tls.use_certificate_chain_file(certificate, error);
+  if (error) return tl::unexpected(words("TLS certificate " + certificate, error));
+  const auto pem = read_secret(key, kMaxKey);
+  if (!pem) return fail(pem.error().code, "TLS key " + pem.error().message);
+  tls.use_private_key(asio::buffer(*pem), asio::ssl::context::pem, error);
+  if (error) return tl::unexpected(words("TLS key " + key, error));
+  tls_ = std::move(tls);  // connections hold what they were made with (SSL_CTX counts its references)
+  return {};
 }
 
 Result<void> HttpServer::bind(const Address& at) {
@@ -100,11 +127,23 @@ void HttpServer::stop_accepting() {
   for (auto& acceptor : acceptors_) acceptor.close(ignored);
 }
 
-bool HttpServer::admit(const std::string& address) {
-  if (open_ >= limits_.connections) return drops_.add(Drop::connection_limit), false;
-  if (open_by_address_[address] >= limits_.connections_per_address)
-    return drops_.add(Drop::connection_address_limit), false;
-  return true;
+bool HttpServer::admit(const Visitor& visitor) {
+  const auto verdict = gate_.enter(visitor.number, address_group(visitor.peer), visitor.of_proxy);
+  if (verdict.refusal == ConnectionGate::Refusal::none) streams_[visitor.number] = visitor.stream;
+  return apply(verdict);
+}
+
+bool HttpServer::apply(ConnectionGate::Verdict verdict) {
+  if (verdict.refusal == ConnectionGate::Refusal::total) drops_.add(Drop::connection_limit);
+  if (verdict.refusal == ConnectionGate::Refusal::address) drops_.add(Drop::connection_address_limit);
+  if (verdict.yields) close(*verdict.yields);
+  return verdict.refusal == ConnectionGate::Refusal::none;
+}
+
+void HttpServer::close(ConnectionGate::Number number) {
+  drops_.add(Drop::connection_yielded);
+  const auto found = streams_.find(number);
+  if (const auto stream = found == streams_.end() ? nullptr : found->second.lock()) stream->tcp().close();
 }
 
 asio::awaitable<void> HttpServer::accept_loop(tcp::acceptor& acceptor) {
@@ -112,34 +151,61 @@ asio::awaitable<void> HttpServer::accept_loop(tcp::acceptor& acceptor) {
     boost::system::error_code error;
     tcp::socket socket = co_await acceptor.async_accept(asio::redirect_error(asio::use_awaitable, error));
     if (error == asio::error::operation_aborted || error == asio::error::bad_descriptor) co_return;
-    if (error) {  // out of descriptors, most likely: some will be closed soon
-      asio::steady_timer pause(control_, std::chrono::milliseconds(100));
+    if (error) {  // out of descriptors, most likely
+      if (const auto yields = gate_.make_room()) close(*yields);
+      asio::steady_timer pause(control_, std::chrono::milliseconds(10));
       co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, error));
       continue;
     }
     const auto remote = socket.remote_endpoint(error);
     if (error) continue;
-    std::string address = remote.address().to_string();
-    if (!admit(address)) continue;
+    Visitor visitor{next_number_++, nullptr, address_of(remote), false};
+    visitor.of_proxy = proxies_.contains(visitor.peer);
     socket.set_option(tcp::no_delay(true), error);
-    asio::co_spawn(control_, serve_counted(std::move(socket), std::move(address)), asio::detached);
+    visitor.stream = std::make_shared<AnyStream>(std::move(socket), tls_ ? &*tls_ : nullptr);
+    if (admit(visitor)) asio::co_spawn(control_, serve_counted(std::move(visitor)), asio::detached);
   }
 }
 
-asio::awaitable<void> HttpServer::serve_counted(tcp::socket socket, std::string address) {
-  ++open_;
-  ++open_by_address_[address];
-  const auto stream = std::make_shared<AnyStream>(std::move(socket), tls_ ? &*tls_ : nullptr);
+asio::awaitable<void> HttpServer::serve_counted(Visitor visitor) {
   try {
-    co_await serve(stream);
+    if (!visitor.of_proxy || co_await read_proxy_protocol(visitor)) co_await serve(visitor);
   } catch (const std::exception&) {
     drops_.add(Drop::http_malformed);  // out of memory or the like: one connection's end, not the server's
   }
-  --open_;
-  if (--open_by_address_[address] == 0) open_by_address_.erase(address);
+  gate_.leave(visitor.number);
+  streams_.erase(visitor.number);
 }
 
-asio::awaitable<void> HttpServer::serve(std::shared_ptr<AnyStream> stream) {
+asio::awaitable<bool> HttpServer::read_proxy_protocol(Visitor& visitor) {
+  auto& socket = visitor.stream->tcp().socket();
+  const auto deadline = std::make_shared<ReadDeadline>(visitor.stream, limits_.first_request);
+  deadline->start();
+  Bytes seen(kMostProxyHeader);
+  asio::steady_timer pause(control_);
+  boost::system::error_code error;
+  ProxyHeader header{ProxyHeader::Kind::incomplete, 0, {}};
+  while (header.kind == ProxyHeader::Kind::incomplete && !error && !deadline->passed) {
+    // Looks only: what is no header belongs to TLS or HTTP.
+    const std::size_t size = co_await socket.async_receive(asio::buffer(seen), tcp::socket::message_peek, asio::redirect_error(asio::use_awaitable, error));
+    header = read_proxy_header(ByteView(seen).first(size));
+    if (error || header.kind != ProxyHeader::Kind::incomplete) break;
+    pause.expires_after(std::chrono::milliseconds(5));
+    co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, error));
+  }
+  if (header.kind == ProxyHeader::Kind::complete && !error)
+    co_await asio::async_read(socket, asio::buffer(seen.data(), header.size), asio::redirect_error(asio::use_awaitable, error));
+  deadline->finish();
+  if (header.kind == ProxyHeader::Kind::malformed) drops_.add(Drop::proxy_header_malformed);
+  if (error || header.kind == ProxyHeader::Kind::malformed || header.kind == ProxyHeader::Kind::incomplete) co_return false;
+  if (!header.client) co_return true;
+  visitor.peer = plain_address(*header.client);
+  visitor.of_proxy = proxies_.contains(visitor.peer);
+  co_return apply(gate_.move(visitor.number, address_group(visitor.peer), visitor.of_proxy));
+}
+
+asio::awaitable<void> HttpServer::serve(Visitor& visitor) {
+  const auto stream = visitor.stream;
   boost::system::error_code error;
   stream->tcp().expires_after(std::chrono::duration_cast<std::chrono::nanoseconds>(limits_.first_request));
   if (auto* tls = stream->tls()) {
@@ -167,35 +233,52 @@ asio::awaitable<void> HttpServer::serve(std::shared_ptr<AnyStream> stream) {
       co_return;
     }
     const HttpRequest request = parser.release();
-    if (boost::beast::websocket::is_upgrade(request)) {
-      auto route = routes_.websocket({request.target().data(), request.target().size()});
-      if (route) {
-        const auto socket = std::make_shared<WebSocketConnection>(stream, route->limits, drops_);
-        ++websockets_;
-        co_await run_websocket(socket, *route, request);
-        --websockets_;
-        co_return;
-      }
-    }
-    more = co_await respond(*stream, request) && request.keep_alive();
+    more = co_await serve_request(visitor, request);
     limit = limits_.next_request;
   }
-  stream->tcp().socket().shutdown(tcp::socket::shutdown_send, error);
 }
 
-asio::awaitable<void> HttpServer::run_websocket(std::shared_ptr<WebSocketConnection> socket,
-                                                const HttpRoutes::WebSocketRoute& route, const HttpRequest& request) {
+asio::awaitable<bool> HttpServer::serve_request(Visitor& visitor, const HttpRequest& request) {
+  const Address client = visitor.of_proxy ? forwarded_client(forwarded_fields(request), visitor.peer, proxies_) : visitor.peer;
+  if (visitor.of_proxy && !apply(gate_.move(visitor.number, address_group(client), proxies_.contains(client)))) {
+    HttpAnswer full = error_answer({ErrorCode::limit_exceeded, "Too many connections from this address."});
+    co_await refuse(*visitor.stream, std::move(full));
+    co_return false;
+  }
+  if (auto refused = refuse_host(request, limits_.loopback_hosts_only)) {
+    drops_.add(Drop::http_host);
+    co_await refuse(*visitor.stream, std::move(*refused));
+    co_return false;
+  }
+  if (boost::beast::websocket::is_upgrade(request)) {
+    if (const auto route = routes_.websocket({request.target().data(), request.target().size()})) {
+      ++websockets_;
+      co_await run_websocket(visitor, *route, request, client);
+      --websockets_;
+      co_return false;
+    }
+  }
+  gate_.set_busy(visitor.number, true);
+  HttpAnswer answer = co_await routes_.answer(request, client);
+  if (!answer.identity.empty()) gate_.authenticated(visitor.number, answer.identity);
+  const bool written = co_await write_answer(*visitor.stream, request, std::move(answer), reader_);
+  if (visitor.of_proxy) apply(gate_.move(visitor.number, address_group(visitor.peer), true));
+  else gate_.set_busy(visitor.number, false);
+  if (written && request.keep_alive()) co_return true;
+  boost::system::error_code ignored;
+  visitor.stream->tcp().socket().shutdown(tcp::socket::shutdown_send, ignored);
+  co_return false;
+}
+
+asio::awaitable<void> HttpServer::run_websocket(Visitor& visitor, const HttpRoutes::WebSocketRoute& route, const HttpRequest& request, Address client) {
+  WebSocketConnection::Origin origin{client, [this, number = visitor.number](const std::string& identity) { gate_.authenticated(number, identity); }};
+  const auto socket = std::make_shared<WebSocketConnection>(visitor.stream, route.limits, drops_, std::move(origin));
   try {
     if (co_await socket->accept(request)) co_await route.run(socket, route.session);
   } catch (const std::exception&) {
     drops_.add(Drop::ws_malformed);
   }
   socket->close();
-}
-
-asio::awaitable<bool> HttpServer::respond(AnyStream& stream, const HttpRequest& request) {
-  HttpAnswer answer = co_await routes_.answer(request);
-  co_return co_await write_answer(stream, request, std::move(answer), reader_);
 }
 
 asio::awaitable<void> HttpServer::refuse(AnyStream& stream, boost::system::error_code why) {
@@ -205,11 +288,15 @@ asio::awaitable<void> HttpServer::refuse(AnyStream& stream, boost::system::error
   if (went_away || (!in_http && !too_slow)) co_return;
   const bool too_large = why == http::error::header_limit || why == http::error::body_limit;
   drops_.add(too_slow ? Drop::http_timeout : too_large ? Drop::http_too_large : Drop::http_malformed);
-  HttpRequest request;
-  request.keep_alive(false);
   const ErrorCode code = too_slow ? ErrorCode::timeout : too_large ? ErrorCode::limit_exceeded : ErrorCode::malformed;
   const unsigned status = too_slow ? 408 : why == http::error::header_limit ? 431 : too_large ? 413 : 400;
   HttpAnswer answer = error_answer({code, why.message()}, status);
+  co_await refuse(stream, std::move(answer));
+}
+
+asio::awaitable<void> HttpServer::refuse(AnyStream& stream, HttpAnswer answer) {
+  HttpRequest request;
+  request.keep_alive(false);
   const bool written = co_await write_answer(stream, request, std::move(answer), reader_);
   if (written) co_await linger(stream);
 }

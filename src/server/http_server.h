@@ -1,5 +1,6 @@
 // Takes TCP connections, with TLS when given a certificate, speaks HTTP/1.1 on them and hands WebSockets to their routes.
-// Bounded in everything a client can make grow: connections in total and per address, header and body sizes, and times.
+// Bounded in everything a client can make grow: connections in total and per address (connection_gate.h), header and body sizes,
+// and times. A trusted proxy names the client by the PROXY protocol or in each request (client_address.h).
 // Thread: control.
 #pragma once
 
@@ -11,18 +12,20 @@
 #include <unordered_map>
 
 #include "base/net.h"
+#include "server/client_address.h"
+#include "server/connection_gate.h"
 #include "server/disk_reader.h"
 #include "server/http_routes.h"
 
 namespace amphi::server {
 
 struct HttpLimits {
-  std::size_t connections = 5000;
-  std::size_t connections_per_address = 1000;
+  ConnectionGate::Limits connections;
   std::size_t header_bytes = 16 * 1024;
   std::size_t body_bytes = 64 * 1024;
   Duration first_request = std::chrono::seconds(5);  // to be read whole in
   Duration next_request = std::chrono::seconds(30);
+  bool loopback_hosts_only = false;  // --dev
 };
 
 class HttpServer {
@@ -31,27 +34,42 @@ class HttpServer {
   /// `routes` and `drops` outlive the server. Errors: invalid_argument with the system's words.
   static Result<std::unique_ptr<HttpServer>> listen(boost::asio::io_context& control, const std::vector<Address>& at,
                                                     const std::string& tls_cert, const std::string& tls_key,
-                                                    const HttpRoutes& routes, Counters<Drop>& drops, HttpLimits limits = {});
+                                                    const HttpRoutes& routes, Counters<Drop>& drops, HttpLimits limits = {},
+                                                    TrustedProxies proxies = {});
 
   std::uint16_t port() const { return acceptors_.front().local_endpoint().port(); }
   void start();
+  /// For connections that come from now on. Errors: invalid_argument, forbidden (a key that everybody can read), not_found; what there was stays.
+  Result<void> load_certificate(const std::string& certificate, const std::string& key);
   /// Takes no further connections; those that exist go on.
   void stop_accepting();
-  std::size_t connections() const { return open_; }
+  std::size_t connections() const { return gate_.open(); }
   std::size_t websockets() const { return websockets_; }
 
  private:
-  HttpServer(boost::asio::io_context& control, const HttpRoutes& routes, Counters<Drop>& drops, HttpLimits limits);
+  /// One connection, and the client behind it.
+  struct Visitor {
+    ConnectionGate::Number number = 0;
+    std::shared_ptr<AnyStream> stream;
+    Address peer;           // as the PROXY protocol tells
+    bool of_proxy = false;  // `peer` is a trusted proxy: each request names its client
+  };
+
+  HttpServer(boost::asio::io_context& control, const HttpRoutes& routes, Counters<Drop>& drops, HttpLimits limits, TrustedProxies proxies);
   Result<void> bind(const Address& at);
   boost::asio::awaitable<void> accept_loop(boost::asio::ip::tcp::acceptor& acceptor);
-  boost::asio::awaitable<void> serve(std::shared_ptr<AnyStream> stream);
-  boost::asio::awaitable<void> serve_counted(boost::asio::ip::tcp::socket socket, std::string address);
-  bool admit(const std::string& address);
-  boost::asio::awaitable<void> run_websocket(std::shared_ptr<WebSocketConnection> socket,
-                                             const HttpRoutes::WebSocketRoute& route, const HttpRequest& request);
-  /// False: the connection is not to be used any further.
-  boost::asio::awaitable<bool> respond(AnyStream& stream, const HttpRequest& request);
+  /// False: there is no room.
+  bool admit(const Visitor& visitor);
+  bool apply(ConnectionGate::Verdict verdict);
+  void close(ConnectionGate::Number number);
+  boost::asio::awaitable<void> serve_counted(Visitor visitor);
+  boost::asio::awaitable<void> serve(Visitor& visitor);
+  /// False: the connection is over.
+  boost::asio::awaitable<bool> read_proxy_protocol(Visitor& visitor);
+  boost::asio::awaitable<bool> serve_request(Visitor& visitor, const HttpRequest& request);
+  boost::asio::awaitable<void> run_websocket(Visitor& visitor, const HttpRoutes::WebSocketRoute& route, const HttpRequest& request, Address client);
   boost::asio::awaitable<void> refuse(AnyStream& stream, boost::system::error_code why);
+  boost::asio::awaitable<void> refuse(AnyStream& stream, HttpAnswer answer);
   /// Takes in for a moment what is still being sent: a reset would cost the client the answer.
   boost::asio::awaitable<void> linger(AnyStream& stream);
 
@@ -61,9 +79,12 @@ class HttpServer {
   const HttpRoutes& routes_;
   Counters<Drop>& drops_;
   const HttpLimits limits_;
+  const TrustedProxies proxies_;
   DiskReader reader_;
-  std::size_t open_ = 0, websockets_ = 0;
-  std::unordered_map<std::string, std::size_t> open_by_address_;
+  ConnectionGate gate_;
+  ConnectionGate::Number next_number_ = 1;
+  std::unordered_map<ConnectionGate::Number, std::weak_ptr<AnyStream>> streams_;
+  std::size_t websockets_ = 0;
 };
 
 }  // namespace amphi::server

@@ -3,7 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <boost/asio/read.hpp>
+#include <boost/asio/read_until.hpp>
 #include <boost/asio/write.hpp>
 #include <future>
 #include <nlohmann/json.hpp>
@@ -31,6 +34,7 @@ class HttpServerTest : public ::testing::Test {
     rest_.add(verb::post, "/v1/sessions/*/things", Access::record, [](const RestCall& call) -> asio::awaitable<HttpAnswer> {
       co_return json_answer(Json{{"size", call.request.body().size()}, {"by", call.token.identity}}.dump(), 202);
     });
+    rest_.add(verb::get, "/v1/sessions/*/files", Access::recordings, [](const RestCall&) -> asio::awaitable<HttpAnswer> { co_return json_answer("{}"); });
     rest_.add(verb::delete_, "/v1/sessions/*/things/*", Access::admin, [](const RestCall& call) -> asio::awaitable<HttpAnswer> {
       co_return json_answer(Json{{"gone", call.names[1]}}.dump());
     });
@@ -74,6 +78,20 @@ class HttpServerTest : public ::testing::Test {
                (body.empty() ? "" : "Content-Length: " + std::to_string(body.size()) + "\r\n") + "\r\n" + body);
   }
 
+  /// A second server, with these limits.
+  void serve_few(ConnectionGate::Limits connections, const std::vector<std::string>& trusted = {}) {
+    on_control([&] {
+      HttpLimits limits;
+      limits.connections = connections;
+      limits.first_request = limits.next_request = std::chrono::seconds(5);
+      if (!trusted.empty()) limits.first_request = std::chrono::milliseconds(500);
+      std::vector<AddressRange> ranges;
+      for (const auto& range : trusted) ranges.push_back(AddressRange::parse(range).value());
+      small_ = HttpServer::listen(control_, {Address::v4(127, 0, 0, 1, 0)}, "", "", routes_, drops_, limits, TrustedProxies(ranges)).value();
+      small_->start();
+    });
+  }
+
   void on_control(std::function<void()> work) {
     std::promise<void> done;
     asio::post(control_, [&] { work(), done.set_value(); });
@@ -87,6 +105,7 @@ class HttpServerTest : public ::testing::Test {
                      const auto colon = text.find(':');
                      if (colon == text.npos) return fail(ErrorCode::unauthorized, "A token is needed.");
                      AccessToken token{SessionId(std::string(text.substr(0, colon))), "someone", {}, 0, ""};
+                     token.grants.recordings = text.substr(colon + 1) == "recordings";
                      token.grants.record = text.substr(colon + 1) == "record";
                      token.grants.admin = text.substr(colon + 1) == "admin";
                      return token;
@@ -96,6 +115,7 @@ class HttpServerTest : public ::testing::Test {
     HttpRoutes::Parts parts;
     parts.rest = &rest_;
     parts.drops = &drops_;
+    parts.web = "/there/is/no/page";
     return parts;
   }()};
   std::unique_ptr<HttpServer> server_, small_;
@@ -121,6 +141,12 @@ TEST_F(HttpServerTest, every_method_finds_its_handler_and_only_for_those_who_may
       {"POST", "/v1/sessions/a/things", "a:", 403, "`record`"},
       {"POST", "/v1/sessions/a/things", "a:record", 202, "someone"},
       {"POST", "/v1/sessions/b/things", "a:record", 403, "forbidden"},
+      {"GET", "/v1/sessions/a/files", "a:", 403, "`recordings`"},
+      {"GET", "/v1/sessions/a/files", "a:recordings", 200, "{}"},
+      {"GET", "/v1/sessions/a/files", "a:record", 200, "{}"},
+      {"GET", "/v1/sessions/b/files", "a:recordings", 403, "another session"},
+      {"GET", "/v1/sessions/b/files", "a:admin", 200, "{}"},
+      {"POST", "/v1/sessions/a/things", "a:recordings", 403, "`record`"},
       {"DELETE", "/v1/sessions/a/things/7", "a:record", 403, "`admin`"},
       {"DELETE", "/v1/sessions/a/things/7", "a:admin", 200, "\"gone\":\"7\""},
       {"PUT", "/v1/sessions/a/things", "a:admin", 405, "GET, HEAD, POST"},
@@ -137,6 +163,72 @@ TEST_F(HttpServerTest, every_method_finds_its_handler_and_only_for_those_who_may
     EXPECT_EQ(reply.status == 405, reply.head.find("Allow: ") != reply.head.npos) << reply.head;
     EXPECT_EQ(reply.status == 401, reply.head.find("WWW-Authenticate: Bearer") != reply.head.npos) << reply.head;
   }
+}
+
+TEST_F(HttpServerTest, a_request_names_one_valid_host) {
+  const auto with = [&](const std::string& version, const std::string& hosts) { return raw("GET /healthz HTTP/" + version + "\r\nConnection: close\r\n" + hosts + "\r\n"); };
+  struct Row {
+    const char *version, *hosts;
+    int status;
+  };
+  const Row rows[] = {{"1.1", "Host: media.example\r\n", 200}, {"1.1", "Host: media.example:7880\r\n", 200}, {"1.1", "Host: [2001:db8::1]:80\r\n", 200}, {"1.1", "host: 10.0.0.1\r\n", 200},
+                      {"1.1", "", 400}, {"1.1", "Host: a\r\nHost: a\r\n", 400}, {"1.1", "Host: a\r\nhost: b\r\n", 400}, {"1.1", "Host:\r\n", 400}, {"1.1", "Host: a b\r\n", 400},
+                      {"1.1", "Host: a/b\r\n", 400}, {"1.1", "Host: a@b\r\n", 400}, {"1.1", "Host: a:port\r\n", 400}, {"1.1", "Host: a:99999\r\n", 400}, {"1.1", "Host: [::1\r\n", 400},
+                      {"1.1", "Host: [a]\r\n", 400}, {"1.1", "Host: ::1\r\n", 400}, {"1.0", "", 200}, {"1.0", "Host: a\r\nHost: b\r\n", 400}};
+  for (const auto& row : rows) EXPECT_EQ(with(row.version, row.hosts).status, row.status) << row.version << " " << row.hosts;
+  EXPECT_EQ(raw("GET /v1/sessions/a/signalling HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n").status, 400);
+  on_control([&] { EXPECT_EQ(drops_[Drop::http_host], 14u); });
+}
+
+TEST_F(HttpServerTest, a_server_for_loopback_only_answers_to_no_other_name) {
+  on_control([&] {
+    HttpLimits limits;
+    limits.loopback_hosts_only = true;
+    small_ = HttpServer::listen(control_, {Address::v4(127, 0, 0, 1, 0)}, "", "", routes_, drops_, limits).value();
+    small_->start();
+  });
+  port_ = small_->port();
+  const auto status = [&](const std::string& host) { return raw("GET /healthz HTTP/1.1\r\nConnection: close\r\nHost: " + host + "\r\n\r\n").status; };
+  for (const char* host : {"localhost", "LOCALHOST:7880", "127.0.0.1:7880", "127.8.0.1", "[::1]:7880", "amphi.localhost"}) EXPECT_EQ(status(host), 200) << host;
+  for (const char* host : {"attacker.example", "localhost.attacker.example", "notlocalhost", "10.0.0.1", "127.0.0.1.attacker.example", "[2001:db8::1]"}) EXPECT_EQ(status(host), 421) << host;
+}
+
+TEST_F(HttpServerTest, metrics_are_for_loopback_or_for_whoever_has_their_token) {
+  struct Row {
+    const char* client;
+    const char* header;
+    const char* token;  // that is asked for
+    bool for_all;
+    unsigned status;
+  };
+  const Row rows[] = {{"127.0.0.1", "", "", false, 200}, {"::1", "", "", false, 200}, {"192.0.2.1", "", "", false, 403}, {"127.0.0.1", "X-Forwarded-For", "", false, 403},
+                      {"127.0.0.1", "Forwarded", "", false, 403}, {"192.0.2.1", "", "", true, 200}, {"127.0.0.1", "", "0123456789abcdef", false, 401},
+                      {"192.0.2.1", "Authorization", "0123456789abcdef", false, 200}, {"192.0.2.1", "Authorization", "0123456789abcdeg", true, 401}};
+  for (const auto& row : rows) {
+    HttpRoutes::Parts parts;
+    parts.drops = &drops_;
+    parts.metrics = []() -> asio::awaitable<std::string> { co_return "amphi_up 1\n"; };
+    parts.metrics_token = row.token;
+    parts.metrics_for_all = row.for_all;
+    const HttpRoutes routes(std::move(parts));
+    HttpRequest request{verb::get, "/metrics", 11};
+    if (*row.header) request.set(row.header, std::string(row.header) == "Authorization" ? "Bearer 0123456789abcdef" : "198.51.100.1");
+    asio::io_context io;
+    unsigned status = 0;
+    asio::co_spawn(io, [&]() -> asio::awaitable<void> { status = (co_await routes.answer(request, *Address::parse(row.client, 0))).status; }, asio::detached);
+    io.run();
+    EXPECT_EQ(status, row.status) << row.client << " " << row.header << " " << row.token;
+  }
+}
+
+TEST_F(HttpServerTest, no_address_makes_the_page_believe_that_it_may_share_devices_by_itself) {
+  for (const char* target : {"/page.json", "/page.json?allowAutopublish=true", "/page.json#allowAutopublish=true"}) {
+    const Reply reply = ask("GET", target, "");
+    EXPECT_EQ(reply.status, 200) << target;
+    EXPECT_EQ(Json::parse(reply.body), (Json{{"allowAutopublish", false}})) << target;
+    EXPECT_NE(reply.head.find("no-store"), std::string::npos);
+  }
+  EXPECT_EQ(ask("POST", "/page.json", "").status, 405);
 }
 
 TEST_F(HttpServerTest, a_body_is_taken_up_to_its_limit) {
@@ -159,40 +251,131 @@ TEST_F(HttpServerTest, a_request_that_does_not_end_is_answered_408_and_silence_i
   EXPECT_EQ(raw("").head, "");
 }
 
-TEST_F(HttpServerTest, connections_have_a_limit_per_address_and_one_in_total) {
-  on_control([&] {
-    HttpLimits limits;
-    limits.connections_per_address = 2;
-    limits.connections = 3;
-    small_ = HttpServer::listen(control_, {Address::v4(127, 0, 0, 1, 0)}, "", "", routes_, drops_, limits).value();
-    small_->start();
-  });
-  asio::io_context io;
-  std::vector<asio::ip::tcp::socket> open;
-  const auto is_served = [&](std::uint8_t host) {
-    asio::ip::tcp::socket socket(io, {asio::ip::address_v4({127, 0, 0, host}), 0});
-    socket.connect({asio::ip::address_v4::loopback(), small_->port()});
+/// A connection that stays open, from any address of loopback.
+class Kept {
+ public:
+  Kept(std::uint16_t port, std::uint8_t host) : socket_(io_, {asio::ip::address_v4({127, 0, 0, host}), 0}) {
+    socket_.connect({asio::ip::address_v4::loopback(), port});
+  }
+  void send(const std::string& bytes) {
     boost::system::error_code error;
-    asio::write(socket, asio::buffer(std::string("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")), error);
-    char first = 0;
-    const bool served = asio::read(socket, asio::buffer(&first, 1), error) == 1;
-    if (served) open.push_back(std::move(socket));
-    return served;
-  };
-  EXPECT_TRUE(is_served(1));
-  EXPECT_TRUE(is_served(1));
-  EXPECT_FALSE(is_served(1)) << "the third of one address";
-  EXPECT_TRUE(is_served(2));
-  EXPECT_FALSE(is_served(3)) << "the fourth of all";
+    asio::write(socket_, asio::buffer(bytes), error);
+  }
+  /// The status of the next answer without a body that matters; 0: the server has closed the connection.
+  int answer() {
+    boost::system::error_code error;
+    std::string text;
+    const std::size_t size = asio::read_until(socket_, asio::dynamic_buffer(text), "\r\n\r\n", error);
+    if (error) return 0;
+    std::size_t body = 0;
+    if (const auto at = text.find("Content-Length: "); at < size) body = static_cast<std::size_t>(std::atoi(text.c_str() + at + 16));
+    if (text.size() - size < body) asio::read(socket_, asio::dynamic_buffer(text), asio::transfer_exactly(body - (text.size() - size)), error);
+    return std::atoi(text.c_str() + 9);
+  }
+  int ask(const std::string& further = "") {
+    send("GET /healthz HTTP/1.1\r\nHost: x\r\n" + further + "\r\n");
+    return answer();
+  }
+  int ask_with_token(const std::string& token) {
+    send("GET /v1/sessions/a/things HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + token + "\r\n\r\n");
+    return answer();
+  }
+
+ private:
+  asio::io_context io_;
+  asio::ip::tcp::socket socket_;
+};
+
+TEST_F(HttpServerTest, who_opens_connections_and_says_nothing_makes_room_for_who_asks) {
+  serve_few({20, 8, 4, 64});
+  std::vector<std::unique_ptr<Kept>> greedy;
+  Kept good(small_->port(), 99), member(small_->port(), 98);
+  ASSERT_EQ(good.ask(), 200);
+  ASSERT_EQ(member.ask_with_token("a:"), 200);
+  const char* silence[] = {"", "GET /v1/sess", "POST /v1/sessions/a/things HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nab",
+                           "GET /v1/sessions/a/signalling HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"};
+  for (int i = 0; i < 100; ++i) {
+    greedy.push_back(std::make_unique<Kept>(small_->port(), static_cast<std::uint8_t>(1 + i % 5)));
+    greedy.back()->send(silence[i % 4]);
+  }
+  EXPECT_EQ(good.ask(), 200) << "a connection that was there";
+  EXPECT_EQ(member.ask_with_token("a:"), 200);
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(Kept(small_->port(), 97).ask(), 200) << "a new one of an address that has none";
+  EXPECT_EQ(Kept(small_->port(), 96).ask_with_token("b:"), 403);
+  EXPECT_EQ(good.ask(), 200);
+  on_control([&] {
+    EXPECT_LE(small_->connections(), 20u);
+    EXPECT_GE(drops_[Drop::connection_yielded], 80u);
+    EXPECT_EQ(drops_[Drop::connection_limit], 0u);
+  });
+}
+
+TEST_F(HttpServerTest, connections_with_a_token_are_refused_only_where_their_own_address_or_all_have_too_many) {
+  serve_few({4, 2, 1, 64});
+  Kept first(small_->port(), 1), second(small_->port(), 1);
+  EXPECT_EQ(first.ask_with_token("a:"), 200);
+  EXPECT_EQ(second.ask_with_token("a:"), 200);
+  EXPECT_EQ(Kept(small_->port(), 1).ask(), 0) << "the third of one address";
+  Kept third(small_->port(), 2), fourth(small_->port(), 3);
+  EXPECT_EQ(third.ask_with_token("a:"), 200);
+  EXPECT_EQ(fourth.ask_with_token("a:"), 200);
+  EXPECT_EQ(Kept(small_->port(), 4).ask(), 0) << "the fifth of all";
   on_control([&] {
     EXPECT_EQ(drops_[Drop::connection_address_limit], 1u);
     EXPECT_EQ(drops_[Drop::connection_limit], 1u);
-    EXPECT_EQ(small_->connections(), 3u);
   });
-  open.clear();
-  bool room = false;
-  for (int i = 0; i < 10'000 && !room; ++i) room = is_served(1);
-  EXPECT_TRUE(room) << "who goes makes room";
+}
+
+TEST_F(HttpServerTest, clients_behind_a_trusted_proxy_count_for_themselves_and_nobody_else_is_believed) {
+  serve_few({100, 2, 0, 64}, {"127.0.0.1"});
+  const auto forwarded = [](const std::string& client) { return "X-Forwarded-For: " + client + "\r\n"; };
+  const std::string held = "POST /v1/sessions/a/things HTTP/1.1\r\nHost: x\r\n";
+  std::vector<std::unique_ptr<Kept>> idle;
+  for (int i = 0; i < 10; ++i) {
+    idle.push_back(std::make_unique<Kept>(small_->port(), 1));
+    EXPECT_EQ(idle.back()->ask(forwarded("203.0.113." + std::to_string(i))), 200);
+  }
+  for (auto& connection : idle) EXPECT_EQ(connection->ask(forwarded("203.0.113.1")), 200) << "none of the proxy's own yields";
+  Kept one(small_->port(), 2), two(small_->port(), 2);
+  EXPECT_EQ(one.ask(forwarded("203.0.113.1")), 200);
+  EXPECT_EQ(two.ask(forwarded("203.0.113.2")), 200);
+  Kept three(small_->port(), 2);
+  EXPECT_EQ(three.ask(forwarded("203.0.113.3")), 200);
+  EXPECT_EQ(one.ask(), 0) << "three of one address, whatever it says";
+  on_control([&] { EXPECT_EQ(drops_[Drop::connection_yielded], 1u); });
+}
+
+TEST_F(HttpServerTest, the_proxy_protocol_names_the_client_and_only_a_trusted_proxy_may_speak_it) {
+  serve_few({100, 2, 0, 64}, {"127.0.0.1"});
+  const auto from = [](int client) { return "PROXY TCP4 203.0.113." + std::to_string(client) + " 127.0.0.1 4711 80\r\n"; };
+  std::vector<std::unique_ptr<Kept>> kept;
+  for (int i = 0; i < 10; ++i) {
+    kept.push_back(std::make_unique<Kept>(small_->port(), 1));
+    kept.back()->send(from(i / 2));
+    EXPECT_EQ(kept.back()->ask(), 200);
+  }
+  for (auto& connection : kept) EXPECT_EQ(connection->ask(), 200);
+  Kept third(small_->port(), 1);
+  third.send(from(0));
+  EXPECT_EQ(third.ask(), 200);
+  EXPECT_EQ(kept[0]->ask(), 0) << "the oldest of the same client";
+  EXPECT_EQ(kept[2]->ask(), 200);
+
+  Kept second(small_->port(), 1);
+  std::string binary("\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xcb\0\x71\x09\x7f\0\0\x01\x12\x67\0\x50", 28);
+  second.send(binary.substr(0, 5));
+  second.send(binary.substr(5));
+  EXPECT_EQ(second.ask("X-Forwarded-For: 203.0.113.0\r\n"), 200) << "version 2, in two pieces";
+  Kept broken(small_->port(), 1);
+  broken.send("PROXY TCP4 nonsense\r\n");
+  EXPECT_EQ(broken.ask(), 0);
+  Kept unfinished(small_->port(), 1);
+  unfinished.send("PROXY TC");
+  EXPECT_EQ(unfinished.answer(), 0) << "in time or not at all";
+  Kept liar(small_->port(), 2);
+  liar.send(from(9));
+  EXPECT_EQ(liar.answer(), 400) << "no trusted proxy";
+  on_control([&] { EXPECT_EQ(drops_[Drop::proxy_header_malformed], 1u); });
 }
 
 TEST_F(HttpServerTest, who_asks_too_often_is_answered_429_and_nobody_else) {

@@ -65,7 +65,7 @@ std::optional<LateHashes::Work> LateHashes::next() {
 void LateHashes::run() {
   prctl(PR_SET_NAME, "late-hashes");
   (void)setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), kNice);
-  const RepairOptions options{recording::Hashes::all, {}, [this] { return stopping(); }};
+  const RepairOptions options{recording::Hashes::all, {}, [this] { return stopping(); }, false};
   while (auto work = next()) {
     const auto done = repair_recording(work->folder, safe_, options);
     if (stopping()) return;
@@ -75,7 +75,7 @@ void LateHashes::run() {
       continue;
     }
     spdlog::warn("{}: it could not be completed: {}", work->folder, done.error().message);
-    if (done.error().code != ErrorCode::storage) continue;
+    if (!may_be_repaired_later(done.error())) continue;
     work->due = runtime::now() + work->wait;
     work->wait = std::min(2 * work->wait, kAgainAtMost);
     const std::lock_guard lock(mutex_);

@@ -75,7 +75,7 @@ class LateHashesTest : public ::testing::Test {
   /// The bytes of a keyframe's packet (RFC 7741): a descriptor, and in the first the frame's head.
   static Bytes part(const Bytes& picture, bool first) {
     Bytes payload{std::byte{static_cast<unsigned char>(first ? 0x10 : 0x00)}};
-    if (first) for (const unsigned char b : {0x10, 0x00, 0x00, 0x9d, 0x01, 0x2a, 0x40, 0x01, 0xb4, 0x00}) payload.push_back(std::byte{b});
+    if (first) for (const unsigned char b : {0x90, 0x00, 0x00, 0x9d, 0x01, 0x2a, 0x40, 0x01, 0xb4, 0x00, 0x00, 0x00, 0x00, 0x00}) payload.push_back(std::byte{b});
     payload.insert(payload.end(), picture.begin(), picture.end());
     return payload;
   }

@@ -48,6 +48,7 @@ Result<ManifestFile> read_manifest(const std::string& folder) {
 
 Result<ManifestFile> read_manifest(const std::string& root, const SessionId& session, const RecordingId& id) {
   const std::string folder = root + "/" + session.value + "/" + id.value;
+  if (!runtime::is_folder(root + "/" + session.value) || !runtime::is_folder(folder)) return fail(ErrorCode::not_found, "There is no such recording.");
   auto found = read_manifest(folder);
   if (!found || (found->manifest.session == session && found->manifest.id == id)) return found;
   Error another{ErrorCode::forbidden, "it is that of recording " + found->manifest.id.value + " of session " + found->manifest.session.value};

@@ -7,14 +7,6 @@ namespace {
 
 constexpr Duration kKeyframeEvery = 2s;  // while a pre-roll is kept: a feed's pictures begin so soon after the recording does
 
-void add_drops(std::vector<std::pair<std::string, std::uint64_t>>& sums, const Counters<peer::Drop>& drops) {
-  std::size_t at = 0;
-  drops.for_each([&](std::string_view name, std::uint64_t value) {
-    if (at == sums.size()) sums.emplace_back(name, 0);
-    sums[at++].second += value;
-  });
-}
-
 void add(sfu::SessionStats& sum, const sfu::SessionStats& one) {
   sum.participants += one.participants;
   sum.feeds += one.feeds;
@@ -24,17 +16,22 @@ void add(sfu::SessionStats& sum, const sfu::SessionStats& one) {
   sum.bytes_out += one.bytes_out;
   sum.retransmitted += one.retransmitted;
   sum.nack_misses += one.nack_misses;
+  sum.keyframes_throttled += one.keyframes_throttled;
+  sum.muted += one.muted;
+  sum.parameter_sets_ignored += one.parameter_sets_ignored;
 }
 
 }  // namespace
 
 Result<std::unique_ptr<MediaWorker>> MediaWorker::create(unsigned index, const std::vector<Address>& bind,
                                                          std::shared_ptr<const dtls::Certificate> certificate,
-                                                         boost::asio::io_context& control, EventSink on_event, Duration pre_roll) {
+                                                         boost::asio::io_context& control, EventSink on_event, Duration pre_roll,
+                                                         const std::vector<OuterAddress>& outer) {
   std::unique_ptr<MediaWorker> worker(new MediaWorker(std::move(certificate), control, std::move(on_event), pre_roll));
   auto loop = runtime::MediaLoop::create("media-" + std::to_string(index), bind, *worker);
   if (!loop) return tl::unexpected(loop.error());
   worker->loop_ = std::move(*loop);
+  worker->candidates_ = candidates_of(worker->loop_->local_addresses(), outer);
   worker->loop_->start();
   return worker;
 }
@@ -111,6 +108,7 @@ Result<sfu::Session*> MediaWorker::find_or_create(const SessionId& session) {
   sfu::SessionConfig config;
   config.id = session;
   config.local = loop_->local_addresses();
+  config.candidates = candidates_;
   config.certificate = certificate_;
   sfu::Session* made = router_.create_session(std::move(config));
   if (!made) return fail(ErrorCode::internal, "The session could not be created.");
@@ -123,7 +121,10 @@ void MediaWorker::remove_session(const SessionId& session, Time now) {
   Pinned* entry = pinned(session);
   if (!entry) return;
   entry->session->set_tap(nullptr, now);
-  add_drops(gone_drops_, entry->session->peer_drops());
+  gone_peer_drops_ += entry->session->peer_drops();
+  gone_ice_drops_ += entry->session->ice_drops();
+  add(gone_totals_, entry->session->stats());
+  gone_totals_.participants = gone_totals_.feeds = 0;  // gauges
   router_.remove_session(session, now);
   sessions_.erase(sessions_.begin() + (entry - sessions_.data()));
 }
@@ -163,10 +164,13 @@ WorkerReport MediaWorker::report() {
   report.sessions = sessions_.size();
   report.loop = loop_->stats();
   report.router_drops = router_.drops();
-  report.peer_drops = gone_drops_;
+  report.peer_drops = gone_peer_drops_;
+  report.ice_drops = gone_ice_drops_;
+  report.totals = gone_totals_;
   for (const auto& entry : sessions_) {
     add(report.totals, entry.session->stats());
-    add_drops(report.peer_drops, entry.session->peer_drops());
+    report.peer_drops += entry.session->peer_drops();
+    report.ice_drops += entry.session->ice_drops();
   }
   return report;
 }

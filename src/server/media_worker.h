@@ -15,6 +15,7 @@
 
 #include "runtime/clock.h"
 #include "runtime/media_loop.h"
+#include "server/advertised.h"
 #include "server/recording_sink.h"
 #include "sfu/router.h"
 
@@ -26,7 +27,8 @@ struct WorkerReport {
   sfu::SessionStats totals;
   runtime::LoopStats loop;
   Counters<sfu::RouterDrop> router_drops;
-  std::vector<std::pair<std::string, std::uint64_t>> peer_drops;
+  Counters<peer::Drop> peer_drops;
+  Counters<ice::Drop> ice_drops;
 };
 
 class MediaWorker final : public runtime::MediaHandler {
@@ -35,10 +37,13 @@ class MediaWorker final : public runtime::MediaHandler {
 
   static Result<std::unique_ptr<MediaWorker>> create(unsigned index, const std::vector<Address>& bind,
                                                      std::shared_ptr<const dtls::Certificate> certificate,
-                                                     boost::asio::io_context& control, EventSink on_event, Duration pre_roll);
+                                                     boost::asio::io_context& control, EventSink on_event, Duration pre_roll,
+                                                     const std::vector<OuterAddress>& outer = {});
   ~MediaWorker() override;
 
   std::vector<Address> addresses() const { return loop_->local_addresses(); }
+  /// As what clients are told of them.
+  const std::vector<Address>& candidates() const { return candidates_; }
   /// Closes every session's peers, and ends the thread.
   void stop();
 
@@ -90,7 +95,10 @@ class MediaWorker final : public runtime::MediaHandler {
   std::vector<Pinned> sessions_;
   const Duration pre_roll_;    // zero: none is kept
   Time keep_at_ = Time::max();  // of the next look at the keepers
-  std::vector<std::pair<std::string, std::uint64_t>> gone_drops_;  // of sessions that are over
+  Counters<peer::Drop> gone_peer_drops_;  // of sessions that are over
+  Counters<ice::Drop> gone_ice_drops_;
+  sfu::SessionStats gone_totals_;                                  // the same: a counter never falls
+  std::vector<Address> candidates_;
   std::unique_ptr<runtime::MediaLoop> loop_;
 };
 

@@ -1,12 +1,15 @@
 #include "server/recording_catalogue.h"
 
-#include <algorithm>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <vector>
 
 #include "recording/history.h"
 #include "runtime/file_writer.h"
+#include "runtime/folder.h"
 #include "server/manifest_file.h"
 
 namespace amphi::server {
@@ -16,6 +19,7 @@ namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
 constexpr std::size_t kMaxServices = 4096;
+constexpr std::size_t kMostOfPage = 4 * 1024 * 1024;  // bytes of manifests, but for the last
 constexpr const char* kServicesFile = "/services.json";
 
 StoredSession session_in(const std::string& text) {
@@ -59,10 +63,10 @@ Result<void> forget_recording(const std::string& session_folder, const Recording
 }
 
 void RecordingCatalogue::visit(const SessionId& session, const std::function<void(ManifestFile)>& each) const {
-  if (!recording::is_safe_path_name(session.value)) return;
+  if (!recording::is_safe_path_name(session.value) || !runtime::is_folder(session_folder(session))) return;
   std::error_code error;
   for (fs::directory_iterator at(session_folder(session), error), end; !error && at != end; at.increment(error)) {
-    if (!recording::is_safe_path_name(at->path().filename().string())) continue;  // it is being deleted
+    if (!recording::is_safe_path_name(at->path().filename().string()) || !runtime::is_folder(at->path().string())) continue;  // the former is being deleted
     if (auto found = read_manifest(root_, session, RecordingId(at->path().filename().string()))) each(std::move(*found));
   }
 }
@@ -81,6 +85,7 @@ std::map<SessionId, Interrupted> RecordingCatalogue::interrupted() const {
   std::map<SessionId, Interrupted> found;
   std::error_code error;
   for (fs::directory_iterator at(root_, error), end; !error && at != end; at.increment(error)) {
+    if (!runtime::is_folder(at->path().string())) continue;
     const StoredSession stored = read_session(at->path().string());
     if (stored.recording.empty() || !recording::is_safe_path_name(stored.recording.value)) continue;
     if (const auto file = read_manifest(at->path().string() + "/" + stored.recording.value))
@@ -89,29 +94,36 @@ std::map<SessionId, Interrupted> RecordingCatalogue::interrupted() const {
   return found;
 }
 
-std::string RecordingCatalogue::list_json(const SessionId& session) const {
-  std::vector<std::pair<std::int64_t, Json>> found;
-  visit(session, [&](const ManifestFile& file) {
-    Json entry = Json::parse(file.text, nullptr, false);
-    entry["id"] = file.manifest.id.value;
-    found.emplace_back(file.manifest.started_at.unix_ms, std::move(entry));
-  });
-  std::stable_sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
+std::string RecordingCatalogue::page_json(const SessionId& session, const CataloguePage& page) const {
   Json recordings = Json::array();
-  for (auto& [started, manifest] : found) recordings.push_back(std::move(manifest));
-  return Json{{"sessionId", session.value}, {"recordings", std::move(recordings)}}.dump(
-      -1, ' ', false, Json::error_handler_t::replace);
+  std::string next = page.next;
+  std::size_t bytes = 0;
+  for (const CatalogueEntry& entry : page.entries) {
+    const auto file = read_manifest(root_, session, RecordingId(entry.id));
+    if (!file) continue;
+    Json manifest = Json::parse(file->text, nullptr, false);
+    manifest["id"] = entry.id;
+    recordings.push_back(std::move(manifest));
+    bytes += file->text.size();
+    if (bytes < kMostOfPage || &entry == &page.entries.back()) continue;
+    next = cursor_behind(entry);
+    break;
+  }
+  Json json{{"sessionId", session.value}, {"recordings", std::move(recordings)}};
+  if (!next.empty()) json["next"] = next;
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 Result<std::string> RecordingCatalogue::file_path(const SessionId& session, const std::string& recording,
                                                   const std::string& file) const {
   for (const auto& part : {session.value, recording, file})
     if (!recording::is_safe_path_name(part)) return fail(ErrorCode::not_found, "There is no such file.");
-  const std::string path = session_folder(session) + "/" + recording + "/" + file;
-  std::error_code error;
-  // A link could lead out of the folder.
-  if (!fs::is_regular_file(fs::symlink_status(path, error))) return fail(ErrorCode::not_found, "There is no such file.");
-  return path;
+  const int opened = runtime::open_below(root_, session.value + "/" + recording + "/" + file);
+  struct stat found {};
+  const bool is_file = opened >= 0 && ::fstat(opened, &found) == 0 && S_ISREG(found.st_mode);
+  if (opened >= 0) ::close(opened);
+  if (!is_file) return fail(ErrorCode::not_found, "There is no such file.");
+  return session_folder(session) + "/" + recording + "/" + file;
 }
 
 }  // namespace amphi::server

@@ -12,6 +12,7 @@
 
 #include "base/ids.h"
 #include "base/result.h"
+#include "server/catalogue_index.h"
 #include "services/server.h"
 
 namespace amphi::server {
@@ -46,8 +47,9 @@ class RecordingCatalogue {
   services::Restored restore(const SessionId& session) const;
   /// What was being recorded when the server before this one ended, of all sessions. To be asked once, when those recordings are repaired.
   std::map<SessionId, Interrupted> interrupted() const;
-  /// {"sessionId", "recordings": [manifest and its "id", ...]}, newest first. A folder without a readable manifest is left out, which the log says.
-  std::string list_json(const SessionId& session) const;
+  /// {"sessionId", "recordings": [manifest and its "id", ...], "next"?}, as the index has the page. Ends early, with `next`, where the manifests are large.
+  /// A recording whose manifest is unreadable by now is left out, and the log says so.
+  std::string page_json(const SessionId& session, const CataloguePage& page) const;
   /// nullopt-like not_found unless all three are plain names and the file exists.
   Result<std::string> file_path(const SessionId& session, const std::string& recording, const std::string& file) const;
 

@@ -33,6 +33,13 @@ class RecordingCatalogueTest : public ::testing::Test {
                                               {"state", state}, {"startedAt", started}, {"stoppedAt", started},
                                               {"durationMs", duration_ms}, {"tracks", Json::array()}}.dump());
   }
+  Json list(const RecordingCatalogue& catalogue, const SessionId& session, std::size_t limit = 100, const std::string& cursor = "") const {
+    const auto index = CatalogueIndex::open(root_);
+    EXPECT_TRUE(index);
+    const auto page = index->list({session.value, "", {}, {}, limit, cursor});
+    EXPECT_TRUE(page);
+    return Json::parse(catalogue.page_json(session, *page));
+  }
   std::string root_;
   const SessionId demo_{"demo"};
 };
@@ -41,7 +48,7 @@ TEST_F(RecordingCatalogueTest, a_session_that_was_never_recorded_begins_at_nothi
   const RecordingCatalogue catalogue(root_);
   EXPECT_EQ(catalogue.restore(demo_).total_ms, 0);
   EXPECT_EQ(catalogue.restore(demo_).revision, 0u);
-  EXPECT_TRUE(Json::parse(catalogue.list_json(demo_))["recordings"].empty());
+  EXPECT_TRUE(list(catalogue, demo_)["recordings"].empty());
 }
 
 TEST_F(RecordingCatalogueTest, a_large_manifest_counts_like_any_other_and_one_beyond_the_most_is_said_once) {
@@ -55,7 +62,12 @@ TEST_F(RecordingCatalogueTest, a_large_manifest_counts_like_any_other_and_one_be
   const test::LogWatch log;
   for (int i = 0; i < 3; ++i) {
     EXPECT_EQ(catalogue.restore(demo_).total_ms, 2500);
-    EXPECT_EQ(Json::parse(catalogue.list_json(demo_))["recordings"].size(), 2u);
+    const Json first = list(catalogue, demo_);  // a page ends behind 4 MiB of manifests
+    ASSERT_EQ(first["recordings"].size(), 1u);
+    EXPECT_EQ(first["recordings"][0]["id"], "rec_2");
+    const Json second = list(catalogue, demo_, 100, first.value("next", ""));
+    ASSERT_EQ(second["recordings"].size(), 1u);
+    EXPECT_EQ(second["recordings"][0]["id"], "rec_1");
   }
   EXPECT_EQ(log.count("demo/rec_3 is left out"), 1u);
   EXPECT_EQ(log.count("is left out"), 1u);
@@ -71,10 +83,10 @@ TEST_F(RecordingCatalogueTest, totals_count_every_recording_also_one_that_a_cras
   const auto restored = catalogue.restore(demo_);
   EXPECT_EQ(restored.total_ms, 2750);
   EXPECT_EQ(restored.last_recording_id, "rec_3");
-  const Json list = Json::parse(catalogue.list_json(demo_));
-  ASSERT_EQ(list["recordings"].size(), 3u);
-  EXPECT_EQ(list["recordings"][0]["id"], "rec_3");
-  EXPECT_EQ(list["recordings"][2]["id"], "rec_1");
+  const Json listed = this->list(catalogue, demo_);
+  ASSERT_EQ(listed["recordings"].size(), 3u);
+  EXPECT_EQ(listed["recordings"][0]["id"], "rec_3");
+  EXPECT_EQ(listed["recordings"][2]["id"], "rec_1");
 }
 
 TEST_F(RecordingCatalogueTest, one_that_was_cut_off_and_could_not_be_repaired_lasts_as_long_as_its_journal_goes) {
@@ -96,9 +108,59 @@ TEST_F(RecordingCatalogueTest, one_that_somebody_copied_from_another_session_is_
   fs::copy(root_ + "/demo/rec_1", root_ + "/demo/rec_2");
   const RecordingCatalogue catalogue(root_);
   EXPECT_EQ(catalogue.restore(SessionId("other")).total_ms, 0);
-  EXPECT_TRUE(Json::parse(catalogue.list_json(SessionId("other")))["recordings"].empty());
+  EXPECT_TRUE(list(catalogue, SessionId("other"))["recordings"].empty());
   EXPECT_EQ(catalogue.restore(demo_).total_ms, 1500) << "nor twice";
   EXPECT_EQ(log.count("is left out"), 2u);
+}
+
+TEST_F(RecordingCatalogueTest, is_listed_in_pages_that_end_early_where_manifests_are_large) {
+  for (int i = 10; i < 30; ++i) put_manifest("rec_" + std::to_string(i), "2026-01-" + std::to_string(i) + "T10:00:00.000Z", 100, "complete");
+  std::ofstream(root_ + "/demo/rec_25/manifest.json", std::ios::app) << std::string(5'000'000, ' ');
+  const RecordingCatalogue catalogue(root_);
+  std::string cursor, seen;
+  std::vector<std::size_t> sizes;
+  do {
+    const Json page = list(catalogue, demo_, 7, cursor);
+    for (const auto& entry : page["recordings"]) seen += entry["id"].get<std::string>().substr(4) + " ";
+    sizes.push_back(page["recordings"].size());
+    cursor = page.value("next", "");
+  } while (!cursor.empty());
+  EXPECT_EQ(seen, "29 28 27 26 25 24 23 22 21 20 19 18 17 16 15 14 13 12 11 10 ");
+  EXPECT_EQ(sizes, (std::vector<std::size_t>{5, 7, 7, 1}));
+}
+
+TEST_F(RecordingCatalogueTest, a_session_s_own_file_is_taken_for_no_recording) {
+  put_manifest("rec_1", "2026-01-01T10:00:00.000Z", 1500, "complete");
+  ASSERT_TRUE(store_session(root_ + "/demo", {70, {}, {}}));
+  const test::LogWatch log;
+  const RecordingCatalogue catalogue(root_);
+  EXPECT_EQ(catalogue.restore(demo_).total_ms, 1500);
+  EXPECT_EQ(list(catalogue, demo_)["recordings"].size(), 1u);
+  EXPECT_TRUE(finished_recordings(root_ + "/demo"));
+  EXPECT_EQ(log.count("cannot be read"), 0u);
+}
+
+TEST_F(RecordingCatalogueTest, behind_a_symbolic_link_is_neither_listed_nor_counted_nor_served) {
+  put("elsewhere/rec_1/track.webm", "x");
+  put_manifest("rec_1", "2026-01-01T10:00:00.000Z", 1500, "complete");
+  put("demo/rec_1/track.webm", "x");
+  fs::rename(root_ + "/demo/rec_1", root_ + "/elsewhere/rec_9");
+  fs::create_directory_symlink(root_ + "/elsewhere/rec_9", root_ + "/demo/rec_1");
+  fs::create_directory_symlink(root_ + "/demo", root_ + "/linked");
+  const RecordingCatalogue catalogue(root_);
+  EXPECT_EQ(catalogue.restore(demo_).total_ms, 0);
+  EXPECT_TRUE(list(catalogue, demo_)["recordings"].empty());
+  EXPECT_FALSE(catalogue.file_path(demo_, "rec_1", "track.webm"));
+  EXPECT_FALSE(catalogue.file_path(demo_, "rec_1", "manifest.json"));
+  fs::remove(root_ + "/demo/rec_1");
+  fs::rename(root_ + "/elsewhere/rec_9", root_ + "/demo/rec_1");
+  EXPECT_EQ(catalogue.restore(demo_).total_ms, 1500);
+  EXPECT_TRUE(catalogue.file_path(demo_, "rec_1", "track.webm"));
+  EXPECT_FALSE(catalogue.file_path(SessionId("linked"), "rec_1", "track.webm"));
+  fs::rename(root_ + "/demo/rec_1/manifest.json", root_ + "/manifest.json");
+  fs::create_symlink(root_ + "/manifest.json", root_ + "/demo/rec_1/manifest.json");
+  EXPECT_EQ(catalogue.restore(demo_).total_ms, 0);
+  EXPECT_FALSE(finished_recordings(root_ + "/demo"));
 }
 
 TEST_F(RecordingCatalogueTest, one_that_is_being_deleted_is_neither_listed_nor_counted) {
@@ -107,10 +169,10 @@ TEST_F(RecordingCatalogueTest, one_that_is_being_deleted_is_neither_listed_nor_c
   const RecordingCatalogue catalogue(root_);
   EXPECT_EQ(catalogue.restore(demo_).total_ms, 1500);
   EXPECT_EQ(catalogue.restore(demo_).last_recording_id, "rec_1");
-  EXPECT_EQ(Json::parse(catalogue.list_json(demo_))["recordings"].size(), 1u);
   const auto exported = finished_recordings(root_ + "/demo");
   ASSERT_TRUE(exported);
   EXPECT_EQ(*exported, std::vector<std::string>{root_ + "/demo/rec_1"});
+  EXPECT_EQ(list(catalogue, demo_)["recordings"].size(), 1u);
 }
 
 TEST_F(RecordingCatalogueTest, what_is_forgotten_late_leaves_what_is_recorded_by_now) {

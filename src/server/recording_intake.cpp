@@ -1,13 +1,11 @@
 #include "server/recording_intake.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 
 namespace amphi::server {
 
 RecordingIntake::RecordingIntake(std::shared_ptr<RecordingSink> sink, recording::RecordingInfo info, Time start, recording::Safekeeping safekeeping)
-    : sink_(std::move(sink)), recording_(info.id), take_(std::move(info), start, std::move(safekeeping)) {
+    : sink_(std::move(sink)), take_(std::move(info), start, std::move(safekeeping)) {
   for (const auto& known : sink_->take_known()) {
     add_feed(known.feed, *known.info, start);
     if (!known.reported_at || start - *known.reported_at > rtp::kReportLasts) continue;
@@ -20,11 +18,7 @@ void RecordingIntake::add_feed(RecordingSink::FeedNumber number, const sfu::Feed
   if (feeds_.size() <= number) feeds_.resize(number + 1);
   feeds_[number] = feed.id;
   recording::Recorder& recorder = take_.recorder();
-  const auto refused = [&] { return recorder.drops()[recording::Drop::refused_feed]; };
-  const auto before = refused();
   recorder.add_feed({feed.id, feed.participant, feed.participant_identity, feed.label, feed.codec}, at);
-  if (before == 0 && refused() > 0)
-    spdlog::warn("recording {}: it has had {} feeds, and records no further ones ({} is the first; the manifest counts them)", recording_.value, recording::Recorder::kMaxFeeds, feed.id.value);
 }
 
 void RecordingIntake::hand_over(RecordingSink::Item& item) {

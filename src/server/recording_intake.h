@@ -1,4 +1,4 @@
-// What reaches one recording: drains its sink into its Take. Pure, but for a word in the log. Thread: its recording writer's.
+// What reaches one recording: drains its sink into its Take. Pure. Thread: its recording writer's.
 #pragma once
 
 #include <memory>
@@ -44,7 +44,6 @@ class RecordingIntake {
   void add_feed(RecordingSink::FeedNumber number, const sfu::FeedInfo& feed, Time at);
 
   std::shared_ptr<RecordingSink> sink_;
-  RecordingId recording_;
   std::vector<FeedId> feeds_;  // by the sink's number
   recording::Take take_;
   std::optional<Stop> stop_;

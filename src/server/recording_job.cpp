@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "runtime/clock.h"
+#include "runtime/folder.h"
 #include "server/file_ops.h"
 #include "server/overloaded.h"
 #include "server/recording_catalogue.h"
@@ -13,12 +14,12 @@ namespace {
 
 constexpr Duration kMendAgain = 5s, kMendAgainAtMost = std::chrono::minutes(10);
 
-/// Where a disk is not mounted, its folder is one of another disk: what is recorded there would be out of sight later.
-Result<void> same_disk(const std::string& root, std::optional<std::uint64_t> wanted) {
-  const auto disk = wanted ? disk_of(root) : Result<std::uint64_t>(0);
-  if (!disk) return tl::unexpected(disk.error());
-  if (!wanted || *disk == *wanted) return {};
-  return fail(ErrorCode::storage, "The disk for recordings is not the one that was there when the server started. Mount it, or start the server again.");
+/// Where a disk is not mounted, its folder is one of another disk: a recording there would be out of sight later. A folder that was made anew
+/// is not the one that this process has locked.
+Result<void> same_folder(const std::string& root, const std::optional<FolderId>& wanted) {
+  if (!wanted) return {};
+  if (const auto there = folder_id(root); there && *there == *wanted) return {};
+  return fail(ErrorCode::storage, "The recordings folder is not the one that was there when the server started. Mount its disk, or start the server again.");
 }
 
 }  // namespace
@@ -42,15 +43,18 @@ void RecordingJob::begin(std::shared_ptr<RecordingSink> sink, Duration pre_roll)
 }
 
 Result<void> RecordingJob::make_ready() {
-  auto ready = same_disk(root(), plan_.disk);
+  auto ready = same_folder(root(), plan_.root);
   if (ready) ready = runtime::create_folders(plan_.session_folder);
+  if (ready && !runtime::is_folder(plan_.session_folder)) ready = fail(ErrorCode::storage, "The session's folder is a symbolic link, which is not followed.");
   if (ready) ready = free_bytes(plan_.session_folder).and_then([this](std::uint64_t free) { return space_.check_start(free); });
   if (ready) ready = store(plan_.info.continues);  // a crash before this one is on: the next server goes on from there all the same
   if (ready) ready = runtime::create_folders(folder());
   return ready;
 }
 
-void RecordingJob::stop(Time at, WallTime wall, bool goes_on) {
+void RecordingJob::stop(Time at, bool goes_on) {
+  // The wall clock may have been set meanwhile: the end follows from the start and the monotonic duration.
+  const WallTime wall{plan_.info.started_at.unix_ms + std::max<std::int64_t>(to_ms(at - plan_.start), 0)};
   if (!done_ && intake_->stop(at, wall, space_.full())) goes_on_ = goes_on;
 }
 
@@ -91,6 +95,7 @@ void RecordingJob::run_outputs(Time now) {
                    [&](recording::FileOp& op) { carry_out(op, *files_, take().recorder(), now); },
                    [&](recording::KeyframeWanted& wanted) { events_.keyframe_wanted(wanted.feed); },
                    [&](recording::MediaChanged& changed) { if (events_.media_changed) events_.media_changed(changed.writing); },
+                   [&](recording::FeedsChanged& changed) { if (events_.feeds_changed) events_.feeds_changed(std::move(changed)); },
                    [&](recording::Started&) {
                      if (auto stored = store(plan_.info.id); !stored) return take().recorder().handle_storage_error(stored.error(), now);
                      events_.started(plan_.start);
@@ -99,6 +104,7 @@ void RecordingJob::run_outputs(Time now) {
                      if (!goes_on_) forget_recording();
                      failed_ = finished.error;  // repair finds nothing to do where it was completed all the same
                      if (!failed_) tell_if_unhashed(finished.is_hashed());
+                     if (events_.counted) events_.counted(finished.drops);
                      events_.finished(finished.duration, std::move(finished.error));
                    },
                    [&](recording::Closed&) { close(now); },
@@ -141,8 +147,8 @@ void RecordingJob::mend(Time now) {
 }
 
 Result<void> RecordingJob::repair() {
-  if (auto there = same_disk(root(), plan_.disk); !there) return there;
-  const auto repaired = repair_recording(folder(), *plan_.safe, {recording::Hashes::few, failed_, {}});
+  if (auto there = same_folder(root(), plan_.root); !there) return there;
+  const auto repaired = repair_recording(folder(), *plan_.safe, {recording::Hashes::few, failed_, {}, true});
   if (!repaired) return tl::unexpected(repaired.error());
   failed_.reset();
   if (repaired->completed && events_.repaired) events_.repaired();

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "runtime/file_writer.h"
+#include "server/disk_space.h"
 #include "server/recording_intake.h"
 #include "server/safekeeping.h"
 #include "server/space_watch.h"
@@ -24,6 +25,8 @@ struct RecordingEvents {
   std::function<void(bool writing)> media_changed;  // empty: nobody asks
   std::function<void()> full;  // the disk, but for half the reserve: it is to be stopped
   std::function<void(std::optional<RecordingWarning>)> warned;  // nullopt: what was warned of is over; empty: nobody asks
+  std::function<void(recording::FeedsChanged)> feeds_changed;  // empty: nobody asks
+  std::function<void(const recording::Drops&)> counted;  // of the whole recording, at its end; empty: nobody asks
   std::function<void()> repaired;  // after finished with an error: what was written is complete; empty: nobody asks
   std::function<void(const std::string& folder)> unhashed;  // it is complete, but too large to be hashed in passing; empty: nobody cares
 };
@@ -31,7 +34,7 @@ struct RecordingEvents {
 struct RecordingPlan {
   recording::RecordingInfo info;
   std::string session_folder;          // <recordings>/<session>
-  std::optional<std::uint64_t> disk{}; // that must hold <recordings> (disk_of); nullopt: any
+  std::optional<FolderId> root{};      // that <recordings> must be; nullopt: any
   const Safe* safe = nullptr;          // outlives the recording
   std::uint64_t reserve = 0;           // bytes that must be free to begin; at half of it the recording is ended while it can be
   std::uint64_t revision_ceiling = 0;  // stored before the recording begins: see recording_catalogue.h
@@ -47,7 +50,7 @@ class RecordingJob {
   void begin(std::shared_ptr<RecordingSink> sink, Duration pre_roll);
   /// Ends at `at`, once what had arrived by then is worked off. The worker no longer writes to the sink.
   /// `goes_on`: see services::StopRecording. Where the disk was full it ends with that as its error.
-  void stop(Time at, WallTime wall, bool goes_on = false);
+  void stop(Time at, bool goes_on = false);
   void add_marker(std::string label, std::string by, Time at);
   /// Works off some of what is there. True: there may be more.
   bool step(Time now);

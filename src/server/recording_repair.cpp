@@ -8,6 +8,7 @@
 #include "runtime/clock.h"
 #include "runtime/folder.h"
 #include "server/file_ops.h"
+#include "server/folder_lock.h"
 
 namespace amphi::server {
 namespace {
@@ -25,6 +26,14 @@ std::vector<fs::path> folders_in(const fs::path& path) {
   return found;
 }
 
+std::string journal_of(const std::string& folder) { return folder + "/" + std::string(recording::kJournalName); }
+
+bool is_written_elsewhere(const std::string& folder, const RepairOptions& options) {
+  return is_open_for_writing(journal_of(folder)) || (!options.growth_checked && !being_written({journal_of(folder)}).empty());
+}
+
+tl::unexpected<Error> still_written() { return fail(ErrorCode::invalid_state, "another process still writes this recording; it is left alone"); }
+
 }  // namespace
 
 Result<RepairResult> repair_recording(const std::string& folder, const Safe& safe, const RepairOptions& options) {
@@ -33,7 +42,8 @@ Result<RepairResult> repair_recording(const std::string& folder, const Safe& saf
   const recording::Lack lack = manifest ? recording::lack_of(*manifest) : recording::Lack::end;
   if (lack == recording::Lack::nothing) return RepairResult{};
   if (lack == recording::Lack::hashes && options.hashes == recording::Hashes::few) return RepairResult{false, true};
-  const auto journal = runtime::read_file(folder + "/" + std::string(recording::kJournalName), kMaxJournal);
+  if (lack == recording::Lack::end && is_written_elsewhere(folder, options)) return still_written();
+  const auto journal = runtime::read_file(journal_of(folder), kMaxJournal);
   if (manifest && !journal) return tl::unexpected(journal.error());
   const auto text = [](const Result<std::string>& file) { return file ? std::optional<std::string_view>(*file) : std::nullopt; };
   auto found = recording::repair_case(text(manifest), text(journal));
@@ -44,7 +54,7 @@ Result<RepairResult> repair_recording(const std::string& folder, const Safe& saf
   if (!(*found)->failed) (*found)->failed = options.failed;
   // Lines whose sync failed may be what the system remembers, and not what the disk holds (fsync(2)).
   if ((*found)->failed && journal)
-    if (auto again = runtime::write_again(folder + "/" + std::string(recording::kJournalName), *journal); !again) return tl::unexpected(again.error());
+    if (auto again = runtime::write_again(journal_of(folder), *journal); !again) return tl::unexpected(again.error());
 
   const runtime::Folder reader(folder);
   runtime::FileWriter files(folder);
@@ -58,15 +68,24 @@ Result<RepairResult> repair_recording(const std::string& folder, const Safe& saf
   return result;
 }
 
+bool may_be_repaired_later(const Error& error) { return error.code == ErrorCode::storage || error.code == ErrorCode::invalid_state; }
+
 RepairSummary repair_recordings(const std::string& root, const Safe& safe) {
   RepairSummary summary;
+  std::vector<std::string> journals;
+  for (const fs::path& session : folders_in(root))
+    for (const fs::path& folder : folders_in(session)) journals.push_back(journal_of(folder.string()));
+  const auto growing = being_written(journals);
+  RepairOptions options;
+  options.growth_checked = true;
   for (const fs::path& session : folders_in(root)) {
     for (const fs::path& folder : folders_in(session)) {
       ++summary.looked_at;
-      const auto repaired = repair_recording(folder.string(), safe);
+      const bool grows = std::find(growing.begin(), growing.end(), journal_of(folder.string())) != growing.end();
+      const auto repaired = grows ? still_written() : repair_recording(folder.string(), safe, options);
       if (!repaired) {
         spdlog::error("{} could not be repaired: {}", folder.string(), repaired.error().message);
-        if (repaired.error().code == ErrorCode::storage) summary.incomplete.push_back(folder.string());
+        if (may_be_repaired_later(repaired.error())) summary.incomplete.push_back(folder.string());
         continue;
       }
       if (repaired->hashes_missing) summary.incomplete.push_back(folder.string());

@@ -21,15 +21,19 @@ struct RepairOptions {
   recording::Hashes hashes = recording::Hashes::few;
   std::optional<Error> failed{};       // why the recording had ended, where its manifest could not say
   std::function<bool()> stopped = {};  // asked while files are hashed; true: give up
+  bool growth_checked = false;         // the caller knows that no other process appends to the journal
 };
 
-/// One folder. Errors: what the disk says, malformed, unauthorized (an encrypted one without its key).
+/// One folder. Errors: what the disk says, malformed, unauthorized (an encrypted one without its key), invalid_state (another process still writes it).
 Result<RepairResult> repair_recording(const std::string& folder, const Safe& safe, const RepairOptions& options = {});
+
+/// The disk may come back, and another writer may end.
+bool may_be_repaired_later(const Error& error);
 
 struct RepairSummary {
   std::size_t looked_at = 0;
   std::size_t repaired = 0;
-  std::vector<std::string> incomplete;  // folders that want more: hashes, or a disk that lets them be repaired (late_hashes.h)
+  std::vector<std::string> incomplete;  // folders that want more: hashes, a disk that lets them be repaired, or the end of another writer (late_hashes.h)
 };
 
 /// Every `<root>/<session>/<recording>`. Each that was cut off is logged.

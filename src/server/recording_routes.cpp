@@ -7,6 +7,9 @@
 #include "recording/manifest.h"
 #include "server/static_files.h"
 
+// See export_routes.cpp.
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
+
 namespace amphi::server {
 namespace {
 
@@ -25,13 +28,18 @@ bool read_number(const std::string& text, std::optional<std::int64_t>& out) {
   return read.ec == std::errc() && read.ptr == text.data() + text.size() && value >= 0;
 }
 
-Result<CatalogueQuery> query_of(const RestCall& call) {
-  CatalogueQuery query{call.query("session"), call.query("state"), {}, {}, 100, call.query("cursor")};
+Result<std::size_t> limit_of(const RestCall& call) {
   std::optional<std::int64_t> limit;
-  if (!read_number(call.query("from"), query.from_ms) || !read_number(call.query("to"), query.to_ms) || !read_number(call.query("limit"), limit))
-    return fail(ErrorCode::invalid_argument, "`from`, `to` (milliseconds since 1970) and `limit` are whole numbers.");
-  if (limit && (*limit < 1 || *limit > 1000)) return fail(ErrorCode::invalid_argument, "`limit` is 1 to 1000.");
-  if (limit) query.limit = static_cast<std::size_t>(*limit);
+  if (!read_number(call.query("limit"), limit) || (limit && (*limit < 1 || *limit > 1000))) return fail(ErrorCode::invalid_argument, "`limit` is a whole number, 1 to 1000.");
+  return limit ? static_cast<std::size_t>(*limit) : 100;
+}
+
+Result<CatalogueQuery> query_of(const RestCall& call) {
+  const auto limit = limit_of(call);
+  if (!limit) return tl::unexpected(limit.error());
+  CatalogueQuery query{call.query("session"), call.query("state"), {}, {}, *limit, call.query("cursor")};
+  if (!read_number(call.query("from"), query.from_ms) || !read_number(call.query("to"), query.to_ms))
+    return fail(ErrorCode::invalid_argument, "`from` and `to` (milliseconds since 1970) are whole numbers.");
   if (call.token.grants.admin) return query;
   if (!query.session.empty() && query.session != call.token.session.value) return fail(ErrorCode::forbidden, "The token is for another session.");
   query.session = call.token.session.value;
@@ -57,6 +65,16 @@ Answer list(RecordingParts parts, const RestCall& call) {
   co_return json_answer(text_of(json));
 }
 
+Answer list_session(RecordingParts parts, const RestCall& call) {
+  const auto limit = limit_of(call);
+  if (!limit) co_return error_answer(limit.error());
+  auto look = [query = CatalogueQuery{call.names[0], "", {}, {}, *limit, call.query("cursor")}](CatalogueIndex& index) { return index.list(query); };
+  const auto page = co_await parts.index.call(std::move(look));
+  if (!page) co_return error_answer(page.error());
+  auto read = [&catalogue = parts.catalogue, session = SessionId(call.names[0]), page = *page] { return catalogue.page_json(session, page); };
+  co_return json_answer(co_await parts.reader.call(std::move(read)));
+}
+
 struct FoundFile {
   std::string path;
   std::shared_ptr<const SealedFile> sealed;
@@ -72,6 +90,7 @@ Result<FoundFile> find_file(RecordingParts parts, const std::vector<std::string>
 }
 
 Answer file_of(RecordingParts parts, const RestCall& call) {
+  if (!recorded_type(call.names[2])) co_return error_answer({ErrorCode::not_found, "There is no such file."});
   auto task = [parts, names = call.names] { return find_file(parts, names); };
   const auto found = co_await parts.reader.call(std::move(task));
   if (!found) {
@@ -81,8 +100,9 @@ Answer file_of(RecordingParts parts, const RestCall& call) {
   }
   HttpAnswer answer;
   answer.sealed = found->sealed;
-  answer.content_type = content_type(call.names[2]);
+  answer.content_type = *recorded_type(call.names[2]);
   answer.file = found->path;
+  answer.root = parts.catalogue.root();
   co_return answer;
 }
 
@@ -136,12 +156,9 @@ asio::awaitable<HttpAnswer> gone_or(RecordingParts parts, std::string session, s
 }
 
 void add_recording_routes(RestRoutes& routes, RecordingParts parts) {
-  routes.add(verb::get, "/v1/recordings", Access::member, [parts](const RestCall& call) { return list(parts, call); });
-  routes.add(verb::get, "/v1/sessions/*/recordings", Access::member, [parts](const RestCall& call) -> Answer {
-    auto task = [&catalogue = parts.catalogue, session = SessionId(call.names[0])] { return catalogue.list_json(session); };
-    co_return json_answer(co_await parts.reader.call(std::move(task)));
-  });
-  routes.add(verb::get, "/v1/sessions/*/recordings/*/*", Access::member, [parts](const RestCall& call) { return file_of(parts, call); });
+  routes.add(verb::get, "/v1/recordings", Access::recordings, [parts](const RestCall& call) { return list(parts, call); });
+  routes.add(verb::get, "/v1/sessions/*/recordings", Access::recordings, [parts](const RestCall& call) { return list_session(parts, call); });
+  routes.add(verb::get, "/v1/sessions/*/recordings/*/*", Access::recordings, [parts](const RestCall& call) { return file_of(parts, call); });
   routes.add(verb::delete_, "/v1/sessions/*/recordings/*", Access::admin, [parts](const RestCall& call) { return remove(parts, call); });
 }
 

@@ -1,5 +1,6 @@
 #include "server/recording_sink.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace amphi::server {
@@ -21,15 +22,26 @@ bool RecordingSink::push(std::size_t payload_size, Fill fill) {
   return true;
 }
 
+void RecordingSink::Known::take(const rtp::ReportedInstant& report, Time at) {
+  switch (check.check(report, info->codec.clock_rate)) {
+    case rtp::ReportCheck::Verdict::unconfirmed:
+    case rtp::ReportCheck::Verdict::confirmed:
+      reported = report;
+      reported_at = at;
+      return;
+    case rtp::ReportCheck::Verdict::inconsistent: return reported_at.reset();
+    case rtp::ReportCheck::Verdict::no_clock:
+    case rtp::ReportCheck::Verdict::repeated: return;
+  }
+}
+
 void RecordingSink::forget_first() {
   Item& item = *log_.front();
   if (item.kind == Kind::feed_added) {
     known_.push_back({item.feed, std::move(item.added)});
   } else if (item.kind == Kind::sender_report) {
     for (Known& known : known_) {
-      if (known.feed != item.feed) continue;
-      known.reported = {item.ntp, item.rtp_timestamp};
-      known.reported_at = item.at;
+      if (known.feed == item.feed) known.take({item.ntp, item.rtp_timestamp}, item.at);
     }
   } else if (item.kind == Kind::feed_removed) {
     std::erase_if(known_, [&](const Known& known) { return known.feed == item.feed; });
@@ -75,6 +87,13 @@ void RecordingSink::tell(FeedNumber feed, const Lost& lost, Item& item) {
   item.lost = lost.packets;
 }
 
+void RecordingSink::told(FeedNumber feed) {
+  Lost& lost = lost_[feed];
+  lost_untold_ -= lost.packets;
+  if (lost.gone) free_numbers_.push_back(feed);
+  lost = {};
+}
+
 bool RecordingSink::flush_waiting() {
   while (!waiting_.empty()) {
     if (!push(0, [&](Item& item, MutableBytes) { waiting_.front().tell(item); })) return false;
@@ -85,16 +104,20 @@ bool RecordingSink::flush_waiting() {
   for (FeedNumber feed = 0; lost_untold_ > 0 && feed < lost_.size(); ++feed) {
     if (lost_[feed].packets == 0) continue;
     if (!push(0, [&](Item& item, MutableBytes) { tell(feed, lost_[feed], item); })) return false;
-    lost_untold_ -= lost_[feed].packets;
-    lost_[feed] = {};
+    told(feed);
   }
   return true;
 }
 
 void RecordingSink::feed_added(const sfu::FeedInfo& feed, Time now) {
-  const auto number = static_cast<FeedNumber>(lost_.size());
+  FeedNumber number = static_cast<FeedNumber>(lost_.size());
+  if (free_numbers_.empty()) {
+    lost_.emplace_back();
+  } else {
+    number = free_numbers_.back();
+    free_numbers_.pop_back();
+  }
   feeds_[feed.id] = number;
-  lost_.emplace_back();
   waiting_.push_back({Kind::feed_added, number, std::make_unique<sfu::FeedInfo>(feed), now});
   flush_waiting();
 }
@@ -102,8 +125,15 @@ void RecordingSink::feed_added(const sfu::FeedInfo& feed, Time now) {
 void RecordingSink::feed_removed(const FeedId& feed, Time now) {
   const auto found = feeds_.find(feed);
   if (found == feeds_.end()) return;
-  waiting_.push_back({Kind::feed_removed, found->second, nullptr, now});
+  const FeedNumber number = found->second;
   feeds_.erase(found);
+  const bool has_lost = lost_[number].packets > 0;
+  if (has_lost) lost_[number].gone = true;
+  else free_numbers_.push_back(number);
+  // A feed that came and went while the log was full, without media, leaves nothing to tell.
+  const auto came = std::find_if(waiting_.begin(), waiting_.end(), [&](const Waiting& each) { return each.feed == number && each.kind == Kind::feed_added; });
+  if (!has_lost && came != waiting_.end()) waiting_.erase(came);
+  else waiting_.push_back({Kind::feed_removed, number, nullptr, now});
   flush_waiting();
 }
 
@@ -123,6 +153,7 @@ void RecordingSink::packet(const FeedId& feed, const peer::ReceivedRtp& packet, 
   if (!pushed) {
     if (lost_[number].packets++ == 0) lost_[number].since = now;
     ++lost_untold_;
+    dropped_.store(dropped_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   }
 }
 

@@ -7,10 +7,12 @@
 // recording writer's, after `hand_over`. `take_rest` is the writer's too, once the worker has let go of the tap.
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <unordered_map>
 #include <vector>
 
+#include "rtp/report_check.h"
 #include "rtp/reported_instant.h"
 #include "server/media_log.h"
 #include "sfu/tap.h"
@@ -36,8 +38,10 @@ class RecordingSink final : public sfu::Tap {
   struct Known {
     FeedNumber feed;
     std::unique_ptr<sfu::FeedInfo> info;
-    rtp::ReportedInstant reported{};   // its newest report that was forgotten, and when it came
+    rtp::ReportedInstant reported{};   // its newest report that was forgotten and not contradicted, and when it came
     std::optional<Time> reported_at{};
+    rtp::ReportCheck check{};
+    void take(const rtp::ReportedInstant& report, Time at);
   };
   /// Bytes of a chunk, and chunks: what a disk that stands still may cost in memory. A keeper has `kept_chunks` besides.
   struct Limits {
@@ -75,6 +79,8 @@ class RecordingSink final : public sfu::Tap {
 
   /// What found no room until the end, in order and behind everything else: feeds that came or went, and what was dropped. No packets.
   std::vector<Item> take_rest();
+  /// Packets that were dropped so far. Any thread may ask.
+  std::uint64_t dropped() const { return dropped_.load(std::memory_order_relaxed); }
   /// Packets that were dropped and not told of yet. The worker's.
   std::uint64_t untold() const { return lost_untold_; }
 
@@ -93,10 +99,14 @@ class RecordingSink final : public sfu::Tap {
   struct Lost {
     std::uint64_t packets = 0;
     Time since{};
+    bool gone = false;  // the feed
   };
   static void tell(FeedNumber feed, const Lost& lost, Item& item);
-  std::vector<Lost> lost_;  // by number: also of feeds that are gone
+  std::vector<Lost> lost_;  // by number: also of feeds that are gone, until it is told
+  void told(FeedNumber feed);
   std::uint64_t lost_untold_ = 0;
+  std::atomic<std::uint64_t> dropped_{0};
+  std::vector<FeedNumber> free_numbers_;  // of feeds that are gone, with nothing left to tell
   struct Waiting {
     Kind kind;
     FeedNumber feed;

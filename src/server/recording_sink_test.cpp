@@ -212,13 +212,39 @@ TEST(RecordingSink, a_keeper_of_nothing_begins_at_once) {
   EXPECT_EQ(sink.front(), nullptr);
 }
 
-TEST(RecordingSink, a_feed_that_comes_again_is_another_number) {
+TEST(RecordingSink, the_number_of_a_feed_that_is_gone_is_used_again_once_nothing_is_left_to_tell_of_it) {
   RecordingSink sink;
   for (int i = 0; i < 2; ++i) {
     sink.feed_added(feed("a"), at(i));
     sink.feed_removed(FeedId("a"), at(i));
   }
-  EXPECT_EQ(drained(sink), (Words{"added 0 a", "removed 0", "added 1 a", "removed 1"}));
+  EXPECT_EQ(drained(sink), (Words{"added 0 a", "removed 0", "added 0 a", "removed 0"}));
+  RecordingSink full = small();
+  full.feed_added(feed("a"), at(0));
+  int sent = 0;
+  while (full.untold() == 0) full.packet(FeedId("a"), packet(sent++, kThousand), at(1));
+  full.feed_removed(FeedId("a"), at(2));
+  full.feed_added(feed("b"), at(3));
+  const Words before = drained(full);
+  ASSERT_GE(before.size(), 2u);
+  EXPECT_EQ(Words(before.end() - 2, before.end()), (Words{"removed 0", "added 1 b"})) << "its loss is not told yet";
+  full.packet(FeedId("b"), packet(0, "x"), at(4));
+  EXPECT_EQ(drained(full), (Words{"lost 0 1", "packet 1 0"}));
+  full.feed_added(feed("c"), at(5));
+  EXPECT_EQ(drained(full), (Words{"added 0 c"}));
+  EXPECT_EQ(full.dropped(), 1u);
+}
+
+TEST(RecordingSink, feeds_that_come_and_go_without_media_while_the_log_is_full_leave_nothing_behind) {
+  RecordingSink sink = small();
+  sink.feed_added(feed("a"), at(0));
+  while (sink.untold() == 0) sink.packet(FeedId("a"), packet(0, kThousand), at(1));
+  for (int i = 0; i < 100; ++i) sink.feed_added(feed("filler" + std::to_string(i)), at(2));  // the last gap is full, too
+  for (int i = 0; i < 10'000; ++i) {
+    sink.feed_added(feed("x" + std::to_string(i)), at(3));
+    sink.feed_removed(FeedId("x" + std::to_string(i)), at(3));
+  }
+  EXPECT_LE(sink.take_rest().size(), 101u);
 }
 
 TEST(RecordingSink, every_packet_is_either_there_or_counted_between_two_threads) {

@@ -1,5 +1,7 @@
 #include "server/recordings.h"
 
+#include <spdlog/spdlog.h>
+
 #include <boost/asio/post.hpp>
 
 namespace amphi::server {
@@ -10,13 +12,33 @@ namespace asio = boost::asio;
 
 namespace {
 
-std::optional<std::uint64_t> known(const Result<std::uint64_t>& disk) { return disk ? std::optional(*disk) : std::nullopt; }
+constexpr std::size_t kMostLogged = 32;  // changes of feeds, in one report
+
+void add(recording::Drops& sum, const recording::Drops& one) {
+  for (std::size_t i = 0; i < recording::Drops::kSize; ++i) sum.add(static_cast<recording::Drop>(i), one[static_cast<recording::Drop>(i)]);
+}
+
+/// A line for each feed whose status has changed. Labels are the participants' words, and stay out of the log.
+void log_changes(const RecordingId& id, const recording::FeedsChanged& changed) {
+  std::size_t logged = 0, more = 0;
+  for (const auto& feed : changed.feeds) {
+    if (!feed.changed) continue;
+    if (++logged > kMostLogged) ++more;
+    else if (recording::loses_media(feed.reason))
+      spdlog::warn("recording.feed_not_recorded recording={} feed={} participant={} reason={} since_ms={}", id.value, feed.feed.value, feed.participant.value, recording::wire_name(feed.reason), to_ms(feed.since));
+    else
+      spdlog::info("recording.feed_status recording={} feed={} participant={} status={}", id.value, feed.feed.value, feed.participant.value, recording::wire_name(feed.reason));
+  }
+  if (more > 0) spdlog::warn("recording.feed_status recording={} further_changes={}", id.value, more);
+}
+
+std::optional<FolderId> known(const Result<FolderId>& folder) { return folder ? std::optional(*folder) : std::nullopt; }
 
 }  // namespace
 
 Recordings::Recordings(asio::io_context& control, const RecordingCatalogue& catalogue, const Safe& safe, Options options,
                        Events events)
-    : control_(control), catalogue_(catalogue), safe_(safe), options_(options), disk_(known(disk_of(catalogue.root()))), events_(std::move(events)), late_hashes_(safe, [this](const std::string& folder) { on_late_repair(folder); }), watch_(control) {
+    : control_(control), catalogue_(catalogue), safe_(safe), options_(options), root_(known(folder_id(catalogue.root()))), events_(std::move(events)), late_hashes_(safe, [this](const std::string& folder) { on_late_repair(folder); }), watch_(control) {
   for (unsigned i = 0; i < options_.writers; ++i) writers_.push_back(std::make_unique<RecordingWriter>("recording-" + std::to_string(i)));
 }
 
@@ -26,7 +48,7 @@ void Recordings::start(const SessionId& session, const services::StartRecording&
   plan.start = runtime::now();
   plan.info = {id, session, asked.requested_by, runtime::wall_now(), Duration{}, asked.continues};
   plan.session_folder = catalogue_.session_folder(session);
-  plan.disk = disk_;
+  plan.root = root_;
   plan.safe = &safe_;
   plan.reserve = options_.reserve;
   plan.revision_ceiling = revision + services::kRevisionsPerRecording;
@@ -43,6 +65,14 @@ void Recordings::start(const SessionId& session, const services::StartRecording&
   events.warned = [this, id](std::optional<RecordingWarning> warning) {
     asio::post(control_, [this, id, warning = std::move(warning)]() mutable { on_warned(id, std::move(warning)); });
   };
+  events.feeds_changed = [this, id](recording::FeedsChanged changed) {
+    asio::post(control_, [this, id, changed = std::move(changed)] { on_feeds(id, changed); });
+  };
+  events.counted = [this, id](const recording::Drops& drops) {
+    asio::post(control_, [this, id, drops] {
+      if (const auto found = running_.find(id); found != running_.end()) found->second.drops = drops;
+    });
+  };
   events.repaired = [this, session, id] { asio::post(control_, [this, session, id] { events_.repaired(session, id); }); };
   events.unhashed = [this](const std::string& folder) { complete_later(folder); };
   events.keyframe_wanted = [worker = &worker, session](const FeedId& feed) {
@@ -53,11 +83,14 @@ void Recordings::start(const SessionId& session, const services::StartRecording&
 
   auto job = std::make_shared<RecordingJob>(plan, std::move(events));
   RecordingWriter* writer = writers_[next_writer_++ % writers_.size()].get();
-  running_[id] = Running{session, &worker, writer, job, false, {}};
+  running_[id] = Running{session, &worker, writer, job, false, {}, {}, {}, 0};
   if (running_.size() == 1) watch_writers();
   // The packets of now wait in the sink while the folder is being made.
-  worker.post([session, writer, job = std::move(job), at = plan.start](MediaWorker& there, Time) mutable {
+  worker.post([this, id, session, writer, job = std::move(job), at = plan.start](MediaWorker& there, Time) mutable {
     auto begun = there.begin_recording(session, at);
+    asio::post(control_, [this, id, sink = std::weak_ptr(begun.sink)] {
+      if (const auto found = running_.find(id); found != running_.end()) found->second.sink = sink;
+    });
     writer->add(std::move(job), std::move(begun.sink), begun.pre_roll);
   });
 }
@@ -67,11 +100,10 @@ void Recordings::stop(const RecordingId& id, bool goes_on) {
   if (found == running_.end()) return;
   const Running& running = found->second;
   const Time at = runtime::now();
-  const WallTime wall = runtime::wall_now();
   // Through the worker to the writer: when the writer hears of it, the worker has put its last packet into the sink.
-  running.worker->post([session = running.session, writer = running.writer, job = running.job, at, wall, goes_on](MediaWorker& there, Time) {
+  running.worker->post([session = running.session, writer = running.writer, job = running.job, at, goes_on](MediaWorker& there, Time) {
     there.end_recording(session, at);
-    writer->post([job, at, wall, goes_on] { job->stop(at, wall, goes_on); });
+    writer->post([job, at, goes_on] { job->stop(at, goes_on); });
   });
 }
 
@@ -105,7 +137,34 @@ void Recordings::on_warned(const RecordingId& id, std::optional<RecordingWarning
   const auto found = running_.find(id);
   if (found == running_.end()) return;
   Running& running = found->second;
-  if (running.disk.told(std::move(warning))) events_.warned(running.session, id, running.disk.warning());
+  if (running.disk.told(std::move(warning))) events_.warned(running.session, id, running.disk.warnings());
+}
+
+void Recordings::on_feeds(const RecordingId& id, const recording::FeedsChanged& changed) {
+  const auto found = running_.find(id);
+  if (found == running_.end()) return;
+  Running& running = found->second;
+  running.drops = changed.drops;
+  running.feeds_not_recorded = 0;
+  for (const auto& feed : changed.feeds) {
+    if (!recording::loses_media(feed.reason)) continue;
+    ++running.feeds_not_recorded;
+    if (feed.changed) feed_losses_.add(feed.reason);
+  }
+  log_changes(id, changed);
+  events_.feeds_changed(running.session, id, changed);
+}
+
+recording::Drops Recordings::drops() const {
+  recording::Drops sum = drops_of_finished_;
+  for (const auto& [id, running] : running_) add(sum, running.drops);
+  return sum;
+}
+
+std::size_t Recordings::feeds_not_recorded() const {
+  std::size_t count = 0;
+  for (const auto& [id, running] : running_) count += running.feeds_not_recorded;
+  return count;
 }
 
 void Recordings::watch_writers() {
@@ -113,8 +172,10 @@ void Recordings::watch_writers() {
   watch_.async_wait([this](boost::system::error_code error) {
     if (error || running_.empty()) return;
     const Time now = runtime::now();
-    for (auto& [id, running] : running_)
-      if (running.disk.look(running.writer->busy_since(), now)) events_.warned(running.session, id, running.disk.warning());
+    for (auto& [id, running] : running_) {
+      const auto sink = running.sink.lock();
+      if (running.disk.look(running.writer->busy_since(), now, sink ? sink->dropped() : 0)) events_.warned(running.session, id, running.disk.warnings());
+    }
     watch_writers();
   });
 }
@@ -124,6 +185,7 @@ void Recordings::on_finished(const RecordingId& id, Duration duration, std::opti
   if (found == running_.end()) return;
   const Running running = std::move(found->second);
   running_.erase(found);
+  add(drops_of_finished_, running.drops);
   running.worker->post([session = running.session, began = running.started](MediaWorker& there, Time now) { there.end_recording(session, now, began); });
   ++(error ? failed_ : finished_);
   std::erase_if(mending_, [](const auto& entry) { return entry.second.expired(); });

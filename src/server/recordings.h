@@ -22,7 +22,8 @@ class Recordings {
     std::function<void(const SessionId&, const RecordingId&, Duration, std::optional<Error>)> finished;
     std::function<void(const SessionId&, const RecordingId&, Error)> refused;
     std::function<void(const SessionId&, const RecordingId&, bool writing)> media_changed;
-    std::function<void(const SessionId&, const RecordingId&, std::optional<RecordingWarning>)> warned;
+    std::function<void(const SessionId&, const RecordingId&, std::vector<RecordingWarning>)> warned;
+    std::function<void(const SessionId&, const RecordingId&, const recording::FeedsChanged&)> feeds_changed;
     std::function<void(const SessionId&, const RecordingId&)> repaired;  // some time after it had failed, or been cut off
   };
   struct Options {
@@ -46,6 +47,12 @@ class Recordings {
   bool is_mending(const RecordingId& id) const;
   std::uint64_t finished() const { return finished_; }
   std::uint64_t failed() const { return failed_; }
+  /// What all recordings left out since the server's start, by reason.
+  recording::Drops drops() const;
+  /// How often a feed began to lose its media, by reason.
+  const Counters<recording::FeedReason>& feed_losses() const { return feed_losses_; }
+  /// Feeds whose media arrive and are not recorded at this moment.
+  std::size_t feeds_not_recorded() const;
   /// Ends the writer threads.
   void stop_writers();
 
@@ -57,9 +64,13 @@ class Recordings {
     std::shared_ptr<RecordingJob> job;
     bool started = false;
     recording::StorageWatch disk;
+    std::weak_ptr<RecordingSink> sink;  // set once the worker has made it
+    recording::Drops drops;             // as last told
+    std::size_t feeds_not_recorded = 0;
   };
   void on_started(const RecordingId& id, Time at);
   void on_warned(const RecordingId& id, std::optional<RecordingWarning> warning);
+  void on_feeds(const RecordingId& id, const recording::FeedsChanged& changed);
   void on_late_repair(const std::string& folder);
   void watch_writers();
   void on_finished(const RecordingId& id, Duration duration, std::optional<Error> error);
@@ -68,7 +79,7 @@ class Recordings {
   const RecordingCatalogue& catalogue_;
   const Safe& safe_;
   Options options_;
-  const std::optional<std::uint64_t> disk_;  // that holds the recordings
+  const std::optional<FolderId> root_;  // of the recordings
   Events events_;
   LateHashes late_hashes_;
   std::vector<std::unique_ptr<RecordingWriter>> writers_;
@@ -77,6 +88,8 @@ class Recordings {
   std::map<RecordingId, Running> running_;
   std::map<RecordingId, std::weak_ptr<RecordingJob>> mending_;  // a job lives as long as it tries
   std::uint64_t finished_ = 0, failed_ = 0;
+  recording::Drops drops_of_finished_;
+  Counters<recording::FeedReason> feed_losses_;
 };
 
 }  // namespace amphi::server

@@ -18,7 +18,7 @@ class RequestLimits {
   explicit RequestLimits(double per_second = kPerSecond, double burst = kBurst)
       : fresh_(per_second, burst), full_again_(std::chrono::ceil<std::chrono::seconds>(std::chrono::duration<double>(burst / per_second))) {}
 
-  bool allow(const AccessToken& token, Time now) { return allow(token.session.value + "\n" + token.identity, now); }
+  bool allow(const AccessToken& token, Time now) { return allow(identity_key(token), now); }
   bool allow(const std::string& who, Time now) {
     if (now >= sweep_at_) sweep(now);
     Caller& caller = callers_.try_emplace(who, Caller{fresh_, now}).first->second;

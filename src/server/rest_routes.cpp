@@ -55,6 +55,8 @@ Result<AccessToken> RestRoutes::admit(const HttpRequest& request, const Route& r
   if (route.access == Access::admin) return fail(ErrorCode::forbidden, "The token lacks the grant `admin`.");
   if (path.size() > 2 && path[1] == "sessions" && token->session.value != path[2])
     return fail(ErrorCode::forbidden, "The token is for another session.");
+  if (route.access == Access::recordings && !token->grants.recordings && !token->grants.record)
+    return fail(ErrorCode::forbidden, "The token lacks the grant `recordings`.");
   if (route.access == Access::record && !token->grants.record)
     return fail(ErrorCode::forbidden, "The token lacks the grant `record`.");
   return token;
@@ -82,7 +84,9 @@ asio::awaitable<HttpAnswer> RestRoutes::answer(const HttpRequest& request, Path 
       co_return error_answer({ErrorCode::limit_exceeded, "Too many requests a second."});
     }
     const RestCall call{request, std::move(*token), std::move(*names)};
-    co_return co_await route.handler(call);
+    HttpAnswer answer = co_await route.handler(call);
+    answer.identity = identity_key(call.token);
+    co_return answer;
   }
   if (allow.empty()) co_return not_found();
   drops_.add(Drop::http_method);

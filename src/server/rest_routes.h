@@ -16,8 +16,9 @@ namespace amphi::server {
 
 /// Who may. A token with the grant `admin` may everything in every session; any other only what is its own session's.
 enum class Access {
-  member,   // any valid token: of the session in the address, where it names one
-  record,   // with the grant `record`
+  member,      // any valid token: of the session in the address, where it names one
+  recordings,  // with the grant `recordings` or `record`
+  record,      // with the grant `record`
   admin,
 };
 

@@ -1,14 +1,14 @@
 #include "server/safekeeping.h"
 
-#include "runtime/file_writer.h"
 #include "server/config.h"
+#include "server/secret_file.h"
 
 namespace amphi::server {
 
 Result<Safe> Safe::open(const std::string& signing_key_file, const std::string& encryption_key_file) {
   Safe safe;
   if (!signing_key_file.empty()) {
-    const auto pem = runtime::read_file(signing_key_file, 64 * 1024);
+    const auto pem = read_secret(signing_key_file, 64 * 1024);
     if (!pem) return tl::unexpected(pem.error());
     auto key = SigningKey::from_pem(*pem);
     if (!key) return fail(key.error().code, signing_key_file + ": " + key.error().message);

@@ -21,6 +21,25 @@ void add(Counters<services::ServerDrop>& sum, const Counters<services::ServerDro
     sum.add(static_cast<services::ServerDrop>(i), one[static_cast<services::ServerDrop>(i)]);
 }
 
+std::vector<services::FeedState> feed_states(const recording::FeedsChanged& changed) {
+  std::vector<services::FeedState> states;
+  for (const auto& feed : changed.feeds) {
+    const bool recorded = feed.reason == recording::FeedReason::recorded;
+    services::FeedState& state = states.emplace_back();
+    state = {feed.feed.value, feed.participant.value, feed.label, std::string(rtp::text(feed.kind)), recorded};
+    if (!recorded) state.reason = recording::wire_name(feed.reason);
+    state.message = feed.message;
+    state.since_ms = std::max<std::int64_t>(to_ms(feed.since), 0);
+  }
+  return states;
+}
+
+std::vector<services::Warning> limit_warnings(const recording::FeedsChanged& changed) {
+  std::vector<services::Warning> warnings;
+  for (const auto& limit : changed.limits) warnings.push_back({"limit_exceeded", limit.message, std::nullopt, {}, limit.participant.value});
+  return warnings;
+}
+
 }  // namespace
 
 ServicesHub::ServicesHub(asio::io_context& control, SessionDirectory& directory, const RecordingCatalogue& catalogue, DiskReader& reader,
@@ -37,6 +56,7 @@ SessionDirectory::Hooks ServicesHub::hooks() {
   hooks.stop_recording = [this](const SessionId& session) { stop_recording(session); };
   hooks.participant_joined = [this](const SessionId& session) { participant_joined(session); };
   hooks.participant_left = [this](const SessionId& session, const ParticipantId& who) { participant_left(session, who); };
+  hooks.limit_reached = [this](const SessionId& session, const ParticipantId& who, const std::string& what) { limit_reached(session, who, what); };
   hooks.session_removed = [this](const SessionId& session) { session_removed(session); };
   return hooks;
 }
@@ -79,14 +99,20 @@ Recordings::Events ServicesHub::recording_events() {
     room->machine->recording_media_changed(id, writing, runtime::now());
     pump(*room);
   };
-  events.warned = [this](const SessionId& session, const RecordingId& id, std::optional<RecordingWarning> warning) {
-    if (warning) spdlog::warn("session {}: recording {}: {}", session.value, id.value, warning->message);
-    else spdlog::info("session {}: recording {}: the disk is well again", session.value, id.value);
+  events.warned = [this](const SessionId& session, const RecordingId& id, std::vector<RecordingWarning> warnings) {
+    for (const RecordingWarning& warning : warnings) spdlog::warn("session {}: recording {}: {}", session.value, id.value, warning.message);
+    if (warnings.empty()) spdlog::info("session {}: recording {}: the disk is well again", session.value, id.value);
     Room* room = find(session);
     if (!room) return;
-    std::optional<services::Warning> told;
-    if (warning) told = services::Warning{warning->code, warning->message, warning->minutes_left};
-    room->machine->recording_warning(id, std::move(told), runtime::now());
+    std::vector<services::Warning> told;
+    for (RecordingWarning& warning : warnings) told.push_back({std::move(warning.code), std::move(warning.message), warning.minutes_left});
+    room->machine->recording_warnings(id, std::move(told), runtime::now());
+    pump(*room);
+  };
+  events.feeds_changed = [this](const SessionId& session, const RecordingId& id, const recording::FeedsChanged& changed) {
+    Room* room = find(session);
+    if (!room) return;
+    room->machine->recording_feeds(id, feed_states(changed), limit_warnings(changed), runtime::now());
     pump(*room);
   };
   return events;
@@ -137,6 +163,7 @@ std::optional<services::Caller> ServicesHub::greet(WebSocketConnection& connecti
     if (has_expired(*token, runtime::wall_now())) return refuse(Drop::ws_unauthorized, ErrorCode::unauthorized, expired().message, "hello");
     return refuse(Drop::ws_unauthorized, ErrorCode::not_found, "This participant is not in the session.", "hello");
   }
+  connection.authenticated(identity_key(*token));
   return services::Caller{participant, token->identity, token->grants.record};
 }
 
@@ -259,6 +286,13 @@ asio::awaitable<Result<services::Marker>> ServicesHub::add_marker(SessionId sess
   auto marker = (*room)->machine->add_marker(label, identity, runtime::now());
   pump(**room);
   co_return marker;
+}
+
+void ServicesHub::limit_reached(const SessionId& session, const ParticipantId& participant, const std::string& what) {
+  Room* room = find(session);
+  if (!room) return;
+  room->machine->limit_reached(what, participant, runtime::now());
+  pump(*room);
 }
 
 void ServicesHub::session_removed(const SessionId& session) {

@@ -78,6 +78,7 @@ class ServicesHub {
   void participant_joined(const SessionId& session);
   void drop_empty(const SessionId& session);
   void participant_left(const SessionId& session, const ParticipantId& participant);
+  void limit_reached(const SessionId& session, const ParticipantId& participant, const std::string& what);
   void session_removed(const SessionId& session);
   Recordings::Events recording_events();
   SessionDirectory::Hooks hooks();

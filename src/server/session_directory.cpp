@@ -13,6 +13,7 @@ constexpr auto kResumeWindow = std::chrono::milliseconds(signalling::kResumeWind
 constexpr std::int64_t kLongestStaySeconds = 24 * 60 * 60;  // past the expiry: an old resume token is no key to the house
 constexpr auto kRecordingWithoutAnybody = std::chrono::seconds(30);
 
+tl::unexpected<Error> removed() { return fail(ErrorCode::forbidden, "You were removed from this session."); }
 tl::unexpected<Error> going_down() { return fail(ErrorCode::disconnected, "The server is going down."); }
 
 template <class... F>
@@ -25,8 +26,8 @@ Overloaded(F...) -> Overloaded<F...>;
 }  // namespace
 
 SessionDirectory::SessionDirectory(asio::io_context& control, std::vector<std::unique_ptr<MediaWorker>>& workers, Bytes key,
-                                   Random& random, Counters<Drop>& drops, std::size_t max_sessions)
-    : control_(control), workers_(workers), random_(random), resume_tokens_(std::move(key), random), drops_(drops), max_sessions_(max_sessions) {}
+                                   Random& random, Counters<Drop>& drops, Limits limits)
+    : control_(control), workers_(workers), random_(random), resume_tokens_(std::move(key), random), drops_(drops), limits_(limits) {}
 
 // --- finding -----------------------------------------------------------------------------------------------------------
 
@@ -47,6 +48,7 @@ SessionDirectory::MediaSession& SessionDirectory::find_or_create(const SessionId
   if (!entry) {
     entry = std::make_unique<MediaSession>();
     entry->id = session;
+    entry->since = runtime::wall_now();
     entry->worker = workers_[next_worker_++ % workers_.size()].get();
     spdlog::info("session {} begins", session.value);
   }
@@ -110,16 +112,18 @@ Result<ParticipantId> SessionDirectory::new_id(const MediaSession& session, cons
 asio::awaitable<Result<Member>> SessionDirectory::join(AccessToken token, std::string resume_token,
                                                        std::shared_ptr<WebSocketConnection> connection) {
   if (closed_) co_return going_down();
+  if (is_banned(token.session, token.identity)) co_return removed();
   if (MediaSession* there = find(token.session)) {
     if (Participant* back = by_resume_token(*there, token, resume_token)) {
       const Member member{there->id, back->id};
       back->grants = token.grants;
+      back->expires_at = std::max(back->expires_at, token.expires_at);
       take_over(*there, *back, std::move(connection));
       co_return member;
     }
   }
   if (!may_come_in(token, resume_token)) co_return tl::unexpected(expired());
-  if (!find(token.session) && sessions_.size() >= max_sessions_)
+  if (!find(token.session) && sessions_.size() >= limits_.sessions)
     co_return fail(ErrorCode::limit_exceeded, "The server has too many sessions.");
   MediaSession& session = find_or_create(token.session);  // until the next co_await
   const auto id = new_id(session, token, resume_token);
@@ -128,7 +132,12 @@ asio::awaitable<Result<Member>> SessionDirectory::join(AccessToken token, std::s
     co_return tl::unexpected(id.error());
   }
   const Member member{session.id, *id};
-  ++session.joining;
+  session.joining.insert(token.identity);
+  if (const auto room = make_room(session, token.identity); !room) {
+    if (room.error().code == ErrorCode::limit_exceeded) hooks_.limit_reached(session.id, {}, token.identity + ": " + room.error().message);
+    stop_joining(session, token.identity);
+    co_return tl::unexpected(room.error());
+  }
   auto add = [member, token](MediaWorker& worker, Time now) -> Result<void> {
     const auto media = worker.find_or_create(member.session);
     if (!media) return tl::unexpected(media.error());
@@ -137,13 +146,21 @@ asio::awaitable<Result<Member>> SessionDirectory::join(AccessToken token, std::s
   const auto added = co_await session.worker->call(std::move(add));
   MediaSession* there = find(member.session);  // everything may have been closed meanwhile
   if (!there) co_return going_down();
-  --there->joining;
   if (!added) {
-    remove_if_over(*there);
+    if (added.error().code == ErrorCode::limit_exceeded) hooks_.limit_reached(there->id, {}, added.error().message);
+    stop_joining(*there, token.identity);
     co_return tl::unexpected(added.error());
   }
+  there->joining.erase(there->joining.find(token.identity));
   come_in(*there, member, token, std::move(connection));
-  co_return member;
+  if (!is_banned(member.session, token.identity)) co_return member;
+  dismiss(member, removed().value().message);  // while it was on its way in
+  co_return removed();
+}
+
+void SessionDirectory::stop_joining(MediaSession& session, const std::string& identity) {
+  session.joining.erase(session.joining.find(identity));
+  remove_if_over(session);
 }
 
 void SessionDirectory::come_in(MediaSession& session, const Member& member, const AccessToken& token,
@@ -154,7 +171,10 @@ void SessionDirectory::come_in(MediaSession& session, const Member& member, cons
   participant.id = member.participant;
   participant.identity = token.identity;
   participant.grants = token.grants;
+  participant.expires_at = token.expires_at;
+  participant.since = runtime::wall_now();
   participant.connection = std::move(connection);
+  participant.address = participant.connection->client();
   greet(session, participant, false);
   tell(session, signalling::participant_joined(view_of(participant)), participant.id);
   hooks_.participant_joined(session.id);
@@ -168,6 +188,8 @@ void SessionDirectory::take_over(MediaSession& session, Participant& participant
   if (participant.away) participant.away->cancel();
   participant.away.reset();
   participant.connection = std::move(connection);
+  participant.address = participant.connection->client();
+  participant.acknowledged = true;  // its resume token came with a `joined` before
   participant.spent_token = participant.resume_token;
   greet(session, participant, true);
   session.worker->post([id = session.id, who = participant.id](MediaWorker& worker, Time now) {
@@ -201,9 +223,14 @@ void SessionDirectory::greet(MediaSession& session, Participant& participant, bo
 
 void SessionDirectory::leave(const Member& member) { remove(member); }
 
+void SessionDirectory::acknowledge(const Member& member) {
+  if (Participant* participant = find(member)) participant->acknowledged = true;
+}
+
 void SessionDirectory::connection_lost(const Member& member, const WebSocketConnection& connection) {
   if (!speaks_for(member, connection)) return;
   Participant& participant = *find(member);
+  if (!participant.acknowledged) return remove(member);
   participant.connection.reset();
   participant.away = std::make_unique<asio::steady_timer>(control_, kResumeWindow);
   participant.away->async_wait([this, member](boost::system::error_code error) {
@@ -230,7 +257,7 @@ void SessionDirectory::remove(const Member& member) {
 }
 
 void SessionDirectory::remove_if_over(MediaSession& session) {
-  if (!session.participants.empty() || session.joining > 0) return;
+  if (!session.participants.empty() || !session.joining.empty()) return;
   if (hooks_.is_recording(session.id)) {
     if (session.empty) return;
     session.empty = std::make_unique<asio::steady_timer>(control_, kRecordingWithoutAnybody);
@@ -278,6 +305,10 @@ void SessionDirectory::tell(MediaSession& session, const std::string& text, cons
     if (participant.connection && id != except) participant.connection->send(text);
 }
 
+void SessionDirectory::limit_reached(const Member& member, const std::string& what) {
+  if (const Participant* found = find(member)) hooks_.limit_reached(member.session, member.participant, found->identity + ": " + what);
+}
+
 void SessionDirectory::handle_event(const SessionId& id, sfu::Event event) {
   MediaSession* session = find(id);
   if (!session) return;
@@ -293,13 +324,27 @@ void SessionDirectory::handle_event(const SessionId& id, sfu::Event event) {
                    if (!owner || owner->feeds.erase(e.feed) == 0) return;
                    tell(*session, signalling::feed_removed(e.feed), e.participant);
                  },
+                 [&](sfu::FeedMuted& e) {
+                   Participant* owner = find(Member{id, e.feed.participant});
+                   if (!owner || owner->feeds.count(e.feed.id) == 0) return;
+                   owner->feeds[e.feed.id] = e.feed;
+                   tell(*session, signalling::feed_changed(e.feed));
+                 },
                  [&](sfu::SubscribeOffer& e) {
                    Participant* to = find(Member{id, e.participant});
                    if (to && to->connection) to->connection->send(signalling::subscribe_offer(e));
                  },
+                 [&](sfu::FeedUnsupported& e) {
+                   Participant* to = find(Member{id, e.participant});
+                   if (to && to->connection) to->connection->send(signalling::feed_unsupported(e));
+                 },
                  [&](sfu::TransportConnected& e) { spdlog::debug("{}: a transport is connected", e.participant.value); },
                  [&](sfu::TransportDisconnected& e) { spdlog::debug("{}: a transport is silent", e.participant.value); },
                  [&](sfu::TransportFailed& e) { transport_failed(*session, e); },
+                 [&](sfu::SourcesCompete& e) {
+                   spdlog::warn("session {}: feed {} of {} has several sources at the same time: ssrc {} is forwarded and recorded, ssrc {} is dropped",
+                                id.value, e.feed.value, e.participant.value, e.selected, e.refused);
+                 },
              },
              event);
 }
@@ -312,7 +357,8 @@ void SessionDirectory::transport_failed(MediaSession& session, const sfu::Transp
   const bool fatal = failed.error.code == ErrorCode::fingerprint_mismatch;
   drops_.add(fatal ? Drop::fingerprint_mismatch : Drop::transport_failed);
   spdlog::warn("session {}: a transport of {} failed: {}", session.id.value, failed.participant.value, failed.error.message);
-  if (participant->connection) participant->connection->send_error(failed.error, fatal);
+  const Error told{failed.error.code, std::string(failed.which == sfu::Which::publishing ? "The publishing" : "The subscribing") + " transport failed: " + failed.error.message};
+  if (participant->connection) participant->connection->send_error(told, fatal);
   if (fatal) remove(member);
 }
 

@@ -60,6 +60,7 @@ asio::awaitable<std::optional<Member>> Signalling::greet(Connection connection, 
     refuse(*connection, Drop::ws_unauthorized, token.error(), true, "join");
     co_return std::nullopt;
   }
+  connection->authenticated(identity_key(*token));
   auto member = co_await directory_.join(*token, join->resume_token, connection);
   if (!member && directory_.is_closed() && !join->resume_token.empty()) {  // who was here comes back after the restart
     connection->send(signalling::closing_for_now(member.error().message));
@@ -76,6 +77,7 @@ asio::awaitable<std::optional<Member>> Signalling::greet(Connection connection, 
 
 asio::awaitable<bool> Signalling::handle(Connection connection, Member member, std::string text) {
   if (!directory_.speaks_for(member, *connection)) co_return false;
+  directory_.acknowledge(member);
   auto message = signalling::decode(text);
   if (!message) {
     const auto& refused = message.error();
@@ -103,6 +105,7 @@ asio::awaitable<void> Signalling::publish(Connection connection, Member member, 
     co_return;
   }
   if (!offers_.allow(member.participant.value, runtime::now())) {
+    directory_.limit_reached(member, "too many offers in too short a time");
     refuse(*connection, Drop::ws_offer_rate_limited, {ErrorCode::limit_exceeded, "Too many offers in too short a time. Join changes in one offer, or wait."}, false, "publishOffer");
     co_return;
   }
@@ -113,8 +116,13 @@ asio::awaitable<void> Signalling::publish(Connection connection, Member member, 
     return media->publish_offer(member.participant, offer.sdp, offer.feeds, now);
   };
   const auto answered = co_await worker->call(std::move(task));
-  if (answered) connection->send(signalling::publish_answer(*answered));
-  else refuse(*connection, Drop::ws_refused, answered.error(), false, "publishOffer");
+  if (answered) {
+    for (const auto& refused : answered->refused)
+      if (refused.error.code == ErrorCode::limit_exceeded) directory_.limit_reached(member, refused.error.message);
+    connection->send(signalling::publish_answer(*answered));
+  } else {
+    refuse(*connection, Drop::ws_refused, answered.error(), false, "publishOffer");
+  }
 }
 
 asio::awaitable<void> Signalling::answer(Connection connection, Member member, signalling::SubscribeAnswer given) {
@@ -137,6 +145,10 @@ asio::awaitable<void> Signalling::restart(Connection connection, Member member) 
   const Grants* grants = directory_.grants_of(member);
   if (!grants || !grants->subscribe) {
     refuse(*connection, Drop::ws_forbidden, {ErrorCode::forbidden, "The token has no `subscribe` grant."}, false, "restartSubscribe");
+    co_return;
+  }
+  if (!offers_.allow(member.participant.value, runtime::now())) {
+    refuse(*connection, Drop::ws_offer_rate_limited, {ErrorCode::limit_exceeded, "Too many restarts and offers in too short a time."}, false, "restartSubscribe");
     co_return;
   }
   MediaWorker* worker = directory_.worker_of(member.session);

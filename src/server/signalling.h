@@ -36,7 +36,7 @@ class Signalling {
   SessionDirectory& directory_;
   Verify verify_;
   Counters<Drop>& drops_;
-  RequestLimits offers_;  // by participant
+  RequestLimits offers_;  // publishOffer and restartSubscribe, by participant
 };
 
 }  // namespace amphi::server

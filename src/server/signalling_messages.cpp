@@ -4,6 +4,8 @@
 #include <charconv>
 #include <nlohmann/json.hpp>
 
+#include "base/text.h"
+
 namespace amphi::server::signalling {
 namespace {
 
@@ -11,6 +13,7 @@ using Json = nlohmann::json;
 
 constexpr std::string_view kOfferPrefix = "off_";
 constexpr std::size_t kMaxSdp = 200'000;
+constexpr std::size_t kMaxMid = 64;  // room for a UUID
 
 std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
@@ -44,6 +47,7 @@ Decoded join(const Json& object) {
   if (object.contains("client")) {
     const auto client = text_of(object, "client", 0, 128);
     if (!client) return wrong("`client` must be a text of at most 128 characters");
+    if (!is_plain_text(*client)) return wrong("`client` " + std::string(kPlainTextRule));
     message.client = *client;
   }
   return message;
@@ -59,11 +63,12 @@ Decoded publish_offer_from(const Json& object) {
     return wrong("`feeds` must be an array of at most 64");
   for (const auto& feed : *feeds) {
     if (!feed.is_object()) return wrong("each of `feeds` must be an object");
-    const auto mid = text_of(feed, "mid", 1, 16);
+    const auto mid = text_of(feed, "mid", 1, kMaxMid);
     const auto kind = text_of(feed, "kind", 1, 16);
     const auto label = text_of(feed, "label", 0, 128);
     if (!mid || !kind || !label || (*kind != "audio" && *kind != "video"))
-      return wrong("each of `feeds` needs `mid`, `kind` (audio or video) and `label`");
+      return wrong("each of `feeds` needs `mid` (1 to 64 characters), `kind` (audio or video) and `label` (at most 128)");
+    if (!is_plain_text(*label)) return wrong("a feed's `label` " + std::string(kPlainTextRule));
     message.feeds.push_back({*mid, *kind == "audio" ? rtp::Kind::audio : rtp::Kind::video, *label});
   }
   return message;
@@ -82,11 +87,13 @@ Decoded subscribe_answer(const Json& object) {
 }
 
 Json json_of(const sfu::FeedInfo& feed) {
-  return {{"id", feed.id.value},
-          {"kind", rtp::text(feed.codec.kind())},
-          {"label", feed.label},
-          {"participantId", feed.participant.value},
-          {"codec", rtp::text(feed.codec.name)}};
+  Json json{{"id", feed.id.value},
+            {"kind", rtp::text(feed.codec.kind())},
+            {"label", feed.label},
+            {"participantId", feed.participant.value},
+            {"codec", rtp::text(feed.codec.name)}};
+  if (feed.muted) json["muted"] = true;
+  return json;
 }
 
 Json json_of(const ParticipantView& participant) {
@@ -152,7 +159,7 @@ std::string encode(const Joined& joined) {
 std::string publish_answer(const sfu::PublishAnswer& answer) {
   Json json{{"type", "publishAnswer"}, {"sdp", answer.sdp}, {"feeds", json_of(answer.feeds)}};
   for (const auto& refused : answer.refused)
-    json["refused"].push_back({{"mid", refused.mid}, {"code", wire_name(refused.error.code)}, {"message", refused.error.message}});
+    json["refused"].push_back({{"mid", refused.mid}, {"code", wire_name(refused.error.code)}, {"message", refused.error.message.substr(0, 1024)}});
   return dump(json);
 }
 
@@ -163,6 +170,10 @@ std::string subscribe_offer(const sfu::SubscribeOffer& offer) {
                {"feeds", json_of(offer.feeds)}});
 }
 
+std::string feed_unsupported(const sfu::FeedUnsupported& told) {
+  return dump({{"type", "feedUnsupported"}, {"feedId", told.feed.value}, {"code", wire_name(told.error.code)}, {"message", told.error.message}});
+}
+
 std::string participant_joined(const ParticipantView& participant) {
   return dump({{"type", "participantJoined"}, {"participant", json_of(participant)}});
 }
@@ -170,6 +181,11 @@ std::string participant_left(const ParticipantId& participant) {
   return dump({{"type", "participantLeft"}, {"participantId", participant.value}});
 }
 std::string feed_added(const sfu::FeedInfo& feed) { return dump({{"type", "feedAdded"}, {"feed", json_of(feed)}}); }
+std::string feed_changed(const sfu::FeedInfo& feed) {
+  Json json = json_of(feed);
+  json["muted"] = feed.muted;
+  return dump({{"type", "feedChanged"}, {"feed", std::move(json)}});
+}
 std::string feed_removed(const FeedId& feed) { return dump({{"type", "feedRemoved"}, {"feedId", feed.value}}); }
 std::string closing(std::string_view reason) { return dump({{"type", "closing"}, {"reason", reason}}); }
 std::string closing_for_now(std::string_view reason) { return dump({{"type", "closing"}, {"reason", reason}, {"mayReturn", true}}); }

@@ -62,9 +62,11 @@ struct Joined {
 std::string encode(const Joined& joined);
 std::string publish_answer(const sfu::PublishAnswer& answer);
 std::string subscribe_offer(const sfu::SubscribeOffer& offer);
+std::string feed_unsupported(const sfu::FeedUnsupported& told);
 std::string participant_joined(const ParticipantView& participant);
 std::string participant_left(const ParticipantId& participant);
 std::string feed_added(const sfu::FeedInfo& feed);
+std::string feed_changed(const sfu::FeedInfo& feed);
 std::string feed_removed(const FeedId& feed);
 std::string closing(std::string_view reason);  // the same in the services protocol
 /// The server ends, and may be started again: clients try to join again for as long as they would to resume.

@@ -88,6 +88,11 @@ TEST(SignallingMessages, what_the_server_says_has_the_documented_members) {
   for (const auto& [name, value] : example.items()) EXPECT_TRUE(json.contains(name)) << name;
   EXPECT_EQ(json["participants"][0]["feeds"][0]["codec"], "VP8");
   EXPECT_EQ(Json::parse(feed_added(feed))["feed"].size(), examples("feedAdded")["valid"][0]["feed"].size());
+  EXPECT_EQ(Json::parse(feed_unsupported({ParticipantId("par_1"), FeedId("fd_c2"), {ErrorCode::unsupported, "this client's answer does not take H264 (profile-level-id 640028)"}})),
+            examples("feedUnsupported")["valid"][0]);
+  feed.muted = true;
+  EXPECT_EQ(Json::parse(feed_added(feed))["feed"]["muted"], true);
+  EXPECT_EQ(Json::parse(feed_changed(feed))["feed"].size(), examples("feedChanged")["valid"][0]["feed"].size());
   EXPECT_EQ(Json::parse(error({ErrorCode::forbidden, "no"}, true, "join")),
             (Json{{"type", "error"}, {"code", "forbidden"}, {"message", "no"}, {"fatal", true}, {"inReplyTo", "join"}}));
 }

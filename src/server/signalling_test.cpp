@@ -1,124 +1,12 @@
 // Signalling over a real socket, to a real directory and media worker: who gets in, how many, how much they may say, and what becomes of
 // those who come while the server goes down.
-#include "server/signalling.h"
-
-#include <gtest/gtest.h>
-
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-#include <boost/beast/core/buffers_to_string.hpp>
-#include <boost/beast/websocket/stream.hpp>
-#include <future>
-#include <map>
-#include <nlohmann/json.hpp>
-#include <sstream>
-#include <thread>
-
-#include "server/http_server.h"
+#include "server/test_signalling_rig.h"
 
 namespace amphi::server {
 namespace {
 
-namespace asio = boost::asio;
-namespace beast = boost::beast;
-using Json = nlohmann::json;
-
-/// "SESSION IDENTITY" is a token here, "SESSION IDENTITY 60" one that expired 60 s ago.
-Result<AccessToken> read(std::string_view text) {
-  std::istringstream words{std::string(text)};
-  std::string session, identity;
-  if (!(words >> session >> identity)) return fail(ErrorCode::unauthorized, "A token is needed.");
-  std::int64_t expired_since = 0;
-  if (!(words >> expired_since)) expired_since = -3600;
-  AccessToken token{SessionId(session), identity, {}, runtime::wall_now().unix_ms / 1000 - expired_since, ""};
-  token.grants.publish = token.grants.subscribe = true;
-  return token;
-}
-
-/// What one participant hears; every call waits for the server, which leaves nobody without an answer.
-class Talker {
- public:
-  Talker(std::uint16_t port, const std::string& session) : socket_(io_) {
-    socket_.next_layer().connect({asio::ip::address_v4::loopback(), port});
-    socket_.handshake("127.0.0.1", "/v1/sessions/" + session + "/signalling");
-  }
-  void say(const Json& message) {
-    beast::error_code ignored;
-    socket_.write(asio::buffer(message.dump()), ignored);
-  }
-  /// The next message that is no heartbeat; null: the connection is closed.
-  Json hear() {
-    while (true) {
-      beast::flat_buffer buffer;
-      beast::error_code error;
-      socket_.read(buffer, error);
-      if (error) return nullptr;
-      Json message = Json::parse(beast::buffers_to_string(buffer.data()));
-      if (message["type"] != "ping" && message["type"] != "pong") return message;
-    }
-  }
-  Json join(const std::string& token, const std::string& resume_token = "") {
-    Json message{{"type", "join"}, {"version", 1}, {"token", token}};
-    if (!resume_token.empty()) message["resumeToken"] = resume_token;
-    say(message);
-    return hear();
-  }
-
- private:
-  asio::io_context io_;
-  beast::websocket::stream<asio::ip::tcp::socket> socket_;
-};
-
-constexpr std::size_t kMaxSessions = 3;
-
-struct Rig {
-  explicit Rig(Bytes key = Bytes(32, std::byte{7})) : directory(control, workers, std::move(key), random, drops, kMaxSessions) {
-    auto certificate = dtls::Certificate::generate().value();
-    const auto hear = [this](const SessionId& session, sfu::Event event) { directory.handle_event(session, std::move(event)); };
-    workers.push_back(MediaWorker::create(0, {Address::v4(127, 0, 0, 1, 0)}, std::move(certificate), control, hear, {}).value());
-    SessionDirectory::Hooks hooks;
-    hooks.is_recording = [](const SessionId&) { return false; };
-    hooks.stop_recording = hooks.participant_joined = hooks.session_removed = [](const SessionId&) {};
-    hooks.participant_left = [](const SessionId&, const ParticipantId&) {};
-    directory.set_hooks(std::move(hooks));
-    server = HttpServer::listen(control, {Address::v4(127, 0, 0, 1, 0)}, "", "", routes, drops).value();
-    server->start();
-  }
-  ~Rig() {
-    control.stop();
-    if (thread.joinable()) thread.join();
-    for (auto& worker : workers) worker->stop();
-  }
-  void run() {
-    thread = std::thread([this] { control.run(); });
-  }
-  std::uint16_t port() const { return server->port(); }
-  void on_control(std::function<void()> work) {
-    std::promise<void> done;
-    asio::post(control, [&] { work(), done.set_value(); });
-    done.get_future().wait();
-  }
-
-  asio::io_context control;
-  Counters<Drop> drops;
-  runtime::SystemRandom random;
-  std::vector<std::unique_ptr<MediaWorker>> workers;
-  SessionDirectory directory;
-  Signalling signalling{directory, read, drops, RequestLimits(5, 40)};
-  HttpRoutes routes{[this] {
-    HttpRoutes::Parts parts;
-    parts.drops = &drops;
-    parts.signalling = [this](std::shared_ptr<WebSocketConnection> connection, SessionId session) {
-      return signalling.run(std::move(connection), std::move(session));
-    };
-    return parts;
-  }()};
-  std::unique_ptr<HttpServer> server;
-  std::thread thread;
-};
-
 TEST(Signalling, the_server_has_so_many_sessions_and_no_more) {
-  Rig rig;
+  SignallingRig rig;
   rig.run();
   std::vector<std::unique_ptr<Talker>> talkers;
   for (std::size_t i = 0; i < kMaxSessions; ++i) {
@@ -135,7 +23,7 @@ TEST(Signalling, the_server_has_so_many_sessions_and_no_more) {
 }
 
 TEST(Signalling, who_says_more_than_is_allowed_is_told_and_cut_off) {
-  Rig rig;
+  SignallingRig rig;
   rig.run();
   Talker loud(rig.port(), "s"), quiet(rig.port(), "s");
   ASSERT_EQ(quiet.join("s quiet")["type"], "joined");
@@ -153,7 +41,7 @@ TEST(Signalling, who_says_more_than_is_allowed_is_told_and_cut_off) {
 }
 
 TEST(Signalling, who_offers_faster_than_anybody_has_to_is_refused_and_nobody_else) {
-  Rig rig;
+  SignallingRig rig;
   rig.run();
   Talker quiet(rig.port(), "s");
   auto loud = std::make_unique<Talker>(rig.port(), "s");
@@ -182,8 +70,46 @@ TEST(Signalling, who_offers_faster_than_anybody_has_to_is_refused_and_nobody_els
   rig.on_control([&] { EXPECT_GE(rig.drops[Drop::ws_offer_rate_limited], 25u); });
 }
 
+TEST(Signalling, a_participant_that_never_acknowledged_its_join_is_gone_with_its_connection_and_any_other_is_held) {
+  SignallingRig rig;
+  rig.run();
+  Talker watcher(rig.port(), "s");
+  ASSERT_EQ(watcher.join("s watcher")["type"], "joined");
+  const auto hear = [&](const char* type) {
+    const Json heard = watcher.hear();
+    EXPECT_EQ(heard["type"], type) << heard;
+    return heard;
+  };
+  // Gone before anything was said: by a lost connection, and by `leave` right behind the join.
+  (void)Talker(rig.port(), "s").join("s crashed");
+  hear("participantJoined");
+  hear("participantLeft");
+  {
+    Talker destroyed(rig.port(), "s");
+    destroyed.say({{"type", "join"}, {"version", 1}, {"token", "s destroyed"}});
+    destroyed.say({{"type", "leave"}});
+    hear("participantJoined");
+    hear("participantLeft");
+  }
+  // One message is enough to be held; so is a resume.
+  std::string resume;
+  {
+    Talker held(rig.port(), "s");
+    resume = held.join("s held").value("resumeToken", "");
+    held.say({{"type", "ping"}});
+    held.say({{"type", "publishOffer"}, {"sdp", "x"}, {"feeds", Json::array()}});
+    EXPECT_EQ(held.hear()["type"], "error") << "so the ping was read";
+  }
+  hear("participantJoined");
+  const Json back = Talker(rig.port(), "s").join("s held", resume);
+  ASSERT_EQ(back["resumed"], true) << back;
+  EXPECT_EQ(Talker(rig.port(), "s").join("s held", back.value("resumeToken", ""))["resumed"], true) << "a resume acknowledges";
+  watcher.say({{"type", "publishOffer"}, {"sdp", "x"}, {"feeds", Json::array()}});
+  hear("error");  // nobody has left meanwhile
+}
+
 TEST(Signalling, a_token_that_has_expired_lets_nobody_in_and_brings_back_who_is_in) {
-  Rig rig;
+  SignallingRig rig;
   rig.run();
   const auto join = [&](const std::string& token, const std::string& resume_token) {
     return Talker(rig.port(), "s").join(token, resume_token);
@@ -213,13 +139,13 @@ TEST(Signalling, a_token_that_has_expired_lets_nobody_in_and_brings_back_who_is_
 TEST(Signalling, after_a_restart_an_expired_token_brings_back_who_was_in_but_not_who_was_in_days_ago) {
   std::string resume, id;
   {
-    Rig before;
+    SignallingRig before;
     before.run();
     const Json joined = Talker(before.port(), "s").join("s a");
     resume = joined.value("resumeToken", "");
     id = joined.value("participantId", "");
   }
-  Rig after;
+  SignallingRig after;
   after.run();
   EXPECT_EQ(Talker(after.port(), "s").join("s a 200000", resume)["code"], "unauthorized");
   EXPECT_EQ(Talker(after.port(), "s").join("s b 60", resume)["code"], "unauthorized");
@@ -230,7 +156,7 @@ TEST(Signalling, after_a_restart_an_expired_token_brings_back_who_was_in_but_not
 }
 
 TEST(Signalling, who_is_on_the_way_in_when_the_server_goes_down_is_refused) {
-  Rig rig;
+  SignallingRig rig;
   Result<Member> outcome = Member{};
   bool done = false;
   const auto join = [&]() -> asio::awaitable<void> {

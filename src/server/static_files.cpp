@@ -87,6 +87,14 @@ std::string_view content_type(std::string_view file_name) {
   return "application/octet-stream";
 }
 
+std::optional<std::string_view> recorded_type(std::string_view file_name) {
+  if (file_name == "journal.jsonl") return "application/x-ndjson";
+  if (file_name == "manifest.json") return content_type(file_name);
+  for (const std::string_view extension : {".webm", ".mkv", ".mka", ".mp4"})
+    if (file_name.ends_with(extension)) return content_type(file_name);
+  return std::nullopt;
+}
+
 RangeChoice choose_range(std::string_view header, std::uint64_t file_size) {
   constexpr std::string_view kUnit = "bytes=";
   if (header.substr(0, kUnit.size()) != kUnit) return {};

@@ -18,6 +18,8 @@ std::string_view path_of(std::string_view target);
 std::string query_value(std::string_view target, std::string_view name);
 
 std::string_view content_type(std::string_view file_name);
+/// Of the files that a recording consists of or an export makes; nullopt: anything else, which is not served from a recording's folder.
+std::optional<std::string_view> recorded_type(std::string_view file_name);
 
 struct ByteRange {
   std::uint64_t first = 0, size = 0;

@@ -103,7 +103,7 @@ int verify_recording(const VerifyConfig& config) {
     return complain(config.folder + " is no recording's folder: it has no manifest.json (give <recordings>/<session>/<recording>)");
   recording::VerifyOptions options;
   if (!config.public_key.empty()) {
-    const auto pem = runtime::read_file(config.public_key, 64 * 1024);
+    const auto pem = runtime::read_file(config.public_key, 64 * 1024, runtime::Links::follow);
     if (!pem) return complain(pem.error().message);
     const auto key = public_key_from_pem(*pem);
     if (!key) return complain(config.public_key + ": " + key.error().message);

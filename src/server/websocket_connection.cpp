@@ -14,8 +14,8 @@ namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace websocket = beast::websocket;
 
-WebSocketConnection::WebSocketConnection(std::shared_ptr<AnyStream> stream, Limits limits, Counters<Drop>& drops)
-    : stream_(std::move(stream)), socket_(*stream_), limits_(limits), drops_(drops), last_heard_(runtime::now()),
+WebSocketConnection::WebSocketConnection(std::shared_ptr<AnyStream> stream, Limits limits, Counters<Drop>& drops, Origin origin)
+    : stream_(std::move(stream)), socket_(*stream_), limits_(limits), drops_(drops), origin_(std::move(origin)), last_heard_(runtime::now()),
       last_sent_(last_heard_) {
   websocket::stream_base::timeout timeout{};
   timeout.handshake_timeout = std::chrono::seconds(5);  // of the opening and of the closing handshake

@@ -7,9 +7,11 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/websocket/stream.hpp>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 
+#include "base/net.h"
 #include "base/result.h"
 #include "base/time.h"
 #include "server/any_stream.h"
@@ -25,9 +27,17 @@ class WebSocketConnection : public std::enable_shared_from_this<WebSocketConnect
     std::size_t queue = 4 * 1024 * 1024;
   };
   enum class End { closed, too_large, not_text };  // why read() gave nothing
+  struct Origin {
+    Address client;  // behind the proxies
+    std::function<void(const std::string& identity)> authenticated = [](const std::string&) {};
+  };
 
   /// `drops` outlives the connection.
-  WebSocketConnection(std::shared_ptr<AnyStream> stream, Limits limits, Counters<Drop>& drops);
+  WebSocketConnection(std::shared_ptr<AnyStream> stream, Limits limits, Counters<Drop>& drops, Origin origin);
+
+  const Address& client() const { return origin_.client; }
+  /// Its first message had a valid token: the connection yields its place to no newcomer any more.
+  void authenticated(const std::string& identity) { origin_.authenticated(identity); }
 
   /// False: the handshake failed.
   boost::asio::awaitable<bool> accept(const HttpRequest& request);
@@ -54,6 +64,7 @@ class WebSocketConnection : public std::enable_shared_from_this<WebSocketConnect
   boost::beast::websocket::stream<AnyStream&> socket_;
   const Limits limits_;
   Counters<Drop>& drops_;
+  const Origin origin_;
   boost::beast::flat_buffer incoming_;
   std::deque<std::string> queue_;
   std::size_t queued_bytes_ = 0;

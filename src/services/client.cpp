@@ -19,6 +19,7 @@ constexpr Duration kAnswerWithin = 15s;    // from a request to giving it up
 constexpr std::size_t kMaxPending = 64;
 
 struct Pending {
+  std::uint64_t number = 0;              // in the order in which requests are made, from 1
   std::string id;
   std::variant<bool, std::string> what;  // on or off; a marker's label
   Time give_up_at{};
@@ -68,6 +69,8 @@ struct Client::Impl {
   DurationLine duration;
   std::deque<Pending> pending;  // in the order they were made, so also of their deadlines
   std::string answered_by_state;  // its response, still to come, says nothing new
+  std::uint64_t requests_made = 0;
+  std::uint64_t newest_resolved = 0;   // number of the newest resolved request; `request_error` is its outcome
   std::optional<Error> request_error;
   std::string marked_recording;     // whose markers were heard last, and up to which
   std::uint64_t marker_index = 0;
@@ -136,7 +139,10 @@ struct Client::Impl {
     s.update_pending = std::any_of(pending.begin(), pending.end(), [](const Pending& p) { return std::holds_alternative<bool>(p.what); });
     s.waiting_for_media = confirmed.waiting_for_media;
     s.pre_roll_ms = confirmed.pre_roll_ms;
-    s.warning = confirmed.warning;
+    s.warnings = confirmed.warnings;
+    s.warnings_not_listed = confirmed.warnings_not_listed;
+    s.feeds = confirmed.feeds;
+    s.feeds_not_listed = confirmed.feeds_not_listed;
     s.revision = confirmed.revision;
     s.recording_id = confirmed.recording_id;
     s.changed_by = confirmed.changed_by;
@@ -158,13 +164,28 @@ struct Client::Impl {
     return std::any_of(pending.begin(), pending.end(), [&](const Pending& p) { return p.id == id && !std::holds_alternative<bool>(p.what); });
   }
 
-  bool take_pending(const std::string& id) {
+  /// False: no such request is pending.
+  bool resolve(const std::string& id, std::optional<Error> error) {
     for (auto it = pending.begin(); it != pending.end(); ++it) {
       if (it->id != id) continue;
+      note_outcome(it->number, std::move(error));
       pending.erase(it);
       return true;
     }
     return false;
+  }
+
+  /// The outcome of an older request never replaces that of a newer request, in whichever order they resolve.
+  void note_outcome(std::uint64_t number, std::optional<Error> error) {
+    if (number < newest_resolved) return;
+    newest_resolved = number;
+    request_error = std::move(error);
+  }
+
+  /// Draws the duration line through a total that the server stated just now.
+  void hear_total(std::int64_t total_ms, Time now) {
+    if (confirmed.on) return duration.hear(total_ms, confirmed.phase == Phase::recording, heartbeat, now);
+    duration.confirm(total_ms, now);
   }
 
   Result<void> may_request() const;
@@ -172,8 +193,10 @@ struct Client::Impl {
 
   void give_up_old_requests(Time now) {
     if (pending.empty() || pending.front().give_up_at > now) return;
-    while (!pending.empty() && pending.front().give_up_at <= now) pending.pop_front();
-    request_error = Error{ErrorCode::timeout, "The server did not answer the request within 15 s."};
+    while (!pending.empty() && pending.front().give_up_at <= now) {
+      note_outcome(pending.front().number, Error{ErrorCode::timeout, "The server did not answer the request within 15 s."});
+      pending.pop_front();
+    }
     report_state();
   }
 
@@ -201,22 +224,18 @@ struct Client::Impl {
     // Something has happened to the recording since. The same revision, told again after a reconnect, is no news.
     if (message.snapshot.error && message.snapshot.revision != confirmed.revision) request_error.reset();
     confirmed = message.snapshot;
-    duration.hear(confirmed.total_ms, confirmed.phase == Phase::recording, heartbeat, now);
-    if (!message.request_id.empty() && take_pending(message.request_id)) {
-      answered_by_state = message.request_id;
-      request_error.reset();
-    }
+    hear_total(confirmed.total_ms, now);
+    if (!message.request_id.empty() && resolve(message.request_id, std::nullopt)) answered_by_state = message.request_id;
     report_state();
   }
 
   void handle(const RecordingResponse& response, Time) {
     if (!serves_recording()) return unexpected();
     const bool of_marker = is_marker(response.request_id);
-    if (!take_pending(response.request_id)) {
+    if (!resolve(response.request_id, response.error)) {
       if (response.request_id != answered_by_state) return unexpected();
       return answered_by_state.clear();
     }
-    request_error = response.error;
     if (response.error || !of_marker) report_state();  // a marker that was taken is told by itself
   }
 
@@ -233,7 +252,7 @@ struct Client::Impl {
   void handle(const Beat& beat, Time now) {
     if (!serves_recording()) return unexpected();
     if (snapshot_due || beat.revision != confirmed.revision) return;
-    duration.hear(beat.total_ms, confirmed.phase == Phase::recording, heartbeat, now);
+    hear_total(beat.total_ms, now);
   }
 
   void handle(const Closing&, Time now) { close_and_retry(std::nullopt, now); }
@@ -264,8 +283,8 @@ void Client::session_connected(std::string participant_id, Time now) {
 void Client::session_closed(Time) {
   impl_->closed = true;
   if (!impl_->pending.empty()) {
+    impl_->note_outcome(impl_->pending.back().number, Error{ErrorCode::disconnected, "The session was closed before the server answered."});
     impl_->pending.clear();
-    impl_->request_error = Error{ErrorCode::disconnected, "The session was closed before the server answered."};
     impl_->report_state();
   }
   impl_->close_gracefully();
@@ -312,7 +331,7 @@ Result<void> Client::Impl::may_request() const {
 
 void Client::Impl::request(std::variant<bool, std::string> what, Time now) {
   request_error.reset();
-  pending.push_back({"req_" + random.token(16), std::move(what), now + kAnswerWithin});
+  pending.push_back({++requests_made, "req_" + random.token(16), std::move(what), now + kAnswerWithin});
   send_request(pending.back());
 }
 
@@ -323,7 +342,7 @@ Result<void> Client::request_recording(bool on, Time now) {
 }
 
 Result<void> Client::add_marker(std::string label, Time now) {
-  if (!is_label(label)) return fail(ErrorCode::invalid_argument, "A marker's label has 1 to 200 characters, and no control characters.");
+  if (!is_label(label)) return fail(ErrorCode::invalid_argument, "A marker's label has 1 to 200 characters, and no control characters or bidirectional controls.");
   if (auto may = impl_->may_request(); !may) return may;
   if (impl_->confirmed.phase != Phase::recording) return fail(ErrorCode::invalid_state, "Nothing is being recorded.");
   impl_->request(std::move(label), now);

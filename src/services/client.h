@@ -27,7 +27,11 @@ struct RecordingState {
   std::optional<Error> error;            // the newer: of our last request (refused, timed out), or of the recording itself
   bool waiting_for_media = false;        // on, and nothing is being written
   std::int64_t pre_roll_ms = 0;          // what the session keeps for a recording to begin with
-  std::optional<Warning> warning;        // of the running recording
+  std::vector<Warning> warnings;         // of the running recording, the most urgent first
+  std::uint64_t warnings_not_listed = 0;
+  std::vector<FeedState> feeds;          // whether each is being recorded
+  std::uint64_t feeds_not_listed = 0;
+  std::optional<Warning> warning() const { return warnings.empty() ? std::nullopt : std::optional(warnings.front()); }
   // The duration as a line: value at `as_of`, growing with the clock until `grows_until`.
   std::int64_t total_ms = 0;
   Time as_of{};

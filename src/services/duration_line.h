@@ -1,5 +1,6 @@
-// The live duration as the client shows it: a line through what the server said last, that grows with our own monotonic
-// clock for at most 1.25 heartbeats past it, and that is never undercut (docs/protocol.md, "The duration").
+// The live duration as the client shows it: a line through the last value that the server stated. It grows with the client's
+// monotonic clock for at most 1.25 heartbeats and never goes back while `on` is true. A confirmed total replaces it
+// (docs/protocol.md, "The duration").
 // Thread: its owner's.
 #pragma once
 
@@ -18,6 +19,9 @@ struct DurationLine {
   std::int64_t at(Time now) const {
     return total_ms + std::max<std::int64_t>(0, to_ms(std::min(now, grows_until) - as_of));
   }
+
+  /// `on` is false: the server's total is final and replaces every extrapolation, also a larger one.
+  void confirm(std::int64_t final_ms, Time now) { *this = {final_ms, now, now}; }
 
   /// The server said `stated_ms` just now. Where more was shown already, the line waits there until the server's catches up.
   void hear(std::int64_t stated_ms, bool growing, Duration heartbeat, Time now) {

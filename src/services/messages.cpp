@@ -5,6 +5,8 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "base/text.h"
+
 namespace amphi::services {
 namespace {
 
@@ -16,6 +18,9 @@ constexpr std::size_t kMaxRequestId = 64;
 constexpr std::size_t kMaxText = 1024;
 constexpr std::size_t kMaxToken = 8192;
 constexpr std::size_t kMaxServices = 64;
+constexpr std::size_t kMaxListed = 256;  // feeds, warnings
+// Together with the rest of a state less than kMaxMessageSize.
+constexpr std::size_t kFeedsBytes = 8 * 1024, kWarningsBytes = 4 * 1024, kMaxShortText = 300;
 
 /// The schemas count characters, not bytes.
 std::size_t characters(std::string_view text) {
@@ -98,15 +103,43 @@ class Fields {
     if (!inner.wrong_.empty()) wrong(name);
     return error;
   }
+  Warning warning_here() {
+    Warning warning{text("code", 1, 64), text("message", 0, kMaxText)};
+    if (has("minutesLeft")) warning.minutes_left = integer("minutesLeft", 0, kMaxInteger);
+    warning.feed_id = optional_text("feedId", 1, kMaxId);
+    warning.participant_id = optional_text("participantId", 1, kMaxId);
+    return warning;
+  }
+  FeedState feed_here() {
+    FeedState feed{text("feedId", 1, kMaxId), text("participantId", 1, kMaxId), text("label", 0, kMaxText), text("kind", 1, 16), boolean("recorded")};
+    if (feed.kind != "audio" && feed.kind != "video") wrong("kind");
+    feed.reason = optional_text("reason", 1, 64);
+    feed.message = optional_text("message", 0, kMaxText);
+    if (has("sinceMs")) feed.since_ms = integer("sinceMs", 0, kMaxInteger);
+    if (feed.recorded != feed.reason.empty()) wrong("reason");
+    return feed;
+  }
   std::optional<Warning> optional_warning(const char* name) {
     const Json* value = find(name);
     if (value == nullptr) return std::nullopt;
     if (!value->is_object()) return wrong(name), std::nullopt;
     Fields inner(*value);
-    Warning warning{inner.text("code", 1, 64), inner.text("message", 0, kMaxText), std::nullopt};
-    if (inner.has("minutesLeft")) warning.minutes_left = inner.integer("minutesLeft", 0, kMaxInteger);
+    Warning warning = inner.warning_here();
     if (!inner.wrong_.empty()) wrong(name);
     return warning;
+  }
+  /// `read(Fields&)` for each entry of a list of objects.
+  template <class Read>
+  void each(const char* name, Read read) {
+    const Json* value = find(name);
+    if (value == nullptr) return;
+    if (!value->is_array() || value->size() > kMaxListed) return wrong(name);
+    for (const Json& entry : *value) {
+      Fields inner(entry);
+      if (entry.is_object()) read(inner);
+      else inner.wrong(name);
+      if (!inner.wrong_.empty()) return wrong(name);
+    }
   }
   std::string label(const char* name) {
     std::string text = this->text(name, 1, kMaxLabel);
@@ -151,7 +184,12 @@ Message read_state(Fields& in) {
   state.error = in.optional_error("error");
   if (in.has("waitingForMedia")) state.waiting_for_media = in.boolean("waitingForMedia");
   if (in.has("preRollMs")) state.pre_roll_ms = in.integer("preRollMs", 0, kMaxInteger);
-  state.warning = in.optional_warning("warning");
+  in.each("warnings", [&](Fields& fields) { state.warnings.push_back(fields.warning_here()); });
+  in.each("feeds", [&](Fields& fields) { state.feeds.push_back(fields.feed_here()); });
+  if (in.has("warningsNotListed")) state.warnings_not_listed = static_cast<std::uint64_t>(in.integer("warningsNotListed", 0, kMaxInteger));
+  if (in.has("feedsNotListed")) state.feeds_not_listed = static_cast<std::uint64_t>(in.integer("feedsNotListed", 0, kMaxInteger));
+  const auto first = in.optional_warning("warning");
+  if (first && state.warnings.empty()) state.warnings.push_back(*first);
   message.request_id = in.optional_text("requestId", 1, kMaxRequestId);
   return message;
 }
@@ -244,6 +282,20 @@ Json json_of(const RecordingResponse& m) {
   if (m.error) json["error"] = json_of(*m.error);
   return json;
 }
+Json json_of(const Warning& warning) {
+  Json json = {{"code", warning.code}, {"message", shortened(warning.message, kMaxText)}};
+  if (warning.minutes_left) json["minutesLeft"] = *warning.minutes_left;
+  if (!warning.feed_id.empty()) json["feedId"] = warning.feed_id;
+  if (!warning.participant_id.empty()) json["participantId"] = warning.participant_id;
+  return json;
+}
+Json json_of(const FeedState& feed) {
+  Json json = {{"feedId", feed.feed_id}, {"participantId", feed.participant_id}, {"label", shortened(feed.label, kMaxText)}, {"kind", feed.kind}, {"recorded", feed.recorded}};
+  if (!feed.reason.empty()) json["reason"] = feed.reason;
+  if (!feed.message.empty()) json["message"] = shortened(feed.message, kMaxText);
+  json["sinceMs"] = feed.since_ms;
+  return json;
+}
 Json json_of(const RecordingStateMessage& m) {
   const RecordingSnapshot& s = m.snapshot;
   Json json = {{"type", "recording.state"}, {"revision", s.revision}, {"on", s.on}, {"phase", name_of(s.phase)}};
@@ -253,10 +305,11 @@ Json json_of(const RecordingStateMessage& m) {
   if (s.error) json["error"] = json_of(*s.error);
   if (s.waiting_for_media) json["waitingForMedia"] = true;
   if (s.pre_roll_ms > 0) json["preRollMs"] = s.pre_roll_ms;
-  if (s.warning) {
-    json["warning"] = {{"code", s.warning->code}, {"message", shortened(s.warning->message, kMaxText)}};
-    if (s.warning->minutes_left) json["warning"]["minutesLeft"] = *s.warning->minutes_left;
-  }
+  if (!s.warnings.empty()) json["warning"] = json_of(s.warnings.front());
+  for (const Warning& warning : s.warnings) json["warnings"].push_back(json_of(warning));
+  for (const FeedState& feed : s.feeds) json["feeds"].push_back(json_of(feed));
+  if (s.warnings_not_listed > 0) json["warningsNotListed"] = s.warnings_not_listed;
+  if (s.feeds_not_listed > 0) json["feedsNotListed"] = s.feeds_not_listed;
   if (!m.request_id.empty()) json["requestId"] = m.request_id;
   return json;
 }
@@ -280,10 +333,34 @@ Json json_of(const ErrorMessage& m) {
 
 }  // namespace
 
+namespace {
+
+/// How many of `list` fit into `most` bytes of JSON; the first always does.
+template <class Entry>
+std::uint64_t keep_what_fits(std::vector<Entry>& list, std::size_t most) {
+  std::size_t bytes = 0, kept = 0;
+  for (Entry& entry : list) {
+    entry.message = shortened(entry.message, kMaxShortText);
+    bytes += json_of(entry).dump(-1, ' ', false, Json::error_handler_t::replace).size() + 1;
+    if (kept == kMaxListed || (kept > 0 && bytes > most)) break;
+    ++kept;
+  }
+  const std::uint64_t left_out = list.size() - kept;
+  list.resize(kept);
+  return left_out;
+}
+
+}  // namespace
+
+void fit(RecordingSnapshot& state) {
+  for (FeedState& feed : state.feeds) feed.label = shortened(feed.label, kMaxShortText);
+  state.feeds_not_listed = keep_what_fits(state.feeds, kFeedsBytes);
+  state.warnings_not_listed = keep_what_fits(state.warnings, kWarningsBytes);
+}
+
 bool is_label(std::string_view text) {
   const std::size_t length = characters(text);
-  return length >= 1 && length <= kMaxLabel &&
-         std::none_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
+  return length >= 1 && length <= kMaxLabel && is_plain_text(text);
 }
 
 Decoded decode(std::string_view text) {

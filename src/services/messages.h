@@ -20,6 +20,9 @@ inline constexpr std::size_t kMaxMessageSize = 16 * 1024;
 inline constexpr std::string_view kRecordingService = "recording";
 inline constexpr std::size_t kMaxLabel = 200;  // characters
 
+/// Leaves as many feeds and warnings as the message of a state has room for, counts the others, and shortens their texts.
+void fit(RecordingSnapshot& state);
+
 /// Whether a marker may be called that: 1 to kMaxLabel characters, none of them a control character.
 bool is_label(std::string_view text);
 

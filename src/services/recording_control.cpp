@@ -8,7 +8,11 @@ namespace {
 
 constexpr Duration kAskedFor = 15s;  // clients give a request up by then: acting on it later would surprise everybody
 constexpr std::size_t kMarkersTold = 100;
-constexpr double kMarkersPerSecond = 20, kMarkersAtOnce = 200;  // each is synced to the disk by itself
+constexpr double kMarkersPerSecond = 20, kMarkersAtOnce = 200;  // of an identity: each is synced to the disk by itself
+constexpr std::size_t kMarkersAlways = 100;                     // of an identity, while the recording takes any
+constexpr std::size_t kMostMarkerAllowances = 1000;
+constexpr Duration kLimitToldFor = 10s;
+constexpr std::size_t kMostLimitsTold = 16;
 
 BookedRequest asked_by(ConnectionNumber number, const Caller& caller, const std::string& id, Time now) {
   BookedRequest request;
@@ -20,6 +24,20 @@ BookedRequest asked_by(ConnectionNumber number, const Caller& caller, const std:
   return request;
 }
 
+/// Feeds that lose media first. Participants take turns, so that the many feeds of one do not push those of another out of the message.
+std::vector<FeedState> in_order(const std::vector<FeedState>& feeds) {
+  std::map<std::pair<bool, std::string>, std::size_t> seen;
+  std::vector<std::pair<std::pair<bool, std::size_t>, const FeedState*>> turns;
+  for (const FeedState& feed : feeds) {
+    const bool is_well = !loses_media(feed);
+    turns.push_back({{is_well, seen[{is_well, feed.participant_id}]++}, &feed});
+  }
+  std::stable_sort(turns.begin(), turns.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<FeedState> ordered;
+  for (const auto& turn : turns) ordered.push_back(*turn.second);
+  return ordered;
+}
+
 /// The server's own stop is never: what nobody is there for must end, however late it has begun.
 Time given_up_at(const BookedRequest& request) {
   const bool own_stop = request.participant.empty() && request.identity.empty();
@@ -28,7 +46,7 @@ Time given_up_at(const BookedRequest& request) {
 
 }  // namespace
 
-RecordingControl::RecordingControl(Restored restored, Random& random, Audience& audience) : random_(random), audience_(audience), marker_allowance_(kMarkersPerSecond, kMarkersAtOnce, Time{}) {
+RecordingControl::RecordingControl(Restored restored, Random& random, Audience& audience) : random_(random), audience_(audience), marker_shares_(kMostMarkers, kMarkersAlways, 2) {
   finished_ms_ = stated_ms_ = restored.total_ms;
   confirmed_.revision = restored.revision + 1;
   confirmed_.recording_id = std::move(restored.last_recording_id);
@@ -200,7 +218,10 @@ void RecordingControl::act_on_waiting(Time now) {
 
 void RecordingControl::start(const BookedRequest& request) {
   stage_ = Stage::starting;
-  warning_.reset();
+  disk_warnings_.clear();
+  recorder_warnings_.clear();
+  reached_limits_.clear();
+  feeds_.clear();
   running_ = RecordingId("rec_" + random_.token(16));
   audience_.outputs.push_back(StartRecording{running_, request.identity, request.continues});
 }
@@ -235,9 +256,10 @@ void RecordingControl::started(const RecordingId& id, Time started_at, Time now)
   confirmed_.error.reset();
   refusal_.reset();
   confirmed_.waiting_for_media = true;
-  confirmed_.warning = warning_;
+  show_warnings();
   markers_.clear();
   markers_added_ = 0;
+  marker_shares_ = FairShare(kMostMarkers, kMarkersAlways, 2);
   change(Phase::recording, current_->identity, now);
   answer_current(std::nullopt, now);
   act_on_waiting(now);
@@ -254,7 +276,9 @@ void RecordingControl::finished(const RecordingId& id, Duration duration, std::o
   finished_ms_ = std::max(finished_ms_ + std::max<std::int64_t>(0, to_ms(duration)), stated_ms_);
   stage_ = Stage::off;
   confirmed_.waiting_for_media = false;
-  confirmed_.warning.reset();
+  confirmed_.warnings.clear();
+  confirmed_.feeds.clear();
+  confirmed_.warnings_not_listed = confirmed_.feeds_not_listed = 0;
   markers_.clear();
   confirmed_.error = std::move(error);
   if (asked_for && current_->goes_on) interrupted_ = id;
@@ -278,10 +302,17 @@ void RecordingControl::refused(const RecordingId& id, Error error, Time now) {
 }
 
 Result<Marker> RecordingControl::add_marker(const std::string& label, const std::string& identity, Time now) {
-  if (!is_label(label)) return fail(ErrorCode::invalid_argument, "A marker's label has 1 to 200 characters, and no control characters.");
+  if (!is_label(label)) return fail(ErrorCode::invalid_argument, "A marker's label has 1 to 200 characters, and no control characters or bidirectional controls.");
   if (stage_ != Stage::recording) return fail(ErrorCode::invalid_state, "Nothing is being recorded.");
-  if (!marker_allowance_.take(now)) return fail(ErrorCode::limit_exceeded, "Too many markers; at most 20 a second.");
-  if (markers_added_ >= kMostMarkers) return fail(ErrorCode::limit_exceeded, "A recording has at most 10,000 markers.");
+  const auto refuse = [&](std::string why) -> Result<Marker> {
+    limit_reached(identity + ": " + why, {}, now);
+    return fail(ErrorCode::limit_exceeded, std::move(why));
+  };
+  if (marker_allowances_.size() >= kMostMarkerAllowances) std::erase_if(marker_allowances_, [&](const auto& entry) { return entry.second.is_full(now); });
+  auto& allowance = marker_allowances_.try_emplace(identity, kMarkersPerSecond, kMarkersAtOnce, now).first->second;
+  if (!allowance.take(now)) return refuse("Too many markers; at most 20 a second.");
+  if (marker_shares_.used() >= kMostMarkers) return refuse("A recording has at most 10,000 markers.");
+  if (!marker_shares_.take(identity)) return refuse("A recording has at most 10,000 markers, and this identity has used up its share.");
   Marker marker{running_.value, ++markers_added_, std::max<std::int64_t>(0, to_ms(now - started_at_)), label, identity};
   markers_.push_back(marker);
   if (markers_.size() > kMarkersTold) markers_.pop_front();
@@ -296,19 +327,68 @@ void RecordingControl::media_changed(const RecordingId& id, bool writing, Time n
   tell_all(now);
 }
 
-void RecordingControl::warn(const RecordingId& id, std::optional<Warning> warning, Time now) {
-  if (!is_current(id) || warning_ == warning) return;
-  warning_ = std::move(warning);
+void RecordingControl::warn(const RecordingId& id, std::vector<Warning> warnings, Time now) {
+  if (!is_current(id) || disk_warnings_ == warnings) return;
+  disk_warnings_ = std::move(warnings);
   if (stage_ == Stage::starting) return;  // told once it is on
-  confirmed_.warning = warning_;
+  show_warnings();
   tell_all(now);
 }
 
-void RecordingControl::handle_timeout(Time now) { give_up_old_requests(now); }
+void RecordingControl::feeds_changed(const RecordingId& id, std::vector<FeedState> feeds, std::vector<Warning> limits, Time now) {
+  if (!is_current(id) || stage_ == Stage::stopping || (feeds_ == feeds && recorder_warnings_ == limits)) return;
+  feeds_ = std::move(feeds);
+  recorder_warnings_ = std::move(limits);
+  if (stage_ == Stage::starting) return;
+  show_warnings();
+  tell_all(now);
+}
+
+void RecordingControl::limit_reached(std::string message, const std::string& participant_id, Time now) {
+  if (stage_ != Stage::recording) return;
+  Warning warning{"limit_exceeded", std::move(message), std::nullopt, {}, participant_id};
+  const auto known = std::find_if(reached_limits_.begin(), reached_limits_.end(), [&](const ReachedLimit& limit) { return limit.warning == warning; });
+  if (known != reached_limits_.end()) {
+    known->until = now + kLimitToldFor;
+    return;
+  }
+  if (reached_limits_.size() >= kMostLimitsTold) return;
+  reached_limits_.push_back({std::move(warning), now + kLimitToldFor});
+  show_warnings();
+  tell_all(now);
+}
+
+/// True: some were told for long enough.
+bool RecordingControl::forget_limits(Time now) {
+  return std::erase_if(reached_limits_, [&](const ReachedLimit& limit) { return limit.until <= now; }) > 0;
+}
+
+/// The most urgent first: the disk threatens everything, a limit one participant's media, and then come single feeds.
+void RecordingControl::show_warnings() {
+  confirmed_.feeds = in_order(feeds_);
+  confirmed_.warnings = disk_warnings_;
+  const auto add = [this](Warning warning) { confirmed_.warnings.push_back(std::move(warning)); };
+  for (const Warning& warning : recorder_warnings_) add(warning);
+  for (const ReachedLimit& limit : reached_limits_) add(limit.warning);
+  for (const FeedState& feed : confirmed_.feeds) {
+    if (!loses_media(feed)) break;
+    const bool limit = feed.reason == "limit_exceeded";
+    add({limit ? "limit_exceeded" : "feed_not_recorded", feed.message, std::nullopt, feed.feed_id, feed.participant_id});
+  }
+  fit(confirmed_);
+}
+
+void RecordingControl::handle_timeout(Time now) {
+  give_up_old_requests(now);
+  if (!forget_limits(now) || stage_ != Stage::recording) return;
+  show_warnings();
+  tell_all(now);
+}
 
 Time RecordingControl::next_timeout() const noexcept {
   Time next = Time::max();
   for (const BookedRequest* request : waiting_) next = std::min(next, given_up_at(*request));
+  for (const ReachedLimit& limit : reached_limits_) next = std::min(next, limit.until);
   return next;
 }
 

@@ -4,9 +4,12 @@
 #pragma once
 
 #include <deque>
+#include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "base/fair_share.h"
 #include "base/random.h"
 #include "services/audience.h"
 #include "services/recording_state.h"
@@ -38,7 +41,10 @@ class RecordingControl {
   void refused(const RecordingId& id, Error error, Time now);
   void forgotten(const RecordingId& id, const std::optional<Error>& error, Time now);
   void media_changed(const RecordingId& id, bool writing, Time now);
-  void warn(const RecordingId& id, std::optional<Warning> warning, Time now);
+  void warn(const RecordingId& id, std::vector<Warning> warnings, Time now);
+  void feeds_changed(const RecordingId& id, std::vector<FeedState> feeds, std::vector<Warning> limits, Time now);
+  /// A limit was reached at this moment; told while something is being recorded, and for 10 s.
+  void limit_reached(std::string message, const std::string& participant_id, Time now);
   void set_pre_roll(Duration pre_roll) { confirmed_.pre_roll_ms = to_ms(pre_roll); }
 
   void handle_timeout(Time now);
@@ -56,6 +62,8 @@ class RecordingControl {
   std::int64_t total_ms(Time now) const;
   void change(Phase phase, const std::string& changed_by, Time now);
   void tell_all(Time now);
+  void show_warnings();
+  bool forget_limits(Time now);
   /// False: it was answered, or will be, without acting.
   bool is_fresh(ConnectionNumber number, const Caller& caller, const std::string& id);
   /// nullptr: there are too many, and who asked knows.
@@ -77,7 +85,14 @@ class RecordingControl {
   RecordingSnapshot confirmed_;        // all but total_ms, which is computed
   RecordingId running_;                // while not off
   std::optional<Error> refusal_;       // of the server's own newest start that could not be, until a recording begins
-  std::optional<Warning> warning_;     // of the running recording, also while it is starting
+  // Of the running recording, also while it is starting.
+  std::vector<Warning> disk_warnings_, recorder_warnings_;
+  std::vector<FeedState> feeds_;
+  struct ReachedLimit {
+    Warning warning;
+    Time until;
+  };
+  std::vector<ReachedLimit> reached_limits_;
   std::int64_t finished_ms_ = 0;
   std::int64_t frozen_ms_ = 0;         // the total, while stopping
   std::int64_t stated_ms_ = 0;         // the most that was told to anybody: never undercut
@@ -90,7 +105,8 @@ class RecordingControl {
   std::uint64_t own_requests_ = 0;
   std::deque<Marker> markers_;         // the newest of the running recording, for who connects later
   std::uint64_t markers_added_ = 0;    // to the running recording
-  TokenBucket marker_allowance_;
+  std::map<std::string, TokenBucket> marker_allowances_;  // by identity
+  FairShare marker_shares_;
 };
 
 }  // namespace amphi::services

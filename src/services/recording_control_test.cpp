@@ -235,17 +235,17 @@ TEST(RecordingControl, on_waits_for_media_until_it_is_written_and_says_when_it_w
   EXPECT_EQ(tell(true), Words{});
   EXPECT_EQ(tell(false), (Words{"recording@5000?"}));
   w.server.recording_media_changed(RecordingId("rec_other"), true, w.now);
-  w.server.recording_warning(RecordingId("rec_other"), Warning{"storage_low", "", 3}, w.now);
+  w.server.recording_warnings(RecordingId("rec_other"), {Warning{"storage_low", "", 3}}, w.now);
   w.drain();
   EXPECT_EQ(w.news(1), Words{});
-  w.server.recording_warning(w.starts[0].id, Warning{"storage_low", "Full in 3 minutes.", 3}, w.now);
+  w.server.recording_warnings(w.starts[0].id, {Warning{"storage_low", "Full in 3 minutes.", 3}}, w.now);
   w.drain();
   EXPECT_EQ(w.inbox[1].at(0).at("warning").at("minutesLeft"), 3);
   EXPECT_EQ(w.news(1), (Words{"recording@5000?~storage_low"}));
   w.request(1, "s", false);
   w.finished(1s);
   EXPECT_EQ(w.news(1).back(), "s=ok");
-  EXPECT_FALSE(w.server.snapshot(w.now).warning) << "it was the recording's";
+  EXPECT_FALSE(w.server.snapshot(w.now).warning()) << "it was the recording's";
 }
 
 TEST(RecordingControl, the_total_never_goes_back_when_a_start_lies_in_the_future_or_durations_are_short) {
@@ -266,18 +266,18 @@ TEST(RecordingControl, a_warning_is_told_from_the_start_to_the_end) {
   World w;
   w.open_quietly(1, "Ana");
   w.request(1, "r1", true);
-  w.server.recording_warning(w.starts[0].id, Warning{"storage_slow", "", {}}, w.now);
+  w.server.recording_warnings(w.starts[0].id, {Warning{"storage_slow", ""}}, w.now);
   w.drain();
   EXPECT_EQ(w.news(1), Words{}) << "not on yet";
-  EXPECT_FALSE(w.server.snapshot(w.now).warning);
+  EXPECT_FALSE(w.server.snapshot(w.now).warning());
   w.started();
   EXPECT_EQ(w.news(1), (Words{"recording@5000/r1~storage_slow", "r1=ok"}));
-  w.server.recording_warning(w.starts[0].id, std::nullopt, w.now);
+  w.server.recording_warnings(w.starts[0].id, {}, w.now);
   w.drain();
   EXPECT_EQ(w.news(1), Words{"recording@5000"});
   w.request(1, "r2", false);
   EXPECT_EQ(w.news(1), Words{"stopping@5000"});
-  w.server.recording_warning(w.starts[0].id, Warning{"storage_slow", "", {}}, w.now);
+  w.server.recording_warnings(w.starts[0].id, {Warning{"storage_slow", ""}}, w.now);
   w.drain();
   EXPECT_EQ(w.news(1), Words{"stopping@5000~storage_slow"}) << "on, and its files cannot be completed";
   w.finished(0s);
@@ -285,6 +285,106 @@ TEST(RecordingControl, a_warning_is_told_from_the_start_to_the_end) {
   w.request(1, "r3", true);
   w.started();
   EXPECT_EQ(w.news(1), (Words{"recording@5000/r3", "r3=ok"})) << "another recording";
+}
+
+FeedState lost(const std::string& id, const std::string& reason = "no_keyframe") {
+  return {id, "par_Eva", "endoscope", "video", false, reason, "endoscope: not recorded", 1200};
+}
+FeedState recorded(const std::string& id) { return {id, "par_Eva", "voice", "audio", true}; }
+
+TEST(RecordingControl, a_feed_that_is_not_recorded_is_in_everybodys_state_with_its_reason_and_a_warning) {
+  World w;
+  w.open_quietly(1, "Ana");
+  w.request(1, "r1", true);
+  w.started();
+  w.news(1);
+  w.server.recording_feeds(w.starts[0].id, {recorded("fd_1"), lost("fd_2"), lost("fd_3", "silent"), lost("fd_4", "limit_exceeded")}, {}, w.now);
+  w.drain();
+  ASSERT_EQ(w.inbox[1].size(), 1u);
+  const Json state = w.inbox[1][0];
+  ASSERT_EQ(state["feeds"].size(), 4u);
+  EXPECT_EQ(state["feeds"][0], (Json{{"feedId", "fd_2"}, {"participantId", "par_Eva"}, {"label", "endoscope"}, {"kind", "video"}, {"recorded", false},
+                                     {"reason", "no_keyframe"}, {"message", "endoscope: not recorded"}, {"sinceMs", 1200}}));
+  EXPECT_EQ(state["feeds"][1]["feedId"], "fd_4");
+  EXPECT_EQ(state["feeds"][2]["recorded"], true);
+  ASSERT_EQ(state["warnings"].size(), 2u) << "a silent feed loses nothing";
+  EXPECT_EQ(state["warnings"][0], (Json{{"code", "feed_not_recorded"}, {"message", "endoscope: not recorded"}, {"feedId", "fd_2"}, {"participantId", "par_Eva"}}));
+  EXPECT_EQ(state["warnings"][1]["code"], "limit_exceeded");
+  EXPECT_EQ(state["warning"], state["warnings"][0]);
+  w.news(1);
+  w.server.recording_feeds(w.starts[0].id, {recorded("fd_1"), lost("fd_2"), lost("fd_3", "silent"), lost("fd_4", "limit_exceeded")}, {}, w.now);
+  w.drain();
+  EXPECT_EQ(w.news(1), Words{}) << "nothing has changed";
+  w.server.recording_warnings(w.starts[0].id, {Warning{"storage_low", "", 3}}, w.now);
+  w.drain();
+  EXPECT_EQ(w.news(1), Words{"recording@5000~storage_low"}) << "the most urgent first";
+  w.server.recording_feeds(w.starts[0].id, {recorded("fd_1")}, {}, w.now);
+  w.request(1, "r2", false);
+  w.finished(1s);
+  w.news(1);
+  const RecordingSnapshot off = w.server.snapshot(w.now);
+  EXPECT_TRUE(off.feeds.empty() && off.warnings.empty()) << "they were the recording's";
+}
+
+TEST(RecordingControl, a_state_of_1600_feeds_fits_into_a_message_and_counts_what_it_does_not_list) {
+  World w;
+  w.open_quietly(1, "Ana");
+  w.request(1, "r1", true);
+  w.started();
+  w.news(1);
+  std::vector<FeedState> feeds;
+  for (int i = 0; i < 1600; ++i) {
+    const std::string id = "fd_" + std::to_string(i);
+    feeds.push_back(i % 2 == 0 ? recorded(id) : lost(id));
+    feeds.back().label = feeds.back().message = std::string(1000, '\x01');  // takes most room in JSON
+  }
+  w.server.recording_feeds(w.starts[0].id, feeds, {}, w.now);
+  std::string text;
+  while (auto output = w.server.poll_output())
+    if (auto* send = std::get_if<SendText>(&*output)) text = send->text;
+  EXPECT_LE(text.size(), 16u * 1024);
+  const Json state = Json::parse(text);
+  EXPECT_GE(state["feeds"].size(), 1u);
+  EXPECT_EQ(state["feeds"].size() + state["feedsNotListed"].get<std::size_t>(), 1600u);
+  EXPECT_EQ(state["warnings"].size() + state["warningsNotListed"].get<std::size_t>(), 800u);
+  for (auto& feed : feeds) feed.label = "camera", feed.message = feed.recorded ? "" : "camera: not recorded, no keyframe for 12 s";
+  w.server.recording_feeds(w.starts[0].id, feeds, {}, w.now);
+  w.drain();
+  EXPECT_GE(w.inbox[1].back()["feeds"].size(), 40u);
+}
+
+TEST(RecordingControl, the_many_feeds_of_one_participant_push_no_feed_of_another_out_of_the_state) {
+  World w;
+  w.open_quietly(1, "Ana");
+  w.request(1, "r1", true);
+  w.started();
+  std::vector<FeedState> feeds;
+  for (int i = 0; i < 64; ++i) feeds.push_back(lost("fd_" + std::to_string(i)));
+  for (auto& feed : feeds) feed.participant_id = "par_guest", feed.label = std::string(200, 'x');
+  feeds.push_back(lost("fd_surgeons"));
+  w.server.recording_feeds(w.starts[0].id, feeds, {}, w.now);
+  const RecordingSnapshot state = w.server.snapshot(w.now);
+  ASSERT_GE(state.feeds.size(), 2u);
+  EXPECT_GT(state.feeds_not_listed, 0u);
+  EXPECT_EQ(state.feeds[1].feed_id, "fd_surgeons");
+  EXPECT_EQ(state.warnings[1].feed_id, "fd_surgeons");
+}
+
+TEST(RecordingControl, a_participant_that_reaches_a_limit_again_and_again_is_told_once_and_for_10_s) {
+  World w;
+  w.open_quietly(1, "Ana");
+  w.server.limit_reached("guest: too many feeds", ParticipantId("par_guest"), w.now);
+  w.drain();
+  EXPECT_EQ(w.news(1), Words{}) << "nothing is being recorded";
+  w.request(1, "r1", true);
+  w.started();
+  w.news(1);
+  for (int i = 0; i < 90; ++i) w.server.limit_reached("guest: too many feeds", ParticipantId("par_guest"), w.now), w.wait(100ms);
+  EXPECT_EQ(w.news(1), Words{"recording@5000~limit_exceeded"});
+  for (int i = 0; i < 100; ++i) w.server.limit_reached("guest: " + std::to_string(i), ParticipantId("par_guest"), w.now);
+  EXPECT_LE(w.server.snapshot(w.now).warnings.size(), 16u);
+  w.drain(), w.wait(11s);
+  EXPECT_TRUE(w.server.snapshot(w.now).warnings.empty());
 }
 
 }  // namespace

@@ -12,11 +12,37 @@ TEST(RecordingMarkers, a_recording_has_at_most_10000_markers_and_none_is_confirm
   w.server.request_recording(true, "desk", w.now), w.drain(), w.started();
   for (std::uint64_t i = 0; i < 200; ++i) ASSERT_TRUE(w.server.add_marker("m", "desk", w.now));
   EXPECT_EQ(w.server.add_marker("m", "desk", w.now).error().code, ErrorCode::limit_exceeded) << "too many at once";
-  for (std::uint64_t i = 200; i < kMostMarkers; ++i) ASSERT_TRUE(w.server.add_marker("m", "desk", w.now += 50ms));
+  ASSERT_TRUE(w.server.add_marker("m", "Ana", w.now)) << "another identity has an allowance of its own";
+  std::uint64_t of_desk = 200;
+  while (w.server.add_marker("m", "desk", w.now += 50ms)) ++of_desk;
+  EXPECT_EQ(of_desk, 3333u) << "a half of what is free";
+  std::uint64_t taken = of_desk + 1;
+  for (int who = 0; who < 500 && taken < kMostMarkers; ++who)
+    while (w.server.add_marker("m", "identity" + std::to_string(who), w.now += 50ms)) ++taken;
+  EXPECT_EQ(taken, kMostMarkers);
   w.now += 1s;
-  EXPECT_EQ(w.server.add_marker("m", "desk", w.now).error().code, ErrorCode::limit_exceeded);
+  EXPECT_EQ(w.server.add_marker("m", "Ana", w.now).error().code, ErrorCode::limit_exceeded);
   w.drain();
   EXPECT_EQ(w.markers.size(), kMostMarkers);
+}
+
+TEST(RecordingMarkers, a_limit_that_markers_reach_is_a_warning_to_everybody_for_as_long_as_it_lasts) {
+  World w;
+  w.open_quietly(1, "Ana");
+  w.server.request_recording(true, "desk", w.now), w.drain(), w.started();
+  for (int i = 0; i < 200; ++i) ASSERT_TRUE(w.server.add_marker("m", "desk", w.now));
+  w.drain(), w.news(1);
+  for (int i = 0; i < 50; ++i) EXPECT_EQ(w.server.add_marker("m", "desk", w.now).error().code, ErrorCode::limit_exceeded);
+  w.drain();
+  ASSERT_EQ(w.inbox[1].size(), 1u) << "told once";
+  EXPECT_EQ(w.inbox[1][0]["warnings"][0]["code"], "limit_exceeded");
+  EXPECT_EQ(w.inbox[1][0]["warnings"][0]["message"], "desk: Too many markers; at most 20 a second.");
+  EXPECT_EQ(w.news(1), Words{"recording@5000~limit_exceeded"});
+  w.wait(9s);
+  EXPECT_EQ(w.news(1), Words{});
+  EXPECT_EQ(w.server.snapshot(w.now).warnings.size(), 1u);
+  w.wait(2s);
+  EXPECT_TRUE(w.server.snapshot(w.now).warnings.empty());
 }
 
 TEST(RecordingMarkers, a_marker_is_told_to_everybody_once_and_to_who_comes_later) {

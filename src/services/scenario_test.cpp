@@ -165,6 +165,9 @@ class Runner {
   }
 
   void check_state(const RecordingState& state, const Json& expected) {
+    Json warnings = Json::array(), feeds = Json::array();
+    for (const Warning& warning : state.warnings) warnings.push_back(warning.code);
+    for (const FeedState& feed : state.feeds) feeds.push_back(feed.feed_id + ":" + (feed.recorded ? "recorded" : feed.reason));
     check_fields({{"on", state.on},
                   {"updatePending", state.update_pending},
                   {"revision", state.revision},
@@ -174,7 +177,9 @@ class Runner {
                   {"totalMs", state.total_running_duration_ms(now())},
                   {"waitingForMedia", state.waiting_for_media},
                   {"preRollMs", state.pre_roll_ms},
-                  {"warning", state.warning ? Json(state.warning->code) : Json(nullptr)}},
+                  {"warning", state.warning() ? Json(state.warning()->code) : Json(nullptr)},
+                  {"warnings", warnings},
+                  {"feeds", feeds}},
                  expected);
   }
 

@@ -173,7 +173,13 @@ Result<Marker> ServerSession::add_marker(const std::string& label, const std::st
   return impl_->recording.add_marker(label, identity, now);
 }
 void ServerSession::recording_media_changed(const RecordingId& id, bool writing, Time now) { impl_->recording.media_changed(id, writing, now); }
-void ServerSession::recording_warning(const RecordingId& id, std::optional<Warning> warning, Time now) { impl_->recording.warn(id, std::move(warning), now); }
+void ServerSession::recording_warnings(const RecordingId& id, std::vector<Warning> warnings, Time now) { impl_->recording.warn(id, std::move(warnings), now); }
+void ServerSession::recording_feeds(const RecordingId& id, std::vector<FeedState> feeds, std::vector<Warning> limits, Time now) {
+  impl_->recording.feeds_changed(id, std::move(feeds), std::move(limits), now);
+}
+void ServerSession::limit_reached(std::string message, const ParticipantId& participant, Time now) {
+  impl_->recording.limit_reached(std::move(message), participant.value, now);
+}
 void ServerSession::set_pre_roll(Duration pre_roll) { impl_->recording.set_pre_roll(pre_roll); }
 
 void ServerSession::handle_timeout(Time now) {

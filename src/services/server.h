@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/counters.h"
 #include "base/random.h"
@@ -55,8 +56,13 @@ class ServerSession {
 
   /// Whether media reaches the disk; a recording that has just begun waits for some. Everybody is told of a change.
   void recording_media_changed(const RecordingId& id, bool writing, Time now);
-  /// nullopt: what was warned of is over. Told for as long as `on` is true; of a recording that is starting: once it is.
-  void recording_warning(const RecordingId& id, std::optional<Warning> warning, Time now);
+  /// What threatens or costs the recording now, by its disk; empty: nothing. Told for as long as `on` is true; of a recording that is
+  /// starting: once it is.
+  void recording_warnings(const RecordingId& id, std::vector<Warning> warnings, Time now);
+  /// What is recorded now, and the limits that cost the recording something now. At most once a second.
+  void recording_feeds(const RecordingId& id, std::vector<FeedState> feeds, std::vector<Warning> limits, Time now);
+  /// A participant has reached a limit at this moment: a warning for 10 s, while something is being recorded.
+  void limit_reached(std::string message, const ParticipantId& participant, Time now);
   /// How much the session keeps of its newest media; said in every state.
   void set_pre_roll(Duration pre_roll);
 

@@ -20,6 +20,9 @@ class TokenBucket {
     return true;
   }
 
+  /// Nothing was taken for so long that a new bucket would be the same.
+  bool is_full(Time now) const { return level_ + rate_ * std::chrono::duration<double>(now - at_).count() >= burst_; }
+
  private:
   double rate_;
   double burst_;

@@ -19,36 +19,55 @@ std::string_view counter_name(RouterDrop drop) {
 namespace {
 
 /// Both ends: one remote socket may speak to several of our addresses.
-struct Path {
-  Address local, remote;
-  bool operator==(const Path&) const = default;
-};
 struct PathHash {
-  std::size_t operator()(const Path& path) const noexcept {
+  std::size_t operator()(const ice::Pair& path) const noexcept {
     return std::hash<Address>{}(path.local) * 31 + std::hash<Address>{}(path.remote);
   }
 };
 struct Target {
   Session* session = nullptr;
   peer::Peer* peer = nullptr;
+  bool operator==(const Target&) const = default;
 };
+/// The peer whose path it is, and others that claim it: they get it once they have proven that they receive there, for an
+/// address does move from one to another where a translator gives it out anew.
+struct Route {
+  Target owner;
+  std::vector<Target> claims;
+};
+constexpr std::size_t kMaxClaims = 4;
+constexpr std::size_t kLeastSweep = 256;
 
 }  // namespace
 
 struct Router::Impl {
   explicit Impl(Random& random_in) : random(random_in) {}
 
+  template <class Gone>
+  void forget(Gone gone) {
+    for (auto& [path, route] : paths) {
+      std::erase_if(route.claims, [&, at = &path](const Target& target) { return gone(target, *at); });
+      if (!gone(route.owner, path) || route.claims.empty()) continue;
+      route.owner = route.claims.front();
+      route.claims.erase(route.claims.begin());
+    }
+    std::erase_if(paths, [&](const auto& entry) { return gone(entry.second.owner, entry.first); });
+  }
   void forget_removed(Session& session) {
     const auto removed = session.take_removed_peers();
     if (removed.empty()) return;
-    std::erase_if(paths, [&](const auto& entry) {
-      return std::any_of(removed.begin(), removed.end(), [&](const auto& peer) { return peer.get() == entry.second.peer; });
+    forget([&](const Target& target, const ice::Pair&) {
+      return std::any_of(removed.begin(), removed.end(), [&](const auto& peer) { return peer.get() == target.peer; });
     });
   }
+  Target by_ufrag(std::string_view ufrag);
+  Target by_path(const ice::Pair& path, ByteView data, Time now);
+  void learn(const ice::Pair& path, const Target& target, Time now);
 
   Random& random;
   std::vector<std::unique_ptr<Session>> sessions;
-  std::unordered_map<Path, Target, PathHash> paths;
+  std::unordered_map<ice::Pair, Route, PathHash> paths;
+  std::size_t sweep_at = kLeastSweep;  // routes, at which those of abandoned paths are removed
   Counters<RouterDrop> drops;
 };
 
@@ -70,7 +89,7 @@ Session* Router::find(const SessionId& id) {
 void Router::remove_session(const SessionId& id, Time) {
   Session* session = find(id);
   if (!session) return;
-  std::erase_if(impl_->paths, [&](const auto& entry) { return entry.second.session == session; });
+  impl_->forget([&](const Target& target, const ice::Pair&) { return target.session == session; });
   std::erase_if(impl_->sessions, [&](const auto& s) { return s.get() == session; });
 }
 
@@ -80,25 +99,57 @@ std::vector<Session*> Router::sessions() {
   return all;
 }
 
+Target Router::Impl::by_ufrag(std::string_view ufrag) {
+  for (auto& session : sessions)
+    if (peer::Peer* peer = session->peer_by_ufrag(ufrag)) return {session.get(), peer};
+  return {};
+}
+
+Target Router::Impl::by_path(const ice::Pair& path, ByteView data, Time now) {
+  const auto found = paths.find(path);
+  if (found == paths.end()) return {};
+  const Route& route = found->second;
+  for (const Target& claim : route.claims)
+    if (claim.peer->awaits(data)) return claim;
+  if (route.owner.peer->knows(path, now)) return route.owner;
+  if (route.claims.empty()) paths.erase(found);  // abandoned by its only user
+  return {};
+}
+
+/// The peer has been heard over the path. Another peer's route is taken over only where that one has left the path, or this
+/// one has proven that it receives there.
+void Router::Impl::learn(const ice::Pair& path, const Target& target, Time now) {
+  if (!target.peer->knows(path, now)) return;
+  if (paths.size() >= sweep_at) {
+    forget([&](const Target& other, const ice::Pair& old) { return !other.peer->knows(old, now); });
+    sweep_at = std::max(kLeastSweep, 2 * paths.size());
+  }
+  Route& route = paths[path];
+  if (route.owner == target) return;
+  auto& claims = route.claims;
+  if (!route.owner.peer || !route.owner.peer->knows(path, now) || target.peer->validated(path)) {
+    std::erase(claims, target);
+    route.owner = target;
+  } else if (std::find(claims.begin(), claims.end(), target) == claims.end()) {
+    if (claims.size() == kMaxClaims) claims.erase(claims.begin());
+    claims.push_back(target);
+  }
+}
+
 void Router::handle_input(const Datagram& in, SendBatch& batch, Time now) {
   if (!peer::Peer::accepts(in.data)) return impl_->drops.add(RouterDrop::unknown_kind);
-  const Path path{in.local, in.remote};
-  Target target;
-  // A binding request names its peer itself, and may move it to a new address; everything else goes by address.
+  const ice::Pair path{in.local, in.remote};
+  // A binding request names its peer itself, and may come from a new address; everything else goes by address, and so does a
+  // request with the user name of before an ICE restart.
   const auto ufrag = peer::Peer::addressed_ufrag(in.data);
-  if (!ufrag.empty())
-    for (auto& session : impl_->sessions)
-      if (peer::Peer* peer = session->peer_by_ufrag(ufrag)) target = {session.get(), peer};
-  if (!target.peer) {
-    const auto found = impl_->paths.find(path);
-    if (found == impl_->paths.end())
-      return impl_->drops.add(ufrag.empty() ? RouterDrop::unknown_address : RouterDrop::unknown_ufrag);
-    target = found->second;
-  }
+  Target target;
+  if (!ufrag.empty()) target = impl_->by_ufrag(ufrag);
+  if (!target.peer) target = impl_->by_path(path, in.data, now);
+  if (!target.peer)
+    return impl_->drops.add(ufrag.empty() ? RouterDrop::unknown_address : RouterDrop::unknown_ufrag);
+  const bool stun = in.data[0] < std::byte{4};  // RFC 7983 7
   target.session->handle_input(*target.peer, in, batch, now);
-  // Only a check that the peer accepted (authenticated and selected) makes an address known.
-  const auto pair = target.peer->pair();
-  if (pair && pair->remote == in.remote && pair->local == in.local) impl_->paths.insert_or_assign(path, target);
+  if (stun) impl_->learn(path, target, now);
 }
 
 void Router::handle_timeout(SendBatch& batch, Time now) {

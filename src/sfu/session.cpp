@@ -4,11 +4,49 @@
 #include <algorithm>
 
 #include "base/digest.h"
+#include "peer/formats.h"
 #include "sfu/session_impl.h"
 
 namespace amphi::sfu {
 namespace {
 
+constexpr Duration kCodecChangeInterval = 1s;  // a sender that alternates must not keep everybody negotiating
+
+const FeedDeclaration* declaration_of(const std::vector<FeedDeclaration>& declared, const std::string& mid) {
+  const auto found = std::find_if(declared.begin(), declared.end(), [&](const auto& d) { return d.mid == mid; });
+  return found == declared.end() ? nullptr : &*found;
+}
+
+std::optional<Error> declaration_error(const std::vector<FeedDeclaration>& declared, const peer::LineInfo& line) {
+  const FeedDeclaration* declaration = declaration_of(declared, line.mid);
+  if (!declaration) return Error{ErrorCode::invalid_argument, "no entry of `feeds` names this m-line"};
+  if (declaration->kind != line.kind)
+    return Error{ErrorCode::invalid_argument, "`feeds` says " + std::string(text(declaration->kind)) + ", the m-line is " + std::string(text(line.kind))};
+  return std::nullopt;
+}
+
+/// What an offer refuses: lines that are not taken, and entries of `feeds` that name no m-line.
+std::vector<RefusedFeed> refusals(const std::vector<peer::LineInfo>& lines, const std::vector<FeedDeclaration>& declared) {
+  std::vector<RefusedFeed> refused;
+  for (const auto& line : lines)
+    if (line.refused) refused.push_back({line.mid, *line.refused});
+  for (const auto& declaration : declared) {
+    const bool known = std::any_of(lines.begin(), lines.end(), [&](const auto& line) { return line.mid == declaration.mid; });
+    if (!known) refused.push_back({declaration.mid, {ErrorCode::not_found, "the offer has no m-line with this mid"}});
+  }
+  return refused;
+}
+
+/// The codec that a feed goes on with after another offer; nullptr: the line has it no more.
+const peer::LineCodec* codec_that_goes_on(const peer::LineInfo& line, const Feed& feed) {
+  const peer::LineCodec* same_name = nullptr;
+  for (const auto& codec : line.codecs) {
+    if (codec.codec.name != feed.info.codec.name) continue;
+    if (codec.payload_type == feed.payload_type) return &codec;
+    if (!same_name) same_name = &codec;
+  }
+  return same_name;
+}
 
 /// The same feed has the same id whenever it is published: after it was stopped for a while, in another codec, and at a server that was
 /// started anew (which knows the participant's id, and nothing else). Globally unique, as the participant's is.
@@ -41,6 +79,7 @@ std::unique_ptr<peer::Peer> Session::Impl::make_peer(Participant& participant, W
   peer::Config peer_config;
   peer_config.end = peer::End::server;
   peer_config.local = config.local;
+  peer_config.candidates = config.candidates;
   peer_config.certificate = config.certificate;
   peer_config.cname = participant.id.value;
   auto peer = std::make_unique<peer::Peer>(std::move(peer_config), random);
@@ -87,10 +126,8 @@ void Session::Impl::release(std::unique_ptr<peer::Peer> peer, Time now) {
   if (!peer) return;
   peer->close(now);
   owners.erase(peer.get());
-  for (std::size_t i = 0; i < Counters<peer::Drop>::kSize; ++i) {
-    const auto drop = static_cast<peer::Drop>(i);
-    drops_of_gone.add(drop, peer->drops()[drop]);
-  }
+  drops_of_gone += peer->drops();
+  ice_drops_of_gone += peer->ice_drops();
   closing.push_back(std::move(peer));
 }
 
@@ -100,35 +137,68 @@ Result<PublishAnswer> Session::publish_offer(const ParticipantId& id, std::strin
   if (!participant) return fail(ErrorCode::not_found, "no such participant in the session");
   if (!participant->publishing) return fail(ErrorCode::forbidden, "the token has no `publish` grant");
   const std::size_t most = impl_->config.limits.feeds_per_participant;
-  auto answer = participant->publishing->accept_offer(sdp, now, most);
+  peer::OfferTerms terms;
+  terms.most_active = most;
+  terms.refuse = [&](const peer::LineInfo& line) { return declaration_error(declared, line); };
+  auto answer = participant->publishing->accept_offer(sdp, now, terms);
   if (!answer) return tl::unexpected(answer.error());
 
   PublishAnswer result{std::move(*answer), {}, {}};
   const auto lines = participant->publishing->lines();
   participant->feeds.resize(lines.size());
   for (const auto& line : lines) {
-    const auto declaration = std::find_if(declared.begin(), declared.end(), [&](const auto& d) { return d.mid == line.mid; });
     auto& feed = participant->feeds[line.line];
-    const bool wanted = line.active && line.codec && declaration != declared.end() && declaration->kind == line.kind;
-    if (feed && (!wanted || feed->info.codec.name != line.codec->name)) impl_->remove_feed(*participant, line.line, now);
-    if (wanted && !feed) impl_->add_feed(*participant, line, declaration->label, now);
+    if (feed) {
+      const peer::LineCodec* goes_on = line.active ? codec_that_goes_on(line, *feed) : nullptr;
+      if (goes_on) feed->payload_type = goes_on->payload_type;
+      else impl_->remove_feed(*participant, line.line, now);
+    }
+    if (line.active && !feed) impl_->add_feed(*participant, line, line.codecs.front(), declaration_of(declared, line.mid)->label, now);
     if (feed) result.feeds.push_back({line.mid, feed->info.id});
-    if (line.refused)
-      result.refused.push_back({line.mid, {ErrorCode::limit_exceeded, "too many feeds: at most " + std::to_string(most) + " per participant"}});
   }
+  result.refused = refusals(lines, declared);
   for (auto& other : impl_->participants) impl_->offer_if_needed(*other, now);
   return result;
 }
 
-void Session::Impl::add_feed(Participant& owner, const peer::LineInfo& line, const std::string& label, Time now) {
+Feed* Session::Impl::change_codec(Participant& owner, const peer::ReceivedRtp& packet, Time now) {
+  const Feed& feed = *owner.feeds[packet.line];
+  // A retransmission or padding says nothing about the codec that the sender uses from now on.
+  const bool may_change = !packet.recovered && !packet.payload.empty() &&
+                          (!feed.codec_changed || now - *feed.codec_changed >= kCodecChangeInterval);
+  if (!may_change) {
+    drops_of_gone.add(peer::Drop::codec_change);
+    return nullptr;
+  }
+  const peer::LineInfo line = owner.publishing->lines()[packet.line];
+  const auto codec = std::find_if(line.codecs.begin(), line.codecs.end(), [&](const auto& c) { return c.payload_type == packet.header.payload_type; });
+  if (codec == line.codecs.end()) return nullptr;  // the peer gives only what was negotiated
+  const std::string label = feed.info.label;
+  remove_feed(owner, packet.line, now);
+  add_feed(owner, line, *codec, label, now);
+  for (auto& other : participants) offer_if_needed(*other, now);
+  Feed& changed = *owner.feeds[packet.line];
+  changed.codec_changed = now;
+  return &changed;
+}
+
+void Session::Impl::add_feed(Participant& owner, const peer::LineInfo& line, const peer::LineCodec& codec, const std::string& label, Time now) {
   auto feed = std::make_unique<Feed>();
-  feed->info = {feed_id(owner.id, line.mid, label), owner.id, owner.identity, label, *line.codec};
+  feed->info = {feed_id(owner.id, line.mid, label), owner.id, owner.identity, label, codec.codec};
+  if (codec.codec.name == rtp::CodecName::h264) {
+    const auto sets = rtp::parse_sprop(codec.codec.fmtp);
+    if (sets.refused) ++stats.parameter_sets_ignored;
+    if (!sets.empty()) feed->inserter = std::make_unique<ParameterSetInserter>(sets);
+    if (feed->inserter && !feed->inserter->is_needed()) feed->inserter.reset();
+  }
   feed->owner = &owner;
   feed->line = line.line;
+  feed->payload_type = codec.payload_type;
+  feed->info.muted = owner.muted.contains(feed->info.id);
   Feed& added = *feed;
   owner.feeds[line.line] = std::move(feed);
   events.push_back(FeedAdded{added.info});
-  if (tap) tap->feed_added(added.info, now);
+  if (tap && !added.info.muted) tap->feed_added(added.info, now);
   for (auto& other : participants)
     if (other.get() != &owner) subscribe(*other, added);
 }
@@ -141,7 +211,7 @@ void Session::Impl::remove_feed(Participant& owner, peer::Line line, Time now) {
     subscriber.subscribed[subscription.line].feed = nullptr;
     subscriber.offer_needed = true;
   }
-  if (tap) tap->feed_removed(feed.info.id, now);
+  if (tap && !feed.info.muted) tap->feed_removed(feed.info.id, now);
   events.push_back(FeedRemoved{feed.info.id, owner.id});
   const auto subscriptions = std::move(feed.subscriptions);
   owner.feeds[line].reset();
@@ -169,6 +239,18 @@ void Session::Impl::offer_if_needed(Participant& participant, Time now) {
   emit_offer(participant);
 }
 
+void Session::Impl::drop_declined(Participant& subscriber) {
+  for (const auto& line : subscriber.subscribing->lines()) {
+    if (!line.declined || line.line >= subscriber.subscribed.size() || !subscriber.subscribed[line.line].feed) continue;
+    Feed& feed = *subscriber.subscribed[line.line].feed;
+    std::erase_if(feed.subscriptions, [&](const Subscription& s) { return s.participant == &subscriber; });
+    subscriber.subscribed[line.line].feed = nullptr;
+    subscriber.subscribing->close_line(line.line);
+    events.push_back(FeedUnsupported{subscriber.id, feed.info.id,
+                                     {ErrorCode::unsupported, "this client's answer does not take " + peer::describe(feed.info.codec)}});
+  }
+}
+
 void Session::Impl::emit_offer(Participant& participant) {
   SubscribeOffer offer{participant.id, participant.offer_id, participant.offer_sdp, {}};
   const auto lines = participant.subscribing->lines();
@@ -193,6 +275,7 @@ Result<void> Session::subscribe_answer(const ParticipantId& id, std::uint64_t of
     return taken;
   }
   participant->offered_again = false;
+  impl_->drop_declined(*participant);
   impl_->on_subscriber_connected(*participant, now);
   impl_->offer_if_needed(*participant, now);
   return {};
@@ -226,13 +309,29 @@ void Session::set_tap(Tap* tap, Time now) {
   if (!tap) return;
   for (const auto& participant : impl_->participants)
     for (const auto& feed : participant->feeds) {
-      if (!feed) continue;
+      if (!feed || feed->info.muted) continue;
       tap->feed_added(feed->info, now);
       // Its next report may be seconds away, and until then nobody knew what lies beside what.
       if (!feed->reported_at || now - *feed->reported_at > rtp::kReportLasts) continue;
       const auto reported = rtp::advanced(feed->reported, now - *feed->reported_at, feed->info.codec.clock_rate);
       tap->sender_report(feed->info.id, reported.ntp, reported.rtp, now);
     }
+}
+
+Result<FeedInfo> Session::mute_feed(const FeedId& id, bool muted, Time now) {
+  Feed* feed = impl_->find_feed(id);
+  if (!feed) return fail(ErrorCode::not_found, "There is no such feed.");
+  if (feed->info.muted == muted) return feed->info;
+  feed->info.muted = muted;
+  if (muted) feed->owner->muted.insert(id);
+  else feed->owner->muted.erase(id);
+  const bool video = feed->info.codec.kind() == rtp::Kind::video;
+  for (auto& subscription : feed->subscriptions) subscription.pause(video);
+  if (impl_->tap && muted) impl_->tap->feed_removed(id, now);
+  if (impl_->tap && !muted) impl_->tap->feed_added(feed->info, now);
+  if (!muted && video) request_keyframe(id, now);
+  impl_->events.push_back(FeedMuted{feed->info});
+  return feed->info;
 }
 
 peer::Peer* Session::peer_by_ufrag(std::string_view ufrag) {
@@ -249,7 +348,7 @@ std::optional<Event> Session::poll_event() {
 }
 
 Time Session::next_timeout() const noexcept {
-  Time next = impl_->closing.empty() ? Time::max() : Time{};
+  Time next = impl_->closing.empty() ? impl_->keyframes_due : Time{};
   for (const auto& [peer, owner] : impl_->owners) next = std::min(next, peer->next_timeout());
   return next;
 }
@@ -265,11 +364,13 @@ SessionStats Session::stats() const {
 
 Counters<peer::Drop> Session::peer_drops() const {
   Counters<peer::Drop> sum = impl_->drops_of_gone;
-  for (const auto& [peer, owner] : impl_->owners)
-    for (std::size_t i = 0; i < Counters<peer::Drop>::kSize; ++i) {
-      const auto drop = static_cast<peer::Drop>(i);
-      sum.add(drop, peer->drops()[drop]);
-    }
+  for (const auto& [peer, owner] : impl_->owners) sum += peer->drops();
+  return sum;
+}
+
+Counters<ice::Drop> Session::ice_drops() const {
+  Counters<ice::Drop> sum = impl_->ice_drops_of_gone;
+  for (const auto& [peer, owner] : impl_->owners) sum += peer->ice_drops();
   return sum;
 }
 

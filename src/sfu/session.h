@@ -28,6 +28,7 @@ struct Limits {
 struct SessionConfig {
   SessionId id;
   std::vector<Address> local;                              // the worker's sockets
+  std::vector<Address> candidates;                         // as what clients are told of them; empty: as they are
   std::shared_ptr<const dtls::Certificate> certificate;
   Limits limits;
 };
@@ -48,27 +49,35 @@ struct RefusedFeed {
 struct PublishAnswer {
   std::string sdp;
   std::vector<PublishedFeed> feeds;
-  std::vector<RefusedFeed> refused;   // their lines are answered inactive
+  std::vector<RefusedFeed> refused;   // each for itself: m-lines that are not taken, entries of `feeds` that name none
 };
 
 enum class Which { publishing, subscribing };
 
 struct FeedAdded { FeedInfo feed; };
 struct FeedRemoved { FeedId feed; ParticipantId participant; };
+struct FeedMuted { FeedInfo feed; };   // or no longer
 struct SubscribeOffer {
   ParticipantId participant;
   std::uint64_t offer_id = 0;
   std::string sdp;
   std::vector<PublishedFeed> feeds;   // active lines only
 };
+/// The subscriber's answer takes none of the feed's codecs: it does not get this feed.
+struct FeedUnsupported { ParticipantId participant; FeedId feed; Error error; };
 struct TransportConnected { ParticipantId participant; Which which; };
 struct TransportDisconnected { ParticipantId participant; Which which; };
 struct TransportFailed { ParticipantId participant; Which which; Error error; };
-using Event = std::variant<FeedAdded, FeedRemoved, SubscribeOffer, TransportConnected, TransportDisconnected, TransportFailed>;
+/// Several sources (ssrc) send on the feed's m-line at the same time. One is forwarded and recorded; told once for each selected source.
+struct SourcesCompete { FeedId feed; ParticipantId participant; std::uint32_t selected, refused; };
+using Event = std::variant<FeedAdded, FeedRemoved, FeedMuted, SubscribeOffer, FeedUnsupported, TransportConnected, TransportDisconnected, TransportFailed,
+                           SourcesCompete>;
 
 struct SessionStats {
   std::size_t participants = 0, feeds = 0;
-  std::uint64_t packets_in = 0, packets_out = 0, bytes_in = 0, bytes_out = 0, retransmitted = 0, nack_misses = 0;
+  std::uint64_t packets_in = 0, packets_out = 0, bytes_in = 0, bytes_out = 0, retransmitted = 0, nack_misses = 0, muted = 0;
+  std::uint64_t parameter_sets_ignored = 0;  // offers whose `sprop-parameter-sets` cannot be used
+  std::uint64_t keyframes_throttled = 0;  // keyframe requests of subscribers that ask too often; each follows later
 };
 
 class Session {
@@ -81,16 +90,19 @@ class Session {
   Result<void> add_participant(const ParticipantId& participant, const std::string& identity, bool may_publish,
                                bool may_subscribe, Time now);
   void remove_participant(const ParticipantId& participant, Time now);
-  /// A failed offer changes nothing. Feeds past the limit are refused, each for itself; those that go on have their places.
-  /// Errors: malformed, forbidden (no publish grant), not_found.
+  /// A failed offer changes nothing. An m-line that cannot be taken, is not declared or is past the limit is refused alone;
+  /// feeds that are there already have their places. Errors: malformed, forbidden (no publish grant), not_found.
   Result<PublishAnswer> publish_offer(const ParticipantId& participant, std::string_view sdp,
                                       const std::vector<FeedDeclaration>& feeds, Time now);
-  /// An answer that cannot be taken ends its offer: another is made at once, but if that one's answer fails too, only when something
+  /// An answer may decline any of the feeds (FeedUnsupported). One that cannot be taken ends its offer: another is made at once, but if that one's answer fails too, only when something
   /// has changed. Errors: malformed, not_found, invalid_state (not the outstanding offer).
   Result<void> subscribe_answer(const ParticipantId& participant, std::uint64_t offer_id, std::string_view sdp, Time now);
   /// A changed network: the next SubscribeOffer restarts ICE. Also gives an outstanding, unanswered offer again (after a resume).
   Result<void> restart_subscribe(const ParticipantId& participant, bool ice_restart, Time now);
 
+  /// A muted feed is forwarded to nobody, and to the tap it is as if it had been removed. It stays muted when its owner publishes it
+  /// again, until the owner leaves. Errors: not_found.
+  Result<FeedInfo> mute_feed(const FeedId& feed, bool muted, Time now);
   /// Asks the feed's publisher (throttled). Unknown feed: ignored.
   void request_keyframe(const FeedId& feed, Time now);
   std::vector<FeedInfo> feeds() const;
@@ -109,6 +121,7 @@ class Session {
   std::vector<std::unique_ptr<peer::Peer>> take_removed_peers();
   /// Adds up the drops of all peers, living and gone.
   Counters<peer::Drop> peer_drops() const;
+  Counters<ice::Drop> ice_drops() const;
 
  private:
   struct Impl;

@@ -85,6 +85,79 @@ TEST(Session, a_subscriber_that_was_away_for_forty_thousand_packets_gets_picture
     EXPECT_NE(b.subscribing.received[i].payload.back(), std::byte{kWhileAway}) << "another packet's payload under an old number";
 }
 
+struct AddedAndRemoved : Tap {
+  void feed_added(const FeedInfo& feed, Time) override { log += "+" + feed.label; }
+  void feed_removed(const FeedId&, Time) override { log += "-"; }
+  void packet(const FeedId&, const peer::ReceivedRtp&, Time) override { ++packets; }
+  void sender_report(const FeedId&, rtp::NtpTime, rtp::WireTimestamp, Time) override {}
+  std::string log;
+  int packets = 0;
+};
+
+TEST(Session, a_muted_feed_reaches_neither_subscribers_nor_the_recording_until_it_is_heard_again) {
+  Room room;
+  auto& a = room.join("a");
+  auto& b = room.join("b", true);
+  const auto line = room.publish(a, testing::vp8_codec(), "camera");
+  const auto other = room.publish(b, testing::vp8_codec(), "other");
+  room.run(1s);
+  AddedAndRemoved tap;
+  Session& session = *room.server.session;
+  session.set_tap(&tap, room.world.now());
+  room.stream(a, line, 1, 20);
+  room.run(200ms);
+  ASSERT_EQ(b.subscribing.received.size(), 20u);
+  const FeedId camera = session.feeds().at(0).id;
+  EXPECT_FALSE(session.mute_feed(FeedId("fd_none"), true, room.world.now()));
+  ASSERT_TRUE(session.mute_feed(camera, true, room.world.now()));
+  room.stream(a, line, 21, 30);
+  room.stream(b, other, 1, 10);
+  room.run(200ms);
+  EXPECT_EQ(b.subscribing.received.size(), 20u);
+  EXPECT_EQ(a.subscribing.received.size(), 10u) << "nobody else is";
+  EXPECT_EQ(tap.packets, 30);
+  EXPECT_EQ(session.stats().muted, 30u);
+  ASSERT_TRUE(session.mute_feed(camera, true, room.world.now())) << "again";
+  EXPECT_EQ(count<FeedMuted>(room.server.events), 1u);
+  session.set_tap(nullptr, room.world.now());
+  session.set_tap(&tap, room.world.now());
+
+  const auto asked = a.publishing.count<peer::KeyframeRequested>();
+  ASSERT_TRUE(session.mute_feed(camera, false, room.world.now()));
+  room.run(500ms);
+  EXPECT_GT(a.publishing.count<peer::KeyframeRequested>(), asked);
+  room.stream(a, line, 51, 20);
+  room.run(200ms);
+  ASSERT_EQ(b.subscribing.received.size(), 40u);
+  EXPECT_EQ(b.subscribing.received[20].payload[1], std::byte{0x10}) << "a keyframe first";
+  EXPECT_EQ(b.subscribing.received[20].seq, b.subscribing.received[19].seq + 1) << "the numbers close up, so that nothing is asked for again";
+  EXPECT_EQ(session.stats().nack_misses + session.stats().retransmitted, 0u);
+  EXPECT_EQ(tap.log, "+camera+other-+other+camera");
+  EXPECT_EQ(count<FeedMuted>(room.server.events), 2u);
+}
+
+TEST(Session, a_feed_that_is_published_again_is_still_muted) {
+  Room room;
+  auto& a = room.join("a");
+  auto& b = room.join("b", false);
+  auto line = room.publish(a, testing::vp8_codec(), "camera");
+  room.run(1s);
+  Session& session = *room.server.session;
+  ASSERT_TRUE(session.mute_feed(session.feeds().at(0).id, true, room.world.now()));
+  const std::string mid = a.declared[0].mid;
+  a.declared.clear();
+  room.offer(a);
+  ASSERT_TRUE(session.feeds().empty());
+  a.declared.push_back({mid, rtp::Kind::video, "camera"});
+  room.offer(a);
+  ASSERT_EQ(session.feeds().size(), 1u);
+  EXPECT_TRUE(session.feeds()[0].muted);
+  room.run(500ms);
+  room.stream(a, line, 1, 20);
+  room.run(200ms);
+  EXPECT_TRUE(b.subscribing.received.empty());
+}
+
 TEST(Session, feeds_of_one_who_leaves_are_gone_for_all) {
   Room room;
   auto& a = room.join("a");

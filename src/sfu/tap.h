@@ -17,6 +17,7 @@ struct FeedInfo {
   std::string participant_identity;
   std::string label;
   rtp::Codec codec;
+  bool muted = false;
 };
 
 class Tap {

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
+
 #include "sfu/router.h"
 #include "testing/peer/peer_node.h"
 
@@ -51,6 +53,7 @@ struct ClientPair {
   std::vector<FeedDeclaration> declared;
   std::size_t offers = 0;
   bool answers = true;
+  std::function<std::string(const std::string&)> edit_offer, edit_answer, edit_received;  // as another stack would write or read them
 };
 
 /// Signalling without delay, media over the network.
@@ -84,33 +87,43 @@ struct Room {
     offer(client);
   }
   void offer(ClientPair& client) {
-    auto answer = server.session->publish_offer(client.id, client.publishing.peer.create_offer(world.now()), client.declared, world.now());
+    std::string sdp = client.publishing.peer.create_offer(world.now());
+    if (client.edit_offer) sdp = client.edit_offer(sdp);
+    auto answer = server.session->publish_offer(client.id, sdp, client.declared, world.now());
     ASSERT_TRUE(answer) << answer.error().message;
     ASSERT_TRUE(client.publishing.peer.accept_answer(answer->sdp, world.now()));
     signal();
   }
   /// Answers all offers, as signalling would.
   void signal() {
-    for (bool more = true; more;) {
-      more = false;
-      server.drain(network, world.now());
-      for (; handled < server.events.size(); ++handled) {
-        const auto* offer_event = std::get_if<SubscribeOffer>(&server.events[handled]);
-        if (!offer_event) continue;
-        for (auto& client : clients) {
-          if (client->id != offer_event->participant || !client->answers) continue;
-          ++client->offers;
-          auto answer = client->subscribing.peer.accept_offer(offer_event->sdp, world.now());
-          ASSERT_TRUE(answer) << answer.error().message;
-          ASSERT_TRUE(server.session->subscribe_answer(client->id, offer_event->offer_id, *answer, world.now()));
-          more = true;
-        }
-      }
+    while (signal_once()) {
+    }
+  }
+  /// Answers the offers that are there; true: some were, and more may follow.
+  bool signal_once() {
+    bool more = false;
+    server.drain(network, world.now());
+    for (; handled < server.events.size(); ++handled) {
+      const auto* offer_event = std::get_if<SubscribeOffer>(&server.events[handled]);
+      if (!offer_event) continue;
       for (auto& client : clients) {
-        client->publishing.drain(network, world.now());
-        client->subscribing.drain(network, world.now());
+        if (client->id != offer_event->participant || !client->answers) continue;
+        ++client->offers;
+        auto answer = client->subscribing.peer.accept_offer(client->edit_received ? client->edit_received(offer_event->sdp) : offer_event->sdp, world.now());
+        EXPECT_TRUE(answer) << answer.error().message;
+        if (!answer) return false;
+        if (client->edit_answer) *answer = client->edit_answer(*answer);
+        const auto taken = server.session->subscribe_answer(client->id, offer_event->offer_id, *answer, world.now());
+        EXPECT_TRUE(taken) << taken.error().message;
+        if (!taken) return false;
+        more = true;
       }
     }
+    for (auto& client : clients) {
+      client->publishing.drain(network, world.now());
+      client->subscribing.drain(network, world.now());
+    }
+    return more;
   }
   void run(Duration duration) {
     const Time end = world.now() + duration;

@@ -40,6 +40,8 @@ bool verify(ByteView data, std::string_view password);
 /// The ufrag before the colon in the USERNAME of a binding request: how a server finds whose datagram this is, before
 /// anything is verified. Borrowed from `stun_datagram`; allocates nothing. nullopt: no such request, or no colon.
 std::optional<std::string_view> local_ufrag_of(ByteView stun_datagram);
+/// The transaction of a binding response, before anything is verified. nullopt: another kind of datagram.
+std::optional<TransactionId> response_transaction(ByteView data);
 /// Serialises; MESSAGE-INTEGRITY is added where `password` is not empty, FINGERPRINT always.
 /// Empty when the user name is longer than RFC 5389 15.3 allows.
 Bytes write(const Message& message, std::string_view password);

@@ -158,4 +158,13 @@ std::optional<std::string_view> local_ufrag_of(ByteView stun_datagram) {
   return std::nullopt;
 }
 
+std::optional<TransactionId> response_transaction(ByteView data) {
+  if (!framed(data)) return std::nullopt;
+  const std::uint16_t type = ByteReader(data).u16();
+  if (type != wire::binding_type(Class::success) && type != wire::binding_type(Class::error)) return std::nullopt;
+  TransactionId transaction;
+  std::copy_n(data.begin() + 8, transaction.size(), transaction.begin());
+  return transaction;
+}
+
 }  // namespace amphi::stun

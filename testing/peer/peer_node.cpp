@@ -23,11 +23,18 @@ PeerNode::PeerNode(peer::End end, Address address_in, std::uint64_t seed, std::s
     : random(seed), peer({end, {address_in}, std::move(certificate), "cname"}, random), address(address_in) {}
 
 void PeerNode::handle_input(const Datagram& in, Time now) {
-  if (auto packet = peer.handle_input(in, now))
-    received.push_back({packet->line, packet->seq, to_bytes(packet->payload), packet->recovered, now});
+  if (const auto packet = peer.handle_input(in, now)) return keep(*packet, now);
+  while (const auto held = peer.take_held(now)) keep(*held, now);
 }
 
-void PeerNode::handle_timeout(Time now) { peer.handle_timeout(now); }
+void PeerNode::handle_timeout(Time now) {
+  peer.handle_timeout(now);
+  while (const auto held = peer.take_held(now)) keep(*held, now);
+}
+
+void PeerNode::keep(const peer::ReceivedRtp& packet, Time now) {
+  received.push_back({packet.line, packet.seq, to_bytes(packet.payload), packet.recovered, now, packet.header.timestamp});
+}
 
 void PeerNode::drain(Network& network, Time now) {
   while (auto output = peer.poll_output()) {

@@ -25,6 +25,7 @@ struct ReceivedCopy {
   Bytes payload;
   bool recovered = false;
   Time at;
+  rtp::WireTimestamp timestamp = 0;
 };
 
 class PeerNode : public Node {
@@ -60,6 +61,8 @@ class PeerNode : public Node {
   std::vector<peer::Event> events;
 
  private:
+  void keep(const peer::ReceivedRtp& packet, Time now);
+
   CollectingBatch batch_;
   std::map<peer::Line, rtp::PacketHistory> histories_;
 };

@@ -35,11 +35,13 @@ async function stop(child, signal) {
 }
 
 export class Server {
-  static async start(further = []) {
+  /** `autopublish`: links share devices without a click, which most stories need. */
+  static async start(further = [], { autopublish = true } = {}) {
     if (!existsSync(join(web, 'index.html'))) throw new Error(`${web} has no page: run "npm run build" in web/`);
     const server = new Server();
     server.folder = mkdtempSync(join(tmpdir(), 'amphi-browser-test-'));
     server.log = '';
+    server.autopublish = autopublish ? ['--allow-autopublish'] : [];
     await server.run(['--port', '0', ...further]);
     return server;
   }
@@ -47,7 +49,7 @@ export class Server {
   async run(further) {
     const ready = join(this.folder, 'ready.json');
     rmSync(ready, { force: true });
-    this.child = spawn(serverBinary, ['serve', '--dev', '--ready-file', ready, '--recordings', join(this.folder, 'recordings'), '--web', web, ...further],
+    this.child = spawn(serverBinary, ['serve', '--dev', '--media-port', '0', '--ready-file', ready, '--recordings', join(this.folder, 'recordings'), '--web', web, ...this.autopublish, ...further],
       { stdio: ['ignore', 'pipe', 'pipe'] });
     this.child.on('error', (error) => { this.log += String(error); });
     for (const stream of [this.child.stdout, this.child.stderr]) stream.on('data', (text) => { this.log += text; });

@@ -100,6 +100,28 @@ for (const codec of ['vp8', 'h264']) {
   });
 }
 
+/** A browser without H.264, as Firefox is without its plug-in: the codec in the server's offers is unknown to it. */
+const withoutH264 = (view) => view.addInitScript(() => {
+  const original = RTCPeerConnection.prototype.setRemoteDescription;
+  RTCPeerConnection.prototype.setRemoteDescription = function setRemoteDescription(description) {
+    if (description.type !== 'offer') return original.call(this, description);
+    return original.call(this, { type: 'offer', sdp: description.sdp.replaceAll('H264/90000', 'H265x/90000') });
+  };
+});
+
+story('a page that cannot decode a feed says so, and shows everything else', async ({ open }) => {
+  const session = newSession();
+  const ada = await open(session, 'Ada', { query: publishing('h264') });
+  const bo = await open(session, 'Bo', { query: publishing('vp8'), prepare: withoutH264 });
+  await until('Bo is told', async () => (await bo.find('feed-tile').allInnerTexts()).some((text) => text.includes('This browser cannot decode H264.')));
+  await Promise.all([bo.hears('Ada'), ada.seesVideoOf('Bo')]);
+  const cy = await open(session, 'Cy', { query: publishing('vp8') });
+  await Promise.all([bo.seesVideoOf('Cy'), cy.seesVideoOf('Ada')]);
+  await ada.find('leave').click();
+  await until('Ada\'s tiles are gone', async () => (await bo.find('feed-tile').allInnerTexts()).every((text) => !text.includes('Ada')));
+  await bo.seesVideoOf('Cy');
+});
+
 story('a page records by itself: the clock counts, and the recording is listed and plays', async ({ open }) => {
   const page = await open(newSession(), 'Ada', { query: publishing('vp8') });
   await page.see('record-state', /^Off$/);
@@ -258,7 +280,85 @@ story('without the record grant the button says why it does nothing', async ({ o
   assert.equal(await page.find('record-toggle').getAttribute('aria-disabled'), 'true');
   assert.match(await page.page.locator('#record-why').innerText(), /does not allow you to record/);
   assert.equal(await page.find('camera-toggle').isVisible(), false);
+  assert.match(await page.page.getByLabel('Recordings', { exact: true }).innerText(), /does not grant reading recordings/);
 });
+
+/** Counts how often the page asks for a device. */
+const countDevices = (view) => view.addInitScript(() => {
+  window.asked = 0;
+  const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+  navigator.mediaDevices.getUserMedia = (...wanted) => { window.asked += 1; return real(...wanted); };
+});
+
+test('a link alone switches on no device: sharing takes a click where the server does not allow otherwise', { timeout: 90_000 }, async () => {
+  const strict = await Server.start([], { autopublish: false });
+  const forged = '?publish=camera,microphone&allowAutopublish=true&allow-autopublish=1&autopublish=true&codec=vp8';
+  const token = strict.token('strict', 'Ada');
+  const page = await SessionPage.open(browser, `${strict.link('strict', token, forged)}&allowAutopublish=true`, countDevices);
+  const other = await SessionPage.open(browser, strict.link('strict', strict.token('strict', 'Bo'), '?publish='));
+  try {
+    for (const each of [page, other]) await each.see('session-state', /^Joined$/);
+    await page.see('share', /^Share camera and microphone$/);
+    assert.equal(await other.find('share').isVisible(), false, 'a link that proposes nothing has no such button');
+    await page.see('services-state', /^Services connected$/);
+    await page.page.waitForTimeout(1_000);
+    assert.equal(await page.page.evaluate(() => window.asked), 0, 'no device was asked for');
+    assert.equal(await page.find('own-tile').count(), 0);
+    assert.equal(await other.find('feed-tile').count(), 0);
+    await page.find('share').click();
+    await other.seesVideoOf('Ada');
+    await other.hears('Ada');
+    assert.equal(await page.find('share').isVisible(), false, 'everything that the link proposes is shared');
+    await page.find('camera-toggle').click();
+    await page.see('share', /^Share camera$/);
+    await page.page.reload();
+    await page.see('share', /^Share camera and microphone$/);
+    assert.equal(await page.page.evaluate(() => window.asked), 0, 'a reload is no click');
+    for (const each of [page, other]) assert.deepEqual(each.uncaught(), []);
+  } finally {
+    await Promise.all([page.close(), other.close()]);
+    await strict.stop();
+  }
+});
+
+story('a page that was away for longer than the server waits joins anew by itself', async ({ open }) => {
+  const session = newSession();
+  let wire;
+  const page = await open(session, 'Ada', { query: publishing('vp8'), prepare: async (view) => { wire = await interpose(view, /\/signalling$/); } });
+  const other = await open(session, 'Bo', { query: publishing('vp8') });
+  await Promise.all([page.seesVideoOf('Bo'), other.seesVideoOf('Ada')]);
+  wire.refuse = true;
+  wire.cut();
+  await page.see('session-state', /reconnecting/);
+  await page.see('trouble', /tries again by itself/);
+  await until('Ada has left for Bo', async () => (await other.page.locator('[data-identity="Ada"]').count()) === 0, 60_000);
+  assert.match(await page.text('session-state'), /reconnecting/, 'it does not end');
+  wire.refuse = false;
+  await page.see('session-state', /^Joined$/, 20_000);
+  await Promise.all([page.seesVideoOf('Bo'), other.seesVideoOf('Ada'), other.hears('Ada')]);
+  await page.see('services-state', /^Services connected$/);
+  assert.equal(await page.find('trouble').isVisible(), false);
+  assert.equal(await page.find('ended').isVisible(), false);
+}, { timeout: 150_000 });
+
+story('media that cannot get through is told with the likely cause, tried further, and told as well again', async ({ open }) => {
+  const session = newSession();
+  const misdirect = (view) => view.addInitScript(() => {  // every candidate of the server leads to a port where nothing listens
+    window.blocked = true;
+    const real = RTCPeerConnection.prototype.setRemoteDescription;
+    RTCPeerConnection.prototype.setRemoteDescription = function set(description) {
+      const sdp = window.blocked ? description.sdp.replace(/^(a=candidate:\S+ 1 udp \d+ \S+) \d+ /gim, '$1 9 ') : description.sdp;
+      return real.call(this, { type: description.type, sdp });
+    };
+  });
+  const page = await open(session, 'Ada', { query: publishing('vp8'), prepare: misdirect });
+  const other = await open(session, 'Bo', { query: publishing('vp8') });
+  await page.see('session-state', /^Joined$/);
+  await page.see('trouble', /The media port UDP 9 at \S+ may be blocked by a firewall or NAT/, 20_000);
+  await page.page.evaluate(() => { window.blocked = false; });
+  await until('the trouble is over', async () => !(await page.find('trouble').isVisible()), 40_000);
+  await Promise.all([page.seesVideoOf('Bo'), other.seesVideoOf('Ada')]);
+}, { timeout: 120_000 });
 
 test('links that cannot work say so', { timeout: 60_000 }, async () => {
   const page = await SessionPage.open(browser, `${server.url}/s/somewhere`);

@@ -13,7 +13,7 @@ int main() {
   int terminal_events = 0;
   error_code reason;
 
-  auto mediaSession = amphi::MediaServerSession::create({"http://127.0.0.1:9/s/consumer", "no token", "consumer 1.0", ""});
+  auto mediaSession = amphi::MediaServerSession::create({"http://127.0.0.1:9/s/consumer", "no token", "consumer 1.0", "", false});
   mediaSession->onSessionServicesConnected([](const auto& session) { (void)session; });
   mediaSession->onSessionServicesDisconnected([](const auto& session, error_code error) {
     if (error) std::printf("%s\n", error.message().c_str());

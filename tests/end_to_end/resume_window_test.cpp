@@ -17,8 +17,8 @@ OutgoingVideoComponents small_picture() { return {VideoInputComponentTestPattern
 
 /// One participant whose signalling is relayed, and so can be cut, and one who watches.
 struct Pair {
-  Pair(ServerProcess& server, const std::string& session)
-      : relay(server.port()), cut(url(session), server.token(session, "cut")), viewer(server.session_url(session), server.token(session, "viewer")) {}
+  Pair(ServerProcess& server, const std::string& session, bool reconnect = true)
+      : relay(server.port()), cut(url(session), server.token(session, "cut"), "", reconnect), viewer(server.session_url(session), server.token(session, "viewer")) {}
   std::string url(const std::string& session) const { return "http://127.0.0.1:" + std::to_string(relay.port()) + "/s/" + session; }
 
   void start() {
@@ -76,16 +76,24 @@ struct Left {
 
 TEST(ResumeWindow, ends_for_the_lost_and_for_a_recording_of_nobody_after_30_s_and_not_for_who_comes_back_in_time) {
   ServerProcess server;
-  Pair gone(server, "gone"), late(server, "late");
+  Pair gone(server, "gone", false), late(server, "late"), anew(server, "anew");
   Left abandoned(server, "abandoned"), resumed(server, "resumed");
   abandoned.record_and_leave();
   resumed.record_and_leave();
   gone.start();
   late.start();
+  anew.start();
+  const auto of_viewer = anew.viewer->addOutgoingVideoFeed("scope", small_picture());
+  const auto others_feed = [&] { return anew.cut.happened().feeds; };
+  ASSERT_TRUE(anew.cut.wait([&] { return others_feed().size() == 1; }));
+  const auto kept = anew.cut->subscribeVideoFeed(others_feed().front().id, VideoOutputComponentNull{});
+  ASSERT_TRUE(anew.cut.wait([&] { return kept->statistics().frames > 5; }));
+  const auto anew_id = anew.cut->participantId();
   ASSERT_FALSE(::testing::Test::HasFatalFailure()) << server.log();
   const auto late_id = late.cut->participantId();
   gone.lose_signalling();
   late.lose_signalling();
+  anew.lose_signalling();
   SessionProbe& clock = gone.viewer;
   const auto wait_until = [&](Clock::time_point at) { clock.wait([&] { return Clock::now() >= at; }, 60s); };
 
@@ -99,13 +107,13 @@ TEST(ResumeWindow, ends_for_the_lost_and_for_a_recording_of_nobody_after_30_s_an
   EXPECT_TRUE(returned->sessionRecordingState().on) << "it went on";
   const auto feed = returned->addOutgoingVideoFeed("scope", small_picture());
 
-  // Twenty seconds: one way is free again (the SDK tries at least every 5 s), the other never.
+  // Twenty seconds: one way is free again (the SDK tries at least every 10 s), the other never.
   wait_until(late.lost_at + 20s);
   EXPECT_TRUE(gone.viewer_sees_the_other());
   EXPECT_EQ(abandoned.state(), "recording");
   const int tries = late.relay.count("/signalling");
   late.relay.block("/signalling", false);
-  ASSERT_TRUE(late.cut.wait([&] { return late.relay.count("/signalling") > tries; }, 8s));
+  ASSERT_TRUE(late.cut.wait([&] { return late.relay.count("/signalling") > tries; }, 9s));
 
   // Thirty seconds.
   wait_until(gone.lost_at + 28s);
@@ -119,6 +127,29 @@ TEST(ResumeWindow, ends_for_the_lost_and_for_a_recording_of_nobody_after_30_s_an
   EXPECT_FALSE(gone.cut->isConnected());
   EXPECT_TRUE(gone.cut.wait([&] { return gone.outgoing->state() == FeedState::stopped; }));
   EXPECT_TRUE(clock.wait([&] { return abandoned.state() == "complete"; })) << server.log();
+
+  // Whose session reconnects is not in the session any more either, and has not ended. A way that is free again brings it back.
+  EXPECT_TRUE(anew.viewer.wait([&] { return !anew.viewer_sees_the_other(); })) << server.log();
+  EXPECT_TRUE(anew.cut.wait([&] { return !anew.cut->isConnected(); }));
+  EXPECT_EQ(anew.cut.happened().disconnected, 0);
+  EXPECT_EQ(anew.cut.happened().reconnected, 0);
+  EXPECT_EQ(anew.outgoing->state(), FeedState::running);
+  EXPECT_TRUE(anew.cut.wait([&] { return anew.outgoing->statistics().stalled && kept->statistics().stalled; })) << "and the feeds say so";
+  anew.relay.block("/signalling", false);
+  EXPECT_TRUE(anew.cut.wait([&] { return anew.cut.happened().reconnected == 1; }, 25s)) << server.log();
+  EXPECT_TRUE(anew.cut->isConnected());
+  EXPECT_NE(anew.cut->participantId(), anew_id);
+  EXPECT_EQ(anew.cut.happened().connected, 1);
+  EXPECT_EQ(anew.cut.happened().disconnected, 0);
+  EXPECT_TRUE(anew.cut.wait([&] { return anew.cut->areSessionServicesConnected(); }, 15s));
+  const auto frames_before = kept->statistics().frames;
+  EXPECT_TRUE(anew.cut.wait([&] { return kept->statistics().frames > frames_before + 10 && !kept->statistics().stalled; }, 15s)) << "the same object goes on";
+  EXPECT_EQ(kept->state(), FeedState::running);
+  ASSERT_TRUE(anew.viewer.wait([&] { return !anew.viewer.happened().feeds.empty(); })) << server.log();
+  anew.incoming = anew.viewer->subscribeVideoFeed(anew.viewer.happened().feeds.front().id, VideoOutputComponentNull{});
+  EXPECT_TRUE(anew.media_flows()) << "what it shares is there again";
+  EXPECT_TRUE(anew.cut.wait([&] { return !anew.outgoing->statistics().stalled; }));
+  EXPECT_EQ(anew.outgoing->id(), anew.viewer.happened().feeds.front().id);
 
   // And a while later: nothing was told twice, and who came back in time is there.
   wait_until(std::max(late.lost_at, resumed.left_at) + 35s);

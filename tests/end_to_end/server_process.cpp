@@ -1,5 +1,6 @@
 #include "server_process.h"
 
+#include <algorithm>
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
@@ -96,6 +97,8 @@ void ServerProcess::start(std::vector<std::string> further) {
   const auto ready = folder_.path() / "ready.json";
   const int log = open((folder_.path() / "server.log").c_str(), O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
   std::vector<std::string> arguments{AMPHI_SERVER_BINARY, "serve", "--ready-file", ready.string(), "--recordings", recordings().string()};
+  // A test may run several servers.
+  if (std::find(extra_.begin(), extra_.end(), "--media-port") == extra_.end()) arguments.insert(arguments.end(), {"--media-port", "0"});
   arguments.insert(arguments.end(), further.begin(), further.end());
   arguments.insert(arguments.end(), extra_.begin(), extra_.end());
   pid_ = spawn(arguments, log);

@@ -4,11 +4,12 @@
 
 namespace amphi::end_to_end {
 
-SessionProbe::SessionProbe(std::string url, std::string token, std::string ca_certificate_file) {
+SessionProbe::SessionProbe(std::string url, std::string token, std::string ca_certificate_file, bool reconnect) {
   MediaServerSession::Configuration configuration;
   configuration.url = std::move(url);
   configuration.accessToken = std::move(token);
   configuration.caCertificateFile = std::move(ca_certificate_file);
+  configuration.reconnect = reconnect;
   session = MediaServerSession::create(configuration);
   auto s = shared_;
   session->onConnected([s](const auto&) { s->note([](Happened& h) { ++h.connected; }); });
@@ -18,6 +19,20 @@ SessionProbe::SessionProbe(std::string url, std::string token, std::string ca_ce
       h.disconnect_error = error;
     });
   });
+  session->onReconnecting([s](const auto&, std::error_code reason) {
+    s->note([&](Happened& h) {
+      ++h.reconnecting;
+      h.reconnect_reason = reason;
+    });
+  });
+  session->onReconnected([s](const auto&) { s->note([](Happened& h) { ++h.reconnected; }); });
+  session->onMediaUnreachable([s](const auto&, std::error_code error) {
+    s->note([&](Happened& h) {
+      ++h.unreachable;
+      h.unreachable_error = error;
+    });
+  });
+  session->onMediaReachable([s](const auto&) { s->note([](Happened& h) { ++h.reachable; }); });
   session->onSessionServicesConnected([s](const auto&) { s->note([](Happened& h) { ++h.services_connected; }); });
   session->onSessionServicesDisconnected([s](const auto&, std::error_code error) {
     s->note([&](Happened& h) {

@@ -17,7 +17,7 @@ using namespace std::chrono_literals;
 
 class SessionProbe {
  public:
-  SessionProbe(std::string url, std::string token, std::string ca_certificate_file = "");
+  SessionProbe(std::string url, std::string token, std::string ca_certificate_file = "", bool reconnect = true);
   ~SessionProbe();
 
   bool connect(std::chrono::milliseconds limit = 10s);  // and its services
@@ -32,7 +32,8 @@ class SessionProbe {
   // What happened, in order; guarded by `mutex` until the session is quiet.
   struct Happened {
     int connected = 0, disconnected = 0, services_connected = 0, services_disconnected = 0;
-    std::error_code disconnect_error, services_error;
+    int reconnecting = 0, reconnected = 0, unreachable = 0, reachable = 0;
+    std::error_code disconnect_error, services_error, reconnect_reason, unreachable_error;
     std::vector<MediaServerSession::SessionRecordingState> states;
     std::vector<FeedInfo> feeds;
   };

@@ -41,5 +41,28 @@ TEST(Tls, a_server_whose_certificate_nobody_vouches_for_is_refused_by_the_sdk) {
   }
 }
 
+TEST(Tls, a_session_whose_server_comes_back_with_another_certificate_is_tried_until_the_certificate_is_right_again) {
+  const TemporaryFolder folder, kept;
+  const Certificate certificate(folder);
+  const auto authority = kept.path() / "authority.pem", key = kept.path() / "key.pem";
+  std::filesystem::copy_file(certificate.file, authority);
+  std::filesystem::copy_file(certificate.key, key);
+  ServerProcess server({"--tls-cert", certificate.file, "--tls-key", certificate.key});
+  SessionProbe surgeon(server.session_url("theatre"), server.token("theatre", "surgeon"), authority.string());
+  ASSERT_TRUE(surgeon.connect()) << server.log();
+  server.kill_now();
+  const Certificate other(folder);  // under the same names
+  server.start_again();
+  ASSERT_TRUE(surgeon.wait([&] { return surgeon.happened().reconnecting > 0; }));
+  EXPECT_FALSE(surgeon.wait([&] { return surgeon.happened().reconnected > 0 || surgeon.happened().disconnected > 0; }, 5s));
+  server.kill_now();
+  const auto replace = std::filesystem::copy_options::overwrite_existing;
+  std::filesystem::copy_file(authority, certificate.file, replace);
+  std::filesystem::copy_file(key, certificate.key, replace);
+  server.start_again();
+  EXPECT_TRUE(surgeon.wait([&] { return surgeon.happened().reconnected == 1; }, 25s)) << server.log();
+  EXPECT_EQ(surgeon.happened().disconnected, 0);
+}
+
 }  // namespace
 }  // namespace amphi::end_to_end

@@ -93,6 +93,7 @@ void HostileClient::send_raw(ByteView datagram, bool from_elsewhere) {
   peer::Peer::addressed_ufrag(copy);
   if (const auto packet = server.handle_input({from_elsewhere ? kElsewhere : kClient, kServer, copy}, now))
     require(packet->line < 3 && packet->payload.size() <= copy.size(), "a received packet is of a line, and within its datagram");
+  while (const auto held = server.take_held(now)) require(held->line < 3, "a held packet is of a line");
 }
 
 void HostileClient::send_stun(ByteView raw, bool from_elsewhere) {

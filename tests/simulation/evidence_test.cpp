@@ -25,6 +25,30 @@ TEST(Evidence, a_recording_that_ends_at_a_fraction_of_a_millisecond_is_sound) {
   }
 }
 
+TEST(Evidence, a_recording_of_packets_that_share_a_timestamp_is_sound) {
+  EmulatedDisk disk;
+  Recorder recorder(kInfo, kStart, {});
+  const auto drain = [&](Time now) { testing::serve(recorder, disk, now, [](const Output&) {}); };
+  const Sender mic{"mic", opus(), 20ms};
+  recorder.add_feed(mic.info(), kStart);
+  rtp::Seq seq = 0;
+  for (std::uint32_t i = 0; i < 200; ++i) {
+    const Time now = kStart + 20ms * i;
+    for (Time due = recorder.next_timeout(); due <= now; due = recorder.next_timeout()) recorder.handle_timeout(due);
+    if (i == 50) seq += 3;  // lost
+    const std::uint32_t timestamp = i < 50 ? 0 : 960 * i;
+    recorder.handle_packet(mic.info().id, seq, {false, 96, static_cast<rtp::WireSeq>(seq), timestamp, 1}, mic.payload(i), now);
+    ++seq;
+    drain(now);
+  }
+  recorder.stop(kStart + 4s, WallTime{1'700'000'004'000});
+  drain(kStart + 4s);
+  const VerifyReport report = verify(disk, {});
+  EXPECT_TRUE(report.sound()) << all(report);
+  ASSERT_EQ(report.tracks.size(), 1u);
+  EXPECT_EQ(report.tracks[0].frames, 200u);
+}
+
 TEST(Evidence, a_recording_as_it_was_written_is_sound) {
   const EmulatedDisk disk = recorded();
   const VerifyReport report = verify(disk, {});

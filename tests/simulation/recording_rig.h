@@ -15,7 +15,17 @@
 
 namespace amphi::recording::test {
 
-/// A feed that sends a packet a frame on a steady clock; the frame's number is its last four bytes.
+/// The frame's number in its last four bytes, seven bits each: no byte is zero, so that no start code of H.264 appears.
+inline void put_number(Bytes& out, std::uint32_t frame) {
+  for (int shift = 21; shift >= 0; shift -= 7) out.push_back(static_cast<std::byte>(0x80u | (frame >> shift & 0x7fu)));
+}
+inline std::uint32_t last_number(ByteView data) {
+  std::uint32_t value = 0;
+  for (const std::byte byte : data.last(4)) value = value << 7 | (static_cast<std::uint32_t>(byte) & 0x7fu);
+  return value;
+}
+
+/// A feed that sends a packet a frame on a steady clock.
 struct Sender {
   std::string id;
   rtp::Codec codec;
@@ -35,17 +45,17 @@ struct Sender {
       put({0x78});
     } else if (codec.name == rtp::CodecName::vp8) {
       if (key)
-        put({0x10, 0x10, 0, 0, 0x9d, 0x01, 0x2a, 0x40, 0x01, 0xb4, 0x00});
+        put({0x10, 0x90, 0, 0, 0x9d, 0x01, 0x2a, 0x40, 0x01, 0xb4, 0x00, 0, 0, 0, 0});
       else
-        put({0x10, 0x11});
+        put({0x10, 0x91, 0, 0, 0, 0, 0, 0});
       out.resize(out.size() + padding);
     } else if (key) {  // parameter sets of 320x180 and a slice, in a STAP-A
-      put({0x78, 0, 10, 0x67, 0x42, 0xc0, 0x0d, 0xda, 0x05, 0x06, 0x7e, 0x78, 0x40, 0, 4, 0x68, 0xce, 0x3c, 0x80, 0, 6, 0x65, 0x88});
+      put({0x78, 0, 10, 0x67, 0x42, 0xc0, 0x0d, 0xda, 0x05, 0x06, 0x7e, 0x78, 0x40, 0, 4, 0x68, 0xce, 0x3c, 0x80, 0, 6, 0x65, 0xb8});
     } else {
       put({0x41, 0x9a});
-      out.resize(out.size() + padding);
+      out.resize(out.size() + padding, std::byte{0xff});
     }
-    for (int shift = 24; shift >= 0; shift -= 8) out.push_back(static_cast<std::byte>(frame >> shift));
+    put_number(out, frame);
     return out;
   }
 };
@@ -106,12 +116,6 @@ class Studio4 {
   std::vector<Sender> senders_;
   std::vector<std::uint32_t> next_;
 };
-
-inline std::uint32_t last_number(ByteView data) {
-  std::uint32_t value = 0;
-  for (const std::byte byte : data.last(4)) value = value << 8 | static_cast<std::uint8_t>(byte);
-  return value;
-}
 
 /// What a finished file holds, by its own words.
 struct FileFacts {

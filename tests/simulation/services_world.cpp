@@ -48,7 +48,8 @@ std::string World::run() {
     const std::int64_t server = server_->snapshot(now_).total_ms;
     const std::int64_t client = members_[i]->client->state(now_).total_running_duration_ms(now_);
     require(client >= server - 250, "a client shows too little: " + std::to_string(client) + ", " + std::to_string(server));
-    require(client <= std::max(server + 250, shown[i]), "a client shows too much: " + std::to_string(client));
+    const bool on = members_[i]->client->state(now_).on;
+    require(client <= (on ? std::max(server + 250, shown[i]) : server), "a client shows too much: " + std::to_string(client));
   }
   if (broken_.empty()) look_back();
   return broken_;
@@ -82,7 +83,7 @@ void World::check_agreement() {
     require(!state.update_pending, "pending though all is quiet");
     require(state.on == server.on && state.revision == server.revision, "disagrees though all is quiet");
     require(state.recording_id == server.recording_id, "names another recording");
-    require(state.waiting_for_media == server.waiting_for_media && state.warning == server.warning, "knows another state of its media");
+    require(state.waiting_for_media == server.waiting_for_media && state.warnings == server.warnings && state.feeds == server.feeds, "knows another state of its media");
     if (server.on && member->marked_recording == server.recording_id) {  // of one that is over, who comes back is told no more
       require(member->marker_index == marked_[server.recording_id].size(), "a marker was never told");
     }
@@ -375,7 +376,8 @@ void World::check_member(Member& member) {
   }
   require(!state.update_pending || now_ <= member.asked_at + 15s, "pending for more than 15 s");
   const std::int64_t shown = state.total_running_duration_ms(now_);
-  require(shown >= member.shown_ms, "the duration went back");
+  // A confirmed total replaces what was shown, also a larger value; the live duration never goes back.
+  require(!state.on || shown >= member.shown_ms, "the live duration went back");
   if (server_) peak_total_ms_ = std::max(peak_total_ms_, server_->snapshot(now_).total_ms);
   require(shown <= peak_total_ms_ + to_ms(kWindow), "the duration ran away");
   member.shown_ms = shown;

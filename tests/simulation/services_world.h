@@ -77,6 +77,7 @@ class World {
   virtual void kill_recorder();
   virtual void fail_recorder();
   virtual void disturb_recorder();
+  void disturb_recorded_media();
   // ... and what it says.
   void recording_on(const RecordingId& id, Time zero);
   void recording_refused(const RecordingId& id, Error error);

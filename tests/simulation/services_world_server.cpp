@@ -171,6 +171,21 @@ void World::fail_recorder() {
   if (stage_ == Stage::running && chance(50)) finish_recording(true);
 }
 
+/// The disk grows full, a limit is reached, feeds cannot be recorded; or all is well again.
+void World::disturb_recorded_media() {
+  if (chance(40)) {
+    return server_->recording_warnings(recording_, chance(50) ? std::vector<Warning>{{"storage_low", "soon", 12}} : std::vector<Warning>(), now_);
+  }
+  if (chance(20)) return server_->limit_reached("too many of something", ParticipantId("par_x"), now_);
+  std::vector<FeedState> feeds;
+  while (chance(80)) {
+    const std::string id = "fd_" + std::to_string(feeds.size());
+    const bool recorded = chance(50);
+    feeds.push_back({id, "par_x", "camera", "video", recorded, recorded ? "" : "no_keyframe", recorded ? "" : "camera: not recorded", 10});
+  }
+  server_->recording_feeds(recording_, std::move(feeds), {}, now_);
+}
+
 /// Media begins to flow or stops, and the disk grows full or is freed.
 void World::disturb_recorder() {
   if (!server_ || stage_ != Stage::running) return;
@@ -179,7 +194,7 @@ void World::disturb_recorder() {
     server_->recording_media_changed(recording_, chance(50), now_);
   } else {
     ++tally_.warnings;
-    server_->recording_warning(recording_, chance(50) ? std::optional(Warning{"storage_low", "soon", 12}) : std::nullopt, now_);
+    disturb_recorded_media();
   }
   serve_outputs();
 }

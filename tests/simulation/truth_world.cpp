@@ -162,10 +162,10 @@ void TruthWorld::watch() {
 }
 
 void TruthWorld::tell(Recorded& folder) {
-  std::optional<Warning> warning;
-  if (const auto& told = folder.watch.warning()) warning = Warning{told->code, told->message, told->minutes_left};
+  std::vector<Warning> warnings;
+  for (const auto& told : folder.watch.warnings()) warnings.push_back({told.code, told.message, told.minutes_left});
   ++tally_.warnings;
-  server_->recording_warning(folder.id, std::move(warning), now_);
+  server_->recording_warnings(folder.id, std::move(warnings), now_);
   serve_outputs();
 }
 

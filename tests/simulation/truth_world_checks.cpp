@@ -18,7 +18,7 @@ constexpr Duration kSeen = 250ms;     // between two steps, at most
 constexpr Duration kRound = 25ms;     // a writer looks at what is there; packets that were turned round
 constexpr int kOperations = 40;       // of a round, at most, when all is well
 
-bool is_slow(const RecordingState& shown) { return shown.warning && shown.warning->code == "storage_slow"; }
+bool is_slow(const RecordingState& shown) { return shown.warning() && shown.warning()->code == "storage_slow"; }
 
 }  // namespace
 
@@ -70,7 +70,7 @@ void TruthWorld::stepped() {
   for (const auto& folder : folders_)
     if (folder->over && folder->job->is_over() && !folder->sealed && folder->epoch == server_epoch_) seal(*folder);
   const RecordingSnapshot said = server_->snapshot(now_);
-  if (Recorded* folder = said.warning && said.warning->code == "storage_low" ? find(said.recording_id) : nullptr) folder->low_said = true;
+  if (Recorded* folder = said.warning() && said.warning()->code == "storage_low" ? find(said.recording_id) : nullptr) folder->low_said = true;
   for (const auto& member : members_)
     if (broken_.empty() && is_current(*member)) check_shown(*member, said);
 }
@@ -87,7 +87,7 @@ void TruthWorld::seal(Recorded& folder) {
 void TruthWorld::check_shown(const Member& member, const RecordingSnapshot& said) {
   const RecordingState shown = member.client->state(now_);
   require(shown.on == said.on && shown.revision == said.revision && shown.recording_id == said.recording_id && shown.waiting_for_media == said.waiting_for_media &&
-              shown.warning == said.warning && (shown.error || !said.error),
+              shown.warnings == said.warnings && shown.feeds == said.feeds && (shown.error || !said.error),
           "a client that has heard all shows something else");
   // What was asked for here may have been refused since; but what came before the failure does not hide it.
   require(!said.error || member.told_error == said.error, "told of a recording that has failed with another error than its own");
@@ -135,7 +135,7 @@ void TruthWorld::check_on(const RecordingState& shown, const RecordingSnapshot& 
 
 void TruthWorld::check_off(const RecordingState& shown, const RecordingSnapshot& said) {
   ++truth_.off;
-  require(!shown.waiting_for_media && !shown.warning, "off, and yet waiting or warned");
+  require(!shown.waiting_for_media && !shown.warning(), "off, and yet waiting or warned");
   Recorded* folder = find(shown.recording_id);
   if (!folder || !folder->sealed || folder->epoch != server_epoch_ || stage_ != Stage::off) return;
   require(!folder->job->full_at || (said.error && said.error->code == ErrorCode::storage && shown.error), "ended for want of space, and that is not shown");

@@ -97,17 +97,17 @@ void TruthWorld::check_kept_out(Recorded& folder) {
 
 /// The disk will be full soon, as far as anybody can know, if and only if that is shown.
 void TruthWorld::check_space(const RecordingState& shown, Recorded& folder) {
-  const bool low = shown.warning && shown.warning->code == "storage_low";
+  const bool low = shown.warning() && shown.warning()->code == "storage_low";
   if (low) ++truth_.low;
   if (disk_size_ == 0) return require(!low, "a disk without an end is said to have one");
-  if (shown.warning && !low) return;  // what is nearer
+  if (shown.warning() && !low) return;  // what is nearer
   if (folder.looks.empty()) return require(!low, "nobody has looked, and yet the disk is said to become full");
   if (now_ - folder.looks.back().seen <= kHeard) return;
   const auto left = seconds_left(folder.looks, reserve_ / 2);
   if (left == 0) return;  // it is being ended
   require(low || !left || *left >= kSurely, "the disk will be full soon, and nobody is told");
   require(!low || (left && *left < kPerhaps), "the disk is said to become full, and does not");
-  if (low && left) require(std::abs(static_cast<double>(shown.warning->minutes_left.value_or(-100)) - *left / 60) <= 1, "another time is left than what is said");
+  if (low && left) require(std::abs(static_cast<double>(shown.warning()->minutes_left.value_or(-100)) - *left / 60) <= 1, "another time is left than what is said");
 }
 
 /// It is not gone on with where only half the reserve is left: control is told, and asks for its end.

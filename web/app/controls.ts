@@ -6,12 +6,15 @@ import type { LocalSource } from './local_media';
 export interface ControlActions {
   join(): void;
   leave(): void;
+  /** Switches on what the link proposes. */
+  share(): void;
 }
 
 export class Controls {
   readonly element = make('nav', { class: 'controls', attributes: { 'aria-label': 'Your feeds' } });
   private readonly join: HTMLButtonElement;
   private readonly leave: HTMLButtonElement;
+  private readonly share: HTMLButtonElement;
   private readonly notice = make('p', { class: 'error', testId: 'notice', attributes: { role: 'alert' } });
   private readonly switches = new Map<SourceName, HTMLButtonElement>();
   private readonly choices = new Map<SourceName, HTMLSelectElement>();
@@ -19,7 +22,8 @@ export class Controls {
   constructor(private readonly sources: readonly LocalSource[], actions: ControlActions) {
     this.join = makeButton('Join', () => actions.join(), { class: 'primary', testId: 'join' });
     this.leave = makeButton('Leave', () => actions.leave(), { class: 'danger', testId: 'leave' });
-    this.element.append(this.join, this.leave);
+    this.share = makeButton('Share', () => actions.share(), { class: 'primary', testId: 'share' });
+    this.element.append(this.join, this.leave, this.share);
     for (const source of sources) this.addSource(source);
     this.element.append(this.notice);
     const devices = navigator.mediaDevices as MediaDevices | undefined;
@@ -27,10 +31,14 @@ export class Controls {
     void this.listDevices();
   }
 
-  draw(inSession: boolean, mayPublish: boolean, ended: boolean, notice: string | undefined): void {
+  /** `share`: what the button says that shares what the link proposes; empty: no button. */
+  draw(inSession: boolean, mayPublish: boolean, ended: boolean, share: string, notice: string | undefined): void {
     this.join.hidden = inSession;
     this.leave.hidden = !inSession;
     setText(this.join, ended ? 'Join again' : 'Join');
+    this.share.hidden = !mayPublish || !inSession || share === '';
+    this.share.disabled = this.sources.some(({ working }) => working);
+    setText(this.share, share);
     for (const source of this.sources) {
       const button = this.switches.get(source.name);
       if (button === undefined) continue;

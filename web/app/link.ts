@@ -7,7 +7,7 @@ const sourceNames: readonly SourceName[] = ['camera', 'microphone', 'screen'];
 export interface Link {
   /** Empty: the link has none. */
   readonly token: string;
-  /** Given: join at once and share these. */
+  /** Given: join at once and propose to share these. Devices are switched on by a click, or by the server's `--allow-autopublish`. */
   readonly publish: readonly SourceName[] | undefined;
   readonly codec: VideoCodec;
 }
@@ -20,6 +20,13 @@ export function readLink(address: string): Link {
     publish: publish && sourceNames.filter((name) => publish.includes(name)),
     codec: url.searchParams.get('codec')?.toLowerCase() === 'h264' ? 'H264' : 'VP8',
   };
+}
+
+/** The button that shares what a link proposes; empty: nothing is left to share. */
+export function describeShare(publish: readonly SourceName[] | undefined, on: readonly SourceName[]): string {
+  const left = (publish ?? []).filter((name) => !on.includes(name));
+  if (left.length === 0) return '';
+  return `Share ${left.length === 1 ? '' : `${left.slice(0, -1).join(', ')} and `}${left.at(-1)}`;
 }
 
 /** What the token says about its bearer, only to show it before joining: the server is who checks it. */

@@ -2,6 +2,7 @@
 import { parseSessionAddress } from '@amphi/client';
 import { make } from './dom';
 import { readLink } from './link';
+import { fetchPageOptions } from './page_options';
 import { SessionPage } from './session_page';
 import './style.css';
 
@@ -15,7 +16,7 @@ function open(): HTMLElement {
   if (address === undefined) return show('Amphi', 'Open the link of a session. It looks like https://HOST/s/SESSION#token=…');
   if (link.token === '') return show(address.sessionId, 'This link has no access token, so it cannot be joined. Ask for the whole link, with what comes after the #.');
   const page = new SessionPage(link, address);
-  page.start();
+  void fetchPageOptions().then(({ allowAutopublish }) => page.start(allowAutopublish));
   return page.element;
 }
 

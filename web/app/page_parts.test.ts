@@ -1,6 +1,13 @@
 import { expect, test } from 'vitest';
 import { formatDuration } from './format';
-import { peekIntoToken, readLink } from './link';
+import { describeShare, peekIntoToken, readLink } from './link';
+import { readPageOptions } from './page_options';
+import { undecodableText } from './tiles';
+import { describeTrouble } from './trouble';
+
+test('a tile says which codec the browser cannot decode', () => {
+  expect(undecodableText({ codec: 'H264' })).toBe('This browser cannot decode H264.');
+});
 
 test.each([
   [0, '00:00:00.0'], [99, '00:00:00.0'], [100, '00:00:00.1'], [59_999, '00:00:59.9'], [3_661_050, '01:01:01.0'],
@@ -13,6 +20,30 @@ test('a link gives its token, and joins by itself only when it says what to shar
     token: 'x', publish: ['camera', 'microphone'], codec: 'H264',
   });
   expect(readLink('http://h/s/a?publish=')).toEqual({ token: '', publish: [], codec: 'VP8' });
+});
+
+test.each([
+  [undefined, [], ''], [[], [], ''], [['camera'], [], 'Share camera'], [['camera', 'microphone'], [], 'Share camera and microphone'],
+  [['camera', 'microphone'], ['camera'], 'Share microphone'], [['camera', 'microphone'], ['microphone', 'camera'], ''],
+  [['camera', 'microphone', 'screen'], [], 'Share camera, microphone and screen'],
+] as const)('a link that proposes %j with %j on gives the button "%s"', (publish, on, text) => {
+  expect(describeShare(publish, on)).toBe(text);
+});
+
+test.each([
+  [{ allowAutopublish: true }, true], [{ allowAutopublish: false }, false], [{ allowAutopublish: 'true' }, false], [{}, false], [null, false], ['', false],
+])('the server answered %j: a link may share without a click: %s', (answer, allowed) => {
+  expect(readPageOptions(answer)).toEqual({ allowAutopublish: allowed });
+});
+
+test('the page says why it is not joined, and that no media gets through, and else nothing', () => {
+  const full = { code: 'limit_exceeded', message: 'The session has 100 participants.' } as const;
+  const media = { code: 'media_unreachable', message: 'The media port UDP 7881 may be blocked.' } as const;
+  expect(describeTrouble('connecting', full, undefined)).toContain('The session is full');
+  expect(describeTrouble('reconnecting', { code: 'disconnected', message: '' }, media)).toContain('tries again by itself');
+  expect(describeTrouble('connected', undefined, media)).toContain('UDP 7881');
+  expect(describeTrouble('connected', full, undefined)).toBe('');
+  expect(describeTrouble('disconnected', full, media)).toBe('');
 });
 
 test('a token shows whose it is, and a broken one shows nothing', () => {

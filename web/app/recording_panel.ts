@@ -11,20 +11,24 @@ export interface Situation {
   /** When the services were lost; never connected yet: undefined. */
   readonly servicesLostAt: Date | undefined;
   readonly state: Pick<SessionRecordingState,
-    'on' | 'updatePending' | 'changedBy' | 'error' | 'revision' | 'waitingForMedia' | 'preRollMs' | 'warning'>;
+    'on' | 'updatePending' | 'changedBy' | 'error' | 'revision' | 'waitingForMedia' | 'preRollMs' | 'warnings' | 'warningsNotListed' | 'feeds' | 'feedsNotListed'>;
   /** What this page asked for last. */
   readonly asked: boolean;
   /** Why the last click was refused at once. */
   readonly refusal: AmphiError | undefined;
 }
 
+export interface FeedLine { readonly text: string; readonly lost: boolean }
 export type Tone = 'off' | 'pending' | 'on' | 'unknown';
 export interface Shown {
   readonly tone: Tone;
   readonly text: string;
   readonly detail: string;
   readonly error: string;
+  /** A line each. */
   readonly warning: string;
+  /** What is recorded, a line for each feed. */
+  readonly feeds: readonly FeedLine[];
   /** What a recording would begin with; empty: with the moment it is asked for. */
   readonly preRoll: string;
   readonly button: string;
@@ -41,12 +45,27 @@ export function describe(situation: Situation): Shown {
     ...headline(situation, known),
     detail: state.revision > 0 && state.changedBy !== '' ? `${state.on ? 'Started' : 'Last changed'} by ${state.changedBy}` : '',
     error: error === undefined ? '' : error.message || error.code,
-    warning: state.warning === undefined ? '' : state.warning.message || state.warning.code,
+    warning: warningLines(state).join('\n'),
+    feeds: known && state.on ? feedLines(state) : [],
     preRoll: known && state.preRollMs > 0 && !state.on ? `The last ${Math.round(state.preRollMs / 1000)} s are kept: a recording begins with them.` : '',
     button: state.updatePending ? (asked ? 'Start recording' : 'Stop recording') : state.on ? 'Stop recording' : 'Start recording',
     request: !state.on,
     disabled: whyDisabled(situation),
   };
+}
+
+function warningLines({ warnings, warningsNotListed }: Situation['state']): string[] {
+  const lines = warnings.map((warning) => warning.message || warning.code);
+  return warningsNotListed > 0 ? [...lines, `${warningsNotListed} further warnings`] : lines;
+}
+
+function feedLines({ feeds, feedsNotListed }: Situation['state']): FeedLine[] {
+  const lines = feeds.map((feed) => {
+    const name = feed.label === '' ? feed.kind : feed.label;
+    const nothingArrives = feed.reason === 'waiting_for_media' || feed.reason === 'silent';
+    return { text: feed.recorded ? `${name}: recorded` : feed.message || `${name}: not recorded (${feed.reason})`, lost: !feed.recorded && !nothingArrives };
+  });
+  return feedsNotListed > 0 ? [...lines, { text: `${feedsNotListed} further feeds`, lost: false }] : lines;
 }
 
 function headline({ joined, state, asked, servicesLostAt }: Situation, known: boolean): Pick<Shown, 'tone' | 'text'> {
@@ -77,6 +96,7 @@ export class RecordingPanel {
   private readonly detail = make('p', { class: 'quiet', testId: 'record-changed-by' });
   private readonly error = make('p', { class: 'error', testId: 'record-error', attributes: { role: 'alert' } });
   private readonly warning = make('p', { class: 'warning', testId: 'record-warning', attributes: { role: 'status' } });
+  private readonly feeds = make('ul', { class: 'recorded-feeds', testId: 'record-feeds', attributes: { 'aria-label': 'What is recorded' } });
   private readonly preRoll = make('p', { class: 'quiet', testId: 'record-pre-roll' });
   private readonly label = make('input', { testId: 'marker-label', attributes: { type: 'text', maxlength: '200', 'aria-label': 'Name of the marker', placeholder: 'What happens now' } }) as HTMLInputElement;
   private readonly markers = make('ol', { class: 'markers', testId: 'markers', attributes: { 'aria-label': 'Markers of this recording' } });
@@ -92,7 +112,7 @@ export class RecordingPanel {
   constructor() {
     this.element = make('section', { class: 'panel', attributes: { 'aria-label': 'Recording' } },
       make('h2', {}, 'Recording'), make('p', { class: 'state' }, this.dot, this.text), this.duration, this.detail, this.error,
-      this.warning, this.button, this.why, this.preRoll, this.marking, this.markers);
+      this.warning, this.feeds, this.button, this.why, this.preRoll, this.marking, this.markers);
     this.marking.addEventListener('submit', (event) => {
       event.preventDefault();
       this.mark();
@@ -154,7 +174,8 @@ export class RecordingPanel {
       servicesConnected: this.session?.areSessionServicesConnected() ?? false,
       servicesLostAt: this.servicesLostAt,
       state: state ?? {
-        on: false, updatePending: false, changedBy: '', error: undefined, revision: 0, waitingForMedia: false, preRollMs: 0, warning: undefined,
+        on: false, updatePending: false, changedBy: '', error: undefined, revision: 0, waitingForMedia: false, preRollMs: 0,
+        warnings: [], warningsNotListed: 0, feeds: [], feedsNotListed: 0,
       },
       asked: this.asked, refusal: this.refusal,
     });
@@ -163,6 +184,7 @@ export class RecordingPanel {
     setText(this.detail, shown.detail);
     setText(this.error, shown.error);
     setText(this.warning, shown.warning);
+    this.drawFeeds(shown.feeds);
     setText(this.preRoll, shown.preRoll);
     this.marking.hidden = !(state?.on === true && shown.disabled === '');
     this.markers.hidden = state?.on !== true;
@@ -172,6 +194,13 @@ export class RecordingPanel {
     // Not `disabled`: a button that keeps the focus can say why it does nothing.
     this.button.setAttribute('aria-disabled', String(shown.disabled !== ''));
     this.drawDuration();
+  }
+
+  private drawFeeds(feeds: readonly FeedLine[]): void {
+    const text = JSON.stringify(feeds);
+    if (this.feeds.dataset['shown'] === text) return;
+    this.feeds.dataset['shown'] = text;
+    this.feeds.replaceChildren(...feeds.map((feed) => make('li', feed.lost ? { class: 'warning' } : {}, feed.text)));
   }
 
   private drawDuration(): void {

@@ -11,7 +11,8 @@ export class RecordingsList {
   private readonly entries = new Map<string, { readonly text: string; readonly element: HTMLElement }>();
   private refreshes = 0;
 
-  constructor(private readonly address: SessionAddress, private readonly token: string) {
+  /** `mayRead`: the token grants `recordings`, or what implies it. */
+  constructor(private readonly address: SessionAddress, private readonly token: string, private readonly mayRead: boolean) {
     this.element = make('section', { class: 'panel wide', attributes: { 'aria-label': 'Recordings' } },
       make('div', { class: 'row' }, make('h2', {}, 'Recordings'),
         makeButton('Refresh', () => void this.refresh(), { testId: 'recordings-refresh' })),
@@ -19,6 +20,7 @@ export class RecordingsList {
   }
 
   async refresh(): Promise<void> {
+    if (!this.mayRead) return setText(this.notice, 'Your access token does not grant reading recordings.');
     const refresh = this.refreshes += 1;
     try {
       const recordings = await listRecordings(this.address, this.token);

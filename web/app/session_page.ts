@@ -2,11 +2,12 @@
 import { MediaServerSession, type AmphiError, type SessionAddress } from '@amphi/client';
 import { Controls } from './controls';
 import { make, setText } from './dom';
-import { peekIntoToken, type Link } from './link';
+import { describeShare, peekIntoToken, type Link } from './link';
 import { LocalSource } from './local_media';
 import { RecordingPanel } from './recording_panel';
 import { RecordingsList } from './recordings_list';
 import { Tiles } from './tiles';
+import { describeTrouble } from './trouble';
 
 export class SessionPage {
   readonly element: HTMLElement;
@@ -19,19 +20,25 @@ export class SessionPage {
   private readonly services = make('span', { class: 'badge', testId: 'services-state', attributes: { role: 'status' } });
   private readonly people = make('ul', { class: 'people', testId: 'participants', attributes: { 'aria-label': 'In the session' } });
   private readonly ending = make('p', { class: 'ending', testId: 'ended', attributes: { role: 'alert' } });
+  private readonly trouble = make('p', { class: 'ending', testId: 'trouble', attributes: { role: 'status' } });
   private session: MediaServerSession | undefined;
+  /** Why the last attempt to join failed; undefined: joined since. */
+  private reason: AmphiError | undefined;
   private readonly claimed: ReturnType<typeof peekIntoToken>;
 
   constructor(private readonly link: Link, address: SessionAddress) {
     this.claimed = peekIntoToken(link.token);
     this.sources = (['microphone', 'camera', 'screen'] as const).map(
       (name) => new LocalSource(name, () => this.liveSession(), (notice) => this.draw(notice)));
-    this.controls = new Controls(this.sources, { join: () => this.join(), leave: () => this.session?.disconnect() });
-    this.recordings = new RecordingsList(address, link.token);
+    this.controls = new Controls(this.sources, {
+      join: () => this.join(), leave: () => this.session?.disconnect(), share: () => this.share(),
+    });
+    this.recordings = new RecordingsList(address, link.token,
+      this.claimed.grants.some((grant) => ['recordings', 'record', 'admin'].includes(grant)));
     this.ending.hidden = true;
     this.element = make('div', { class: 'page' },
       make('header', {}, make('h1', {}, address.sessionId), this.state, this.services),
-      make('main', {}, this.ending, this.tiles.element,
+      make('main', {}, this.ending, this.trouble, this.tiles.element,
         make('aside', {}, this.panel.element,
           make('section', { class: 'panel', attributes: { 'aria-label': 'People' } }, make('h2', {}, 'People'), this.people))),
       this.controls.element, this.recordings.element);
@@ -39,12 +46,17 @@ export class SessionPage {
     window.addEventListener('pagehide', () => this.session?.disconnect());
   }
 
-  start(): void {
+  /** `autopublish`: the server allows a link to share devices without a click. */
+  start(autopublish: boolean): void {
     this.draw();
     void this.recordings.refresh();
     if (this.link.publish === undefined) return;
     this.join();
-    for (const source of this.sources) if (this.link.publish.includes(source.name)) void source.start();
+    if (autopublish) this.share();
+  }
+
+  private share(): void {
+    for (const source of this.sources) if (this.link.publish?.includes(source.name) === true) void source.start();
   }
 
   private liveSession(): MediaServerSession | undefined {
@@ -57,8 +69,18 @@ export class SessionPage {
     const session = MediaServerSession.create({ url: location.href, accessToken: this.link.token, videoCodec: this.link.codec });
     this.session = session;
     session.onFeedAdded((_session, feed) => this.tiles.add(feed));
+    session.onFeedChanged((_session, feed) => this.tiles.change(feed));
     session.onFeedRemoved((_session, feed) => this.tiles.remove(feed));
-    session.onConnectionStateChanged(() => this.draw());
+    session.onConnectionStateChanged((_session, state) => {
+      if (state === 'connected' || state === 'disconnected') this.reason = undefined;
+      this.draw();
+    });
+    session.onReconnecting((_session, error) => {
+      this.reason = error;
+      this.draw();
+    });
+    session.onMediaUnreachable(() => this.draw());
+    session.onMediaReachable(() => this.draw());
     session.onParticipantsChanged(() => this.draw());
     session.onSessionServicesConnected(() => this.draw());
     session.onSessionServicesDisconnected(() => this.draw());
@@ -87,7 +109,11 @@ export class SessionPage {
     setText(this.services, servicesUp ? 'Services connected' : 'Services not connected');
     this.services.dataset['state'] = servicesUp ? 'connected' : 'disconnected';
     const grants = session && session.grants.length > 0 ? session.grants : this.claimed.grants;
-    this.controls.draw(inSession, grants.includes('publish'), connection === 'disconnected', notice);
+    const trouble = describeTrouble(connection, this.reason, session?.mediaError);
+    this.trouble.hidden = trouble === '';
+    setText(this.trouble, trouble);
+    const on = this.sources.filter((source) => source.on).map(({ name }) => name);
+    this.controls.draw(inSession, grants.includes('publish'), connection === 'disconnected', describeShare(this.link.publish, on), notice);
     for (const source of this.sources) if (source.name !== 'microphone') this.tiles.showOwn(source.name, source.label, source.track);
     const self = session?.identity || this.claimed.identity;
     const others = inSession ? session?.participants.map(({ identity }) => identity) ?? [] : [];

@@ -2,6 +2,9 @@
 import type { IncomingFeed } from '@amphi/client';
 import { make, makeButton } from './dom';
 
+/** What a tile says in place of a picture. */
+export const undecodableText = ({ codec }: { readonly codec: string }): string => `This browser cannot decode ${codec}.`;
+
 export class Tiles {
   readonly element = make('section', { class: 'feeds', attributes: { 'aria-label': 'Feeds' } });
   private readonly pictures = make('div', { class: 'tiles' });
@@ -16,18 +19,38 @@ export class Tiles {
   }
 
   add(feed: IncomingFeed): void {
+    if (feed.track === undefined) return this.placeUndecodable(feed);
     const media = make(feed.kind, { attributes: { autoplay: '', playsinline: '' } });
     if (feed.kind === 'video') media.muted = true;
     media.srcObject = new MediaStream([feed.track]);
     media.setAttribute('aria-label', `${feed.label} of ${feed.identity}`);
-    const tile = this.makeTile(media, feed.identity, feed.label, 'feed-tile');
+    this.placeFeed(feed, this.makeTile(media, feed.identity, feed.label, 'feed-tile'));
+    void media.play().catch((error: unknown) => {
+      if (error instanceof Error && error.name === 'NotAllowedError') this.unlock.hidden = false;
+    });
+  }
+
+  private placeUndecodable(feed: IncomingFeed): void {
+    const notice = make('p', { class: 'undecodable', attributes: { role: 'status' } }, undecodableText(feed));
+    const caption = make('figcaption', {}, make('strong', {}, feed.identity), ` ${feed.label}`);
+    this.placeFeed(feed, make('figure', { class: 'tile', testId: 'feed-tile' }, notice, caption));
+  }
+
+  private placeFeed(feed: IncomingFeed, tile: HTMLElement): void {
     tile.dataset['kind'] = feed.kind;
     tile.dataset['feed'] = feed.id;
     tile.dataset['identity'] = feed.identity;
     this.place(feed.id, tile);
-    void media.play().catch((error: unknown) => {
-      if (error instanceof Error && error.name === 'NotAllowedError') this.unlock.hidden = false;
-    });
+    this.change(feed);
+  }
+
+  /** Shows whether an administrator has muted the feed. */
+  change(feed: IncomingFeed): void {
+    const tile = this.tiles.get(feed.id);
+    if (tile === undefined) return;
+    tile.dataset['muted'] = String(feed.muted);
+    tile.querySelector('.muted-notice')?.remove();
+    if (feed.muted) tile.querySelector('figcaption')?.append(make('span', { class: 'muted-notice' }, ' · muted by an administrator'));
   }
 
   remove(feed: IncomingFeed): void {
@@ -57,7 +80,7 @@ export class Tiles {
   private place(id: string, tile: HTMLElement): void {
     this.drop(id);
     this.tiles.set(id, tile);
-    (tile.querySelector('video') === null ? this.sounds : this.pictures).append(tile);
+    (tile.classList.contains('sound') ? this.sounds : this.pictures).append(tile);
     this.empty.hidden = true;
   }
 

@@ -1,5 +1,5 @@
-import { expect, test } from 'vitest';
-import { parseRecordings, recordingFileUrl } from './recordings';
+import { expect, test, vi } from 'vitest';
+import { listRecordings, parseRecordings, recordingFileUrl } from './recordings';
 import { parseSessionAddress } from './session_address';
 
 test('every address follows from the session\'s', () => {
@@ -30,4 +30,23 @@ test('of a list of recordings, what can be read is read', () => {
     { id: 'rec_1', tracks: [{ path: 'v.webm', kind: 'video', codec: 'VP8', width: 640 }] },
   ]);
   for (const value of [null, [], {}, { recordings: {} }, 'x']) expect(parseRecordings(value)).toBeUndefined();
+});
+
+test('the list of recordings is followed page by page', async () => {
+  const address = parseSessionAddress('http://h/s/a');
+  if (address === undefined) throw new Error('no address');
+  const asked: string[] = [];
+  const pages: Record<string, unknown> = {
+    '': { recordings: [{ recordingId: 'rec_3', tracks: [] }, { recordingId: 'rec_2', tracks: [] }], next: '17/a/rec_2' },
+    '?cursor=17%2Fa%2Frec_2': { recordings: [{ recordingId: 'rec_1', tracks: [] }] },
+  };
+  vi.stubGlobal('fetch', async (url: string) => {
+    asked.push(url.slice(address.recordings.length));
+    return new Response(JSON.stringify(pages[asked.at(-1) ?? '']));
+  });
+  expect((await listRecordings(address, 'token')).map(({ id }) => id)).toEqual(['rec_3', 'rec_2', 'rec_1']);
+  expect(asked).toEqual(['', '?cursor=17%2Fa%2Frec_2']);
+  vi.stubGlobal('fetch', async () => new Response(JSON.stringify({ recordings: [], next: 'the same' })));
+  await expect(listRecordings(address, 'token')).resolves.toEqual([]);
+  vi.unstubAllGlobals();
 });

@@ -2,7 +2,7 @@
 
 export const errorCodes = [
   'invalid_argument', 'invalid_state', 'malformed', 'unauthorized', 'forbidden', 'not_found', 'limit_exceeded',
-  'unsupported', 'timeout', 'disconnected', 'fingerprint_mismatch', 'storage', 'internal',
+  'unsupported', 'timeout', 'disconnected', 'fingerprint_mismatch', 'storage', 'internal', 'media_unreachable',
 ] as const;
 
 export type ErrorCode = (typeof errorCodes)[number];

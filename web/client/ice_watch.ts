@@ -1,21 +1,51 @@
-// Asks for an ICE restart when a peer connection has lost its path: at once when it failed, soon when it is only silent,
-// and again every few seconds for as long as that stays so.
+// Follows whether media gets through on a peer connection. Asks for an ICE restart when the path is lost: at once when it failed, soon when
+// it is only silent, and again with growing pauses until media flows. Tells when no media gets through for 10 s, and when it does again.
 import type { Platform } from './platform';
 
 const silentForMs = 2_000;
-const againAfterMs = 5_000;
+const firstPauseMs = 5_000;
+const longestPauseMs = 10_000;
+const patienceMs = 10_000;
+
+export interface WatchEvents {
+  restart(): void;
+  /** False: no media gets through for 10 s. True: connected. */
+  reachable(yes: boolean): void;
+  /** DTLS failed on a path that works: only a new connection can help. */
+  broken(): void;
+  /** Whether signalling is connected: without it the time does not count, for the cause is told elsewhere. */
+  active(): boolean;
+}
 
 export class IceWatch {
   private cancel: (() => void) | undefined;
+  private pauseMs = firstPauseMs;
+  private cancelPatience: (() => void) | undefined;
+  private unreachable = false;
 
-  constructor(private readonly connection: RTCPeerConnection, private readonly platform: Platform,
-              private readonly restart: () => void) {
+  constructor(private readonly connection: RTCPeerConnection, private readonly platform: Platform, private readonly events: WatchEvents) {
     connection.addEventListener('iceconnectionstatechange', this.look);
+    connection.addEventListener('connectionstatechange', this.lookAtConnection);
   }
 
   close(): void {
     this.connection.removeEventListener('iceconnectionstatechange', this.look);
-    this.cancel?.();
+    this.connection.removeEventListener('connectionstatechange', this.lookAtConnection);
+    this.disarm();
+    this.cancelPatience?.();
+    this.cancelPatience = undefined;
+  }
+
+  /** The connection was negotiated, or lost its path: it has to connect now. */
+  expectConnection(): void {
+    if (this.connection.connectionState === 'connected' || this.unreachable || this.cancelPatience !== undefined) return;
+    this.cancelPatience = this.platform.schedule(() => {
+      this.cancelPatience = undefined;
+      if (!this.events.active()) return this.expectConnection();
+      this.unreachable = true;
+      this.events.reachable(false);
+      if (this.cancel === undefined) this.arm(0);
+    }, patienceMs);
   }
 
   private readonly look = (): void => {
@@ -25,18 +55,35 @@ export class IceWatch {
       if (state === 'connected' || state === 'completed' || state === 'closed') this.disarm();
       return;
     }
+    this.expectConnection();
     if (this.cancel === undefined) this.arm(state === 'failed' ? 0 : silentForMs);
+  };
+
+  private readonly lookAtConnection = (): void => {
+    const { connectionState, iceConnectionState } = this.connection;
+    if (connectionState === 'connected') {
+      this.cancelPatience?.();
+      this.cancelPatience = undefined;
+      this.unreachable = false;
+      this.events.reachable(true);
+    } else if (connectionState === 'failed' && (iceConnectionState === 'connected' || iceConnectionState === 'completed')) {
+      this.events.broken();
+    } else if (connectionState === 'failed' || connectionState === 'disconnected') {
+      this.expectConnection();
+    }
   };
 
   private arm(delayMs: number): void {
     this.cancel = this.platform.schedule(() => {
-      this.restart();
-      this.arm(againAfterMs);
+      this.arm(this.pauseMs);
+      this.pauseMs = Math.min(this.pauseMs * 2, longestPauseMs);
+      this.events.restart();
     }, delayMs);
   }
 
   private disarm(): void {
     this.cancel?.();
     this.cancel = undefined;
+    this.pauseMs = firstPauseMs;
   }
 }

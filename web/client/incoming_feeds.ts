@@ -1,5 +1,6 @@
 // Who is in the session and what they share: joins what signalling says about feeds with the tracks that media brings, and
-// tells what came and what went. A feed counts as added when both are there.
+// tells what came and what went. A feed counts as added when both are there, or when this client cannot decode it.
+import type { AmphiError } from './errors';
 import type { FeedInfo, FeedKind, ParticipantInfo } from './signalling_messages';
 
 /** A feed of somebody else. */
@@ -11,7 +12,11 @@ export interface IncomingFeed {
   /** Who shares it, as people see them. */
   readonly identity: string;
   readonly codec: string;
-  readonly track: MediaStreamTrack;
+  /** An administrator has muted it: nothing arrives. */
+  muted: boolean;
+  /** Absent where this client cannot decode the feed: `error` says so. */
+  readonly track: MediaStreamTrack | undefined;
+  readonly error: AmphiError | undefined;
 }
 
 export interface Participant { readonly id: string; readonly identity: string }
@@ -22,6 +27,7 @@ export class IncomingFeeds {
   private readonly people = new Map<string, Participant>();
   private readonly known = new Map<string, FeedInfo>();
   private readonly shown = new Map<string, IncomingFeed>();
+  private readonly unsupported = new Map<string, AmphiError>();
   private tracks: ReadonlyMap<string, MediaStreamTrack> = new Map();
 
   get participants(): readonly Participant[] { return [...this.people.values()]; }
@@ -32,6 +38,7 @@ export class IncomingFeeds {
     this.people.clear();
     this.known.clear();
     for (const participant of participants) this.note(participant);
+    for (const id of [...this.unsupported.keys()]) if (!this.known.has(id)) this.unsupported.delete(id);
     return this.settle();
   }
 
@@ -42,7 +49,7 @@ export class IncomingFeeds {
 
   participantLeft(participantId: string): FeedChanges {
     this.people.delete(participantId);
-    for (const feed of [...this.known.values()]) if (feed.participantId === participantId) this.known.delete(feed.id);
+    for (const feed of [...this.known.values()]) if (feed.participantId === participantId) this.forget(feed.id);
     return this.settle();
   }
 
@@ -51,8 +58,23 @@ export class IncomingFeeds {
     return this.settle();
   }
 
+  /** The feed, where it is shown and somebody else's. */
+  feedChanged(feed: FeedInfo): IncomingFeed | undefined {
+    if (!this.known.has(feed.id)) return undefined;
+    this.known.set(feed.id, feed);
+    const shown = this.shown.get(feed.id);
+    if (shown !== undefined) shown.muted = feed.muted === true;
+    return shown;
+  }
+
   feedRemoved(feedId: string): FeedChanges {
-    this.known.delete(feedId);
+    this.forget(feedId);
+    return this.settle();
+  }
+
+  /** The server says that our answer takes none of the feed's codecs. */
+  feedUnsupported(feedId: string, error: AmphiError): FeedChanges {
+    if (this.known.has(feedId)) this.unsupported.set(feedId, error);
     return this.settle();
   }
 
@@ -62,21 +84,32 @@ export class IncomingFeeds {
     return this.settle();
   }
 
+  private forget(feedId: string): void {
+    this.known.delete(feedId);
+    this.unsupported.delete(feedId);
+  }
+
   private note({ id, identity, feeds }: ParticipantInfo): void {
     this.people.set(id, { id, identity });
     for (const feed of feeds) this.known.set(feed.id, feed);
   }
 
+  private trackOf(feedId: string): MediaStreamTrack | undefined {
+    return this.unsupported.has(feedId) ? undefined : this.tracks.get(feedId);
+  }
+
   private settle(): FeedChanges {
-    const removed = this.feeds.filter(({ id, track }) => !this.known.has(id) || this.tracks.get(id) !== track);
+    const removed = this.feeds.filter(({ id, track, error }) => !this.known.has(id) || this.trackOf(id) !== track || this.unsupported.get(id) !== error);
     for (const { id } of removed) this.shown.delete(id);
+    for (const feed of this.shown.values()) feed.muted = this.known.get(feed.id)?.muted === true;
     const added: IncomingFeed[] = [];
     for (const feed of this.known.values()) {
-      const track = this.tracks.get(feed.id);
-      if (track === undefined || this.shown.has(feed.id)) continue;
+      const track = this.trackOf(feed.id);
+      const error = this.unsupported.get(feed.id);
+      if ((track === undefined && error === undefined) || this.shown.has(feed.id)) continue;
       const identity = this.people.get(feed.participantId)?.identity ?? '';
       const { id, kind, label, participantId, codec } = feed;
-      const incoming = { id, kind, label, participantId, codec, identity, track };
+      const incoming = { id, kind, label, participantId, codec, identity, muted: feed.muted === true, track, error };
       this.shown.set(id, incoming);
       added.push(incoming);
     }

@@ -13,6 +13,16 @@ const protocols = [
   { folder: 'signalling', parse: parseSignalling, guards: signallingGuards as Readonly<Record<string, Check>> },
 ];
 
+describe('rest', () => {
+  test.each(listFiles('rest', '.schema.json').map((file) => file.replace('.schema.json', '')))('%s: schema and examples agree', (name) => {
+    const validate = new Ajv2020({ allErrors: true }).compile(readJson(`rest/${name}.schema.json`) as object);
+    const examples = readJson(`rest/${name}.examples.json`) as Examples;
+    expect(examples.valid.length * examples.invalid.length).toBeGreaterThan(0);
+    for (const body of examples.valid) expect(validate(body), JSON.stringify(validate.errors)).toBe(true);
+    for (const body of examples.invalid) expect(validate(body), JSON.stringify(body)).toBe(false);
+  });
+});
+
 for (const { folder, parse, guards } of protocols) {
   describe(folder, () => {
     const names = listFiles(folder, '.schema.json').map((file) => file.replace('.schema.json', ''));

@@ -2,7 +2,7 @@
 // what changes in between is in the next one. An m-line whose feed stopped is used again for the next feed of its kind and
 // label, which so keeps its id.
 import { errorFromWire, makeError, type AmphiError, type Result } from './errors';
-import { IceWatch } from './ice_watch';
+import { IceWatch, type WatchEvents } from './ice_watch';
 import { Listeners } from './listeners';
 import type { Platform } from './platform';
 import type { FeedKind, PublishAnswer, ToSignallingServer } from './signalling_messages';
@@ -51,7 +51,13 @@ export class OutgoingFeed {
   }
 }
 
-interface Line { feed: OutgoingFeed | undefined; readonly label: string; readonly transceiver: RTCRtpTransceiver }
+interface Line {
+  feed: OutgoingFeed | undefined;
+  readonly label: string;
+  readonly transceiver: RTCRtpTransceiver;
+  /** The server has taken the feed; it is live once the connection is up. */
+  accepted: boolean;
+}
 
 export class Publisher {
   private connection: RTCPeerConnection | undefined;
@@ -65,7 +71,7 @@ export class Publisher {
   private closed = false;
 
   constructor(private readonly platform: Platform, private readonly send: (message: ToSignallingServer) => Result,
-              private readonly codec: VideoCodec) {}
+              private readonly codec: VideoCodec, private readonly watchEvents: Omit<WatchEvents, 'restart'>) {}
 
   /** The transport, for statistics. */
   get peerConnection(): RTCPeerConnection | undefined { return this.connection; }
@@ -96,7 +102,10 @@ export class Publisher {
     this.connection?.close();
     this.connection = this.watch = this.outstanding = undefined;
     this.answered?.(makeError('disconnected', 'The server was started anew.'));
-    for (const feed of feeds) this.placeOnLine(feed, feed.track);
+    for (const feed of feeds) {
+      feed.setState('starting');
+      this.placeOnLine(feed, feed.track);
+    }
     this.wanted = feeds.length > 0;
   }
 
@@ -127,6 +136,7 @@ export class Publisher {
                                            line.transceiver.receiver.track.kind === track.kind);
     if (free !== undefined) {
       free.feed = feed;
+      free.accepted = false;
       free.transceiver.direction = 'sendonly';
       void free.transceiver.sender.replaceTrack(track);
       return;
@@ -134,13 +144,17 @@ export class Publisher {
     const transceiver = this.ensureConnection().addTransceiver(track, { direction: 'sendonly' });
     const capabilities = RTCRtpSender.getCapabilities(track.kind);
     if (track.kind === 'video' && capabilities) transceiver.setCodecPreferences(inOrderOfPreference(capabilities.codecs, this.codec));
-    this.lines.push({ feed, label: feed.label, transceiver });
+    this.lines.push({ feed, label: feed.label, transceiver, accepted: false });
   }
 
   private ensureConnection(): RTCPeerConnection {
     if (this.connection === undefined) {
       this.connection = this.platform.makePeerConnection({ bundlePolicy: 'max-bundle' });
-      this.watch = new IceWatch(this.connection, this.platform, () => this.restart());
+      const { connection } = this;
+      this.watch = new IceWatch(connection, this.platform, { ...this.watchEvents, restart: () => this.restart() });
+      connection.addEventListener('connectionstatechange', () => {
+        if (connection === this.connection) this.goLive();
+      });
     }
     return this.connection;
   }
@@ -186,6 +200,8 @@ export class Publisher {
       } else {
         await connection.setRemoteDescription({ type: 'answer', sdp: answer.sdp });
         this.takeFeedIds(answer);
+        this.goLive();
+        if (this.lines.some(({ accepted }) => accepted)) this.watch?.expectConnection();
       }
     }
   }
@@ -204,21 +220,28 @@ export class Publisher {
   }
 
   private takeFeedIds(answer: PublishAnswer): void {
-    for (const { feed, transceiver } of this.lines) {
+    for (const line of [...this.lines]) {
+      const { feed, transceiver } = line;
       if (feed === undefined || transceiver.mid === null) continue;
       const feedId = answer.feeds.find(({ mid }) => mid === transceiver.mid)?.feedId;
       if (feedId !== undefined) {
         feed.feedId = feedId;
-        feed.setState('live');
-      } else if (feed.state === 'starting') {
+        line.accepted = true;
+      } else if (!line.accepted) {
         const refused = answer.refused?.find(({ mid }) => mid === transceiver.mid);
         this.fail(feed, refused ? errorFromWire(refused) : makeError('unsupported', 'The server did not accept this feed.'));
       }
     }
   }
 
+  /** What the server has taken is live once media can flow. */
+  private goLive(): void {
+    if (this.connection?.connectionState !== 'connected') return;
+    for (const { feed, accepted } of [...this.lines]) if (accepted && feed?.state === 'starting') feed.setState('live');
+  }
+
   private failUnanswered(error: AmphiError): void {
-    for (const { feed } of this.lines) if (feed?.state === 'starting') this.fail(feed, error);
+    for (const { feed, accepted } of [...this.lines]) if (!accepted && feed?.state === 'starting') this.fail(feed, error);
   }
 
   private fail(feed: OutgoingFeed, error: AmphiError): void {

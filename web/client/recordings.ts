@@ -56,12 +56,24 @@ function withoutNulls(value: unknown): unknown {
     .map(([name, entry]) => [name, withoutNulls(entry)]));
 }
 
-/** The session's recordings, newest first. Throws an Error with a readable message. */
+const kMaxPages = 100;
+
+/** The session's recordings, newest first, of all the list's pages. Throws an Error with a readable message. */
 export async function listRecordings(address: SessionAddress, accessToken: string): Promise<Recording[]> {
-  const response = await fetch(address.recordings, { headers: { Authorization: `Bearer ${accessToken}` }, cache: 'no-store' });
-  if (!response.ok) throw new Error(`The list of recordings was refused (${response.status}).`);
-  const recordings = parseRecordings(await response.json().catch(() => undefined));
-  if (recordings === undefined) throw new Error('The list of recordings cannot be read.');
+  const recordings: Recording[] = [];
+  let cursor = '';
+  for (let page = 0; page < kMaxPages; page += 1) {
+    const query = cursor === '' ? '' : `?cursor=${encodeURIComponent(cursor)}`;
+    const response = await fetch(address.recordings + query, { headers: { Authorization: `Bearer ${accessToken}` }, cache: 'no-store' });
+    if (!response.ok) throw new Error(`The list of recordings was refused (${response.status}).`);
+    const value: unknown = await response.json().catch(() => undefined);
+    const found = parseRecordings(value);
+    if (found === undefined) throw new Error('The list of recordings cannot be read.');
+    recordings.push(...found);
+    const next = isObject(value) ? value['next'] : undefined;
+    if (typeof next !== 'string' || next === '' || next === cursor) break;
+    cursor = next;
+  }
   return recordings;
 }
 

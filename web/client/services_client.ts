@@ -4,7 +4,8 @@
 import { Backoff } from './backoff';
 import { errorFromWire, failure, makeError, success, type AmphiError, type Result } from './errors';
 import type { ConnectionMachine, ConnectionOutput } from './machine';
-import { durationAt, nextLine, zeroLine, type DurationLine } from './running_duration';
+import { confirmedLine, durationAt, nextLine, zeroLine, type DurationLine } from './running_duration';
+import { feedFromWire, warningFromWire, type RecordingMarker, type RecordingState } from './recording_state';
 import {
   isLabel, parseServices, servicesVersion, type FromServicesServer, type MarkerMessage, type RecordingStateMessage, type ToServicesServer,
 } from './services_messages';
@@ -15,41 +16,6 @@ const requestTimeoutMs = 15_000;
 const maximumPending = 64;
 const firstBackoffMs = 250;
 const longestBackoffMs = 10_000;
-
-export interface RecordingState {
-  /** The last state that the server confirmed, never what was merely asked for. */
-  readonly on: boolean;
-  /** We asked, and the server has neither confirmed nor refused yet. */
-  readonly updatePending: boolean;
-  readonly revision: number;
-  readonly recordingId: string;
-  readonly changedBy: string;
-  /** The newer: of our last request (refused, timed out), or of the recording itself. */
-  readonly error: AmphiError | undefined;
-  /** On, and nothing is being written: no feed yet, or all of them are silent. */
-  readonly waitingForMedia: boolean;
-  /** How much of its newest media the session keeps for a recording to begin with. */
-  readonly preRollMs: number;
-  /** What threatens the running recording while there is still time to act. */
-  readonly warning: RecordingWarning | undefined;
-  readonly duration: DurationLine;
-}
-
-export interface RecordingWarning {
-  /** "storage_low" or "storage_slow". */
-  readonly code: string;
-  readonly message: string;
-  readonly minutesLeft: number | undefined;
-}
-
-/** A moment of a recording that somebody pointed out. */
-export interface RecordingMarker {
-  readonly recordingId: string;
-  /** On the recording's own time line. */
-  readonly atMs: number;
-  readonly label: string;
-  readonly by: string;
-}
 
 export type ServicesOutput =
   | { readonly kind: 'servicesConnected' }
@@ -68,7 +34,7 @@ export interface ServicesConfig {
 }
 
 /** What was asked: on or off, or a marker's label. */
-interface PendingRequest { readonly id: string; readonly what: boolean | string; readonly deadline: number }
+interface PendingRequest { readonly number: number; readonly id: string; readonly what: boolean | string; readonly deadline: number }
 
 export const servicesDrops = ['malformed', 'unknown_type', 'stale_revision', 'unexpected'] as const;
 export type ServicesDrop = (typeof servicesDrops)[number];
@@ -105,6 +71,8 @@ export class ServicesClient implements ConnectionMachine<ServicesOutput> {
   private confirmed: RecordingStateMessage = { type: 'recording.state', revision: 0, on: false, phase: 'off', totalMs: 0 };
   private line: DurationLine = zeroLine;
   private requestError: AmphiError | undefined;
+  /** Number of the newest resolved request; `requestError` is its outcome. */
+  private newestResolved = 0;
   /** Its response, still to come, says nothing new. */
   private answeredByState: string | undefined;
   /** Whose markers were heard last, and up to which. */
@@ -133,8 +101,9 @@ export class ServicesClient implements ConnectionMachine<ServicesOutput> {
     if (this.lifetime !== 'running') return;
     this.lifetime = 'closed';
     if (this.pending.length > 0) {
-      this.pending = [];
-      this.requestError = makeError('disconnected', 'The session ended before the server answered.');
+      for (const { number } of this.pending.splice(0)) {
+        this.noteOutcome(number, makeError('disconnected', 'The session ended before the server answered.'));
+      }
       this.emitState();
     }
     this.closeGracefully();
@@ -188,7 +157,7 @@ export class ServicesClient implements ConnectionMachine<ServicesOutput> {
 
   /** Marks now on the running recording's time line. Everybody hears of it by `markerAdded`; a refusal is the state's error. */
   addMarker(label: string, now: number): Result {
-    if (!isLabel(label)) return failure('invalid_argument', 'A marker has 1 to 200 characters, and no control characters.');
+    if (!isLabel(label)) return failure('invalid_argument', 'A marker has 1 to 200 characters, and no control characters or bidirectional controls.');
     const refusal = this.refusal();
     if (refusal) return refusal;
     if (this.confirmed.phase !== 'recording') return failure('invalid_state', 'Nothing is being recorded.');
@@ -209,7 +178,7 @@ export class ServicesClient implements ConnectionMachine<ServicesOutput> {
 
   private request(what: boolean | string, now: number): void {
     this.requestsMade += 1;
-    const request = { id: `${this.config.requestPrefix}_${this.requestsMade}`, what, deadline: now + requestTimeoutMs };
+    const request = { number: this.requestsMade, id: `${this.config.requestPrefix}_${this.requestsMade}`, what, deadline: now + requestTimeoutMs };
     this.pending.push(request);
     this.requestError = undefined;
     this.sendRequest(request);
@@ -220,11 +189,13 @@ export class ServicesClient implements ConnectionMachine<ServicesOutput> {
   }
 
   state(): RecordingState {
-    const { on, revision, recordingId, changedBy, error, waitingForMedia, preRollMs, warning } = this.confirmed;
+    const { on, revision, recordingId, changedBy, error, waitingForMedia, preRollMs, warning, feeds } = this.confirmed;
+    const warnings = (this.confirmed.warnings ?? (warning === undefined ? [] : [warning])).map(warningFromWire);
     return {
       on, revision, updatePending: this.pending.some((request) => typeof request.what === 'boolean'),
       waitingForMedia: waitingForMedia ?? false, preRollMs: preRollMs ?? 0,
-      warning: warning && { code: warning.code, message: warning.message, minutesLeft: warning.minutesLeft }, recordingId: recordingId ?? '', changedBy: changedBy ?? '',
+      warning: warnings[0], warnings, warningsNotListed: this.confirmed.warningsNotListed ?? 0,
+      feeds: (feeds ?? []).map(feedFromWire), feedsNotListed: this.confirmed.feedsNotListed ?? 0, recordingId: recordingId ?? '', changedBy: changedBy ?? '',
       error: this.requestError ?? (error && errorFromWire(error)), duration: this.line,
     };
   }
@@ -322,22 +293,28 @@ export class ServicesClient implements ConnectionMachine<ServicesOutput> {
   private resolve(requestId: string, error: AmphiError | undefined): boolean {
     const index = this.pending.findIndex((request) => request.id === requestId);
     if (index < 0) return false;
-    this.pending.splice(index, 1);
-    this.requestError = error;
+    for (const { number } of this.pending.splice(index, 1)) this.noteOutcome(number, error);
     return true;
   }
 
+  /** The outcome of an older request never replaces that of a newer request, in whichever order they resolve. */
+  private noteOutcome(number: number, error: AmphiError | undefined): void {
+    if (number < this.newestResolved) return;
+    this.newestResolved = number;
+    this.requestError = error;
+  }
+
   private expireRequests(now: number): void {
-    const waiting = this.pending.filter((request) => now < request.deadline);
-    if (waiting.length === this.pending.length) return;
-    this.pending = waiting;
-    this.requestError = makeError('timeout', 'The server did not answer in time.');
+    const expired = this.pending.filter((request) => now >= request.deadline);
+    if (expired.length === 0) return;
+    this.pending = this.pending.filter((request) => now < request.deadline);
+    for (const { number } of expired) this.noteOutcome(number, makeError('timeout', 'The server did not answer in time.'));
     this.emitState();
   }
 
   private drawLine(connection: OpenedConnection, totalMs: number, now: number): void {
     const growsForMs = this.confirmed.phase === 'recording' ? 1.25 * connection.heartbeatMs : 0;
-    this.line = nextLine(this.line, totalMs, now, growsForMs);
+    this.line = this.confirmed.on ? nextLine(this.line, totalMs, now, growsForMs) : confirmedLine(totalMs, now);
   }
 
   private open(now: number): void {

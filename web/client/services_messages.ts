@@ -9,7 +9,17 @@ export const maximumServicesMessage = 16 * 1024;
 
 export type Phase = 'off' | 'recording' | 'stopping';
 export interface WireError { code: string; message: string }
-export interface WireWarning { code: string; message: string; minutesLeft?: number }
+export interface WireWarning { code: string; message: string; minutesLeft?: number; feedId?: string; participantId?: string }
+export interface WireFeedState {
+  feedId: string;
+  participantId: string;
+  label: string;
+  kind: 'audio' | 'video';
+  recorded: boolean;
+  reason?: string;
+  message?: string;
+  sinceMs?: number;
+}
 export interface MarkerMessage {
   type: 'recording.marker';
   recordingId: string;
@@ -31,6 +41,10 @@ export interface RecordingStateMessage {
   waitingForMedia?: boolean;
   preRollMs?: number;
   warning?: WireWarning;
+  warnings?: WireWarning[];
+  warningsNotListed?: number;
+  feeds?: WireFeedState[];
+  feedsNotListed?: number;
   requestId?: string;
 }
 export interface Welcome { type: 'welcome'; version: 1; sessionId: string; services: string[]; heartbeatMs: number }
@@ -53,12 +67,21 @@ const isRequestId = isText(1, 64);
 
 /** Whether a marker may be called that: 1 to 200 characters, none of them a control character. */
 export const isLabel: Check = (value) =>
-  isText(1, 200)(value) && !/[\u0000-\u001f\u007f]/.test(value as string);
-const isWarning = isShape({ code: isText(1, 64), message: isText(0, 1024), minutesLeft: optional(isCount()) });
+  isText(1, 200)(value) && !/[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/.test(value as string);
+const isWarning = isShape({
+  code: isText(1, 64), message: isText(0, 1024), minutesLeft: optional(isCount()), feedId: optional(isId), participantId: optional(isId),
+});
+const isFeedShape = isShape({
+  feedId: isId, participantId: isId, label: isText(0, 1024), kind: isOneOf('audio', 'video'), recorded: isFlag,
+  reason: optional(isText(1, 64)), message: optional(isText(0, 1024)), sinceMs: optional(isCount()),
+});
+const isFeed: Check = (value) => isFeedShape(value) && (value as WireFeedState).recorded === ((value as WireFeedState).reason === undefined);
 const isStateShape = isShape({
   revision: isCount(), on: isFlag, phase: isOneOf('off', 'recording', 'stopping'), totalMs: isCount(),
   recordingId: optional(isId), changedBy: optional(isId), error: optional(isError), requestId: optional(isRequestId),
   waitingForMedia: optional(isFlag), preRollMs: optional(isCount()), warning: optional(isWarning),
+  warnings: optional(isListOf(isWarning, 256)), warningsNotListed: optional(isCount()),
+  feeds: optional(isListOf(isFeed, 256)), feedsNotListed: optional(isCount()),
 });
 const isResponseShape = isShape({ requestId: isRequestId, ok: isFlag, error: optional(isError) });
 

@@ -3,7 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { makeError, type ErrorCode } from './errors';
 import type { ConnectionOutput } from './machine';
 import { listFiles, readJson } from './protocol_files_for_tests';
-import { ServicesClient, totalRunningDurationMs, type RecordingState, type ServicesOutput } from './services_client';
+import type { RecordingState } from './recording_state';
+import { ServicesClient, totalRunningDurationMs, type ServicesOutput } from './services_client';
 
 type Fields = Record<string, unknown>;
 interface Step extends Fields { at?: number; do?: string; expect?: string }
@@ -123,8 +124,9 @@ class Runner {
   }
 
   private matchState(state: RecordingState, wanted: Fields, where: string): void {
-    const { duration: _duration, error, warning, ...plain } = state;
-    this.match({ ...plain, error: error?.code ?? null, warning: warning?.code ?? null, totalMs: totalRunningDurationMs(state, this.now) }, wanted, where);
+    const { duration: _duration, error, warning, warnings, feeds, ...plain } = state;
+    this.match({ ...plain, error: error?.code ?? null, warning: warning?.code ?? null, warnings: warnings.map((each) => each.code),
+      feeds: feeds.map((feed) => `${feed.feedId}:${feed.recorded ? 'recorded' : feed.reason}`), totalMs: totalRunningDurationMs(state, this.now) }, wanted, where);
   }
 
   private match(actual: unknown, wanted: unknown, where: string): void {

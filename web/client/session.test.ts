@@ -5,7 +5,7 @@ import { MediaServerSession } from './session';
 
 interface Wire extends SocketEvents { readonly url: string; readonly sent: Array<Record<string, unknown>>; closed_: boolean }
 
-function makeWorld() {
+function makeWorld(options: { reconnect?: boolean } = {}) {
   const wires: Wire[] = [];
   const timers = new Set<{ callback: () => void; at: number }>();
   const log: string[] = [];
@@ -34,7 +34,9 @@ function makeWorld() {
     }
     now = time;
   };
-  const session = MediaServerSession.create({ url: 'http://h/s/ses_1', accessToken: 'token-1', platform });
+  const session = MediaServerSession.create({ url: 'http://h/s/ses_1', accessToken: 'token-1', platform, ...options });
+  session.onReconnecting((_session, error) => log.push(`reconnecting ${error.code}`));
+  session.onReconnected(({ participantId }) => log.push(`reconnected as ${participantId}`));
   session.onConnected(() => log.push('connected'));
   session.onDisconnected((_session, error) => log.push(`disconnected ${error?.code ?? 'gracefully'}`));
   session.onConnectionStateChanged((_session, state) => log.push(`state ${state}`));
@@ -59,8 +61,8 @@ const joined = {
 const welcome = { type: 'welcome', version: 1, sessionId: 'ses_1', services: ['recording'], heartbeatMs: 1000 };
 const off = { type: 'recording.state', revision: 1, on: false, phase: 'off', totalMs: 0 };
 
-function makeJoinedWorld() {
-  const world = makeWorld();
+function makeJoinedWorld(options: { reconnect?: boolean } = {}) {
+  const world = makeWorld(options);
   world.session.connect();
   world.wire('/signalling').opened();
   world.receive('/signalling', joined);
@@ -131,10 +133,60 @@ describe('independence', () => {
     moveTo(125);
     wire('/signalling').opened();
     receive('/signalling', { ...joined, resumed: true, resumeToken: 'rt_2' });
-    expect(take()).toEqual(['state reconnecting', 'state connected']);
+    expect(take()).toEqual(['state reconnecting', 'reconnecting disconnected', 'state connected', 'reconnected as par_1']);
     expect(wire('/services')).toBe(services);
     expect(services.closed_).toBe(false);
     expect(session.areSessionServicesConnected()).toBe(true);
+  });
+});
+
+describe('rejoining', () => {
+  /** Past the resume window; every attempt so far failed. */
+  const stayAway = ({ wires, wire, moveTo }: ReturnType<typeof makeWorld>): void => {
+    const attempts = (): number => wires.filter(({ url }) => url.endsWith('/signalling')).length;
+    let at = 0;
+    do {
+      wire('/signalling').closed(false);
+      for (const before = attempts(); attempts() === before; at += 100) moveTo(at);
+    } while (at < 120_000);
+  };
+
+  test('past the resume window the session goes on under another participant, and so do the services and a pending request', () => {
+    const world = makeJoinedWorld();
+    const { session, wire, receive, take, wires } = world;
+    const first = wire('/services');
+    session.requestSessionRecording(true);
+    const { requestId } = first.sent.at(-1) as { requestId: string };
+    wire('/signalling').closed(false);
+    wire('/signalling').closed_ = true;
+    expect(take()).toEqual(['state reconnecting', 'reconnecting disconnected']);
+    world.moveTo(125);
+    wire('/signalling').opened();
+    receive('/signalling', { type: 'error', code: 'disconnected', message: 'join anew', fatal: true });
+    expect(take()).toEqual([]);
+    world.moveTo(2_000);
+    wire('/signalling').opened();
+    receive('/signalling', { ...joined, participantId: 'par_9', participants: [] });
+    expect(take()).toEqual(['state connected', 'reconnected as par_9', 'services disconnected gracefully']);
+    expect(session.participants).toEqual([]);
+    expect(first.closed_).toBe(true);
+    wire('/services').opened();
+    expect(wire('/services').sent[0]).toMatchObject({ type: 'hello', participantId: 'par_9' });
+    receive('/services', welcome);
+    receive('/services', off);
+    expect(wire('/services').sent).toContainEqual({ type: 'recording.request', requestId, on: true });
+    expect(take()).toEqual(['services connected', 'recording off pending']);
+    expect(wires.filter(({ closed_ }) => !closed_)).toHaveLength(2);
+  });
+
+  test('a server that is away for minutes ends nothing, and a token that it then refuses does, once', () => {
+    const world = makeJoinedWorld();
+    stayAway(world);
+    expect(world.take().filter((entry) => entry.startsWith('disconnected'))).toEqual([]);
+    world.wire('/signalling').opened();
+    world.receive('/signalling', { type: 'error', code: 'unauthorized', message: 'expired', fatal: true });
+    world.moveTo(900_000);
+    expect(world.take().filter((entry) => entry.startsWith('disconnected'))).toEqual(['disconnected unauthorized']);
   });
 });
 
@@ -151,8 +203,8 @@ describe('the end', () => {
     expect(session.participants).toEqual([]);
   });
 
-  test('an end past the resume window is an error, and ends the services too', () => {
-    const { wire, moveTo, take } = makeJoinedWorld();
+  test('without reconnect an end past the resume window is an error, and ends the services too', () => {
+    const { wire, moveTo, take } = makeJoinedWorld({ reconnect: false });
     wire('/signalling').closed(false);
     for (let at = 0; at <= 30_000; at += 100) {
       moveTo(at);

@@ -2,14 +2,15 @@
 // the thinking; this joins them to the browser. Listeners are called one after the other and may call anything here.
 import type { VideoCodec } from './codec_preference';
 import { ConnectionDriver } from './connection_driver';
-import { errorFromWire, failure, type AmphiError, type Result } from './errors';
+import type { WatchEvents } from './ice_watch';
+import { errorFromWire, failure, makeError, type AmphiError, type Result } from './errors';
 import { IncomingFeeds, type FeedChanges, type IncomingFeed, type Participant } from './incoming_feeds';
 import { Listeners } from './listeners';
+import { MediaReachability, type Transport } from './media_reachability';
 import { browserPlatform, type Platform } from './platform';
 import { Publisher, type OutgoingFeed } from './publisher';
-import {
-  ServicesClient, totalRunningDurationMs, type RecordingMarker, type RecordingState, type RecordingWarning, type ServicesOutput,
-} from './services_client';
+import type { RecordingFeedState, RecordingMarker, RecordingState, RecordingWarning } from './recording_state';
+import { ServicesClient, totalRunningDurationMs, type ServicesOutput } from './services_client';
 import { parseSessionAddress, type SessionAddress } from './session_address';
 import { SignallingClient, type MediaMessage, type SignallingOutput } from './signalling_client';
 import type { Joined } from './signalling_messages';
@@ -23,6 +24,9 @@ export interface SessionOptions {
   readonly accessToken: string;
   /** What video is sent in; VP8 unless said otherwise. */
   readonly videoCodec?: VideoCodec;
+  /** True (the default): the session is joined, and joined again after each loss, until a final cause ends it. False: `connect()` makes one
+   *  attempt, and a loss that cannot be resumed within the server's window (30 s) ends the session with an error. */
+  readonly reconnect?: boolean;
   readonly platform?: Platform;
 }
 
@@ -42,8 +46,16 @@ export interface SessionRecordingState {
   readonly waitingForMedia: boolean;
   /** How much of its newest media the session keeps for a recording to begin with. */
   readonly preRollMs: number;
-  /** What threatens the running recording while there is still time to act. */
+  /** The first of `warnings`. */
   readonly warning: RecordingWarning | undefined;
+  /** Everything that threatens the running recording or costs it media now, the most urgent first. */
+  readonly warnings: readonly RecordingWarning[];
+  /** Further warnings that the server does not list. */
+  readonly warningsNotListed: number;
+  /** Whether each feed of the session is being recorded; those that lose media come first. Empty while nothing is recorded. */
+  readonly feeds: readonly RecordingFeedState[];
+  /** Further feeds that the server does not list. */
+  readonly feedsNotListed: number;
   /** All recordings of the session and the live part of the running one, now. */
   totalRunningDurationMs(): number;
 }
@@ -59,12 +71,18 @@ export class MediaServerSession {
   private readonly publisher: Publisher;
   private readonly subscriber: Subscriber;
   private readonly incoming = new IncomingFeeds();
+  private readonly media = new MediaReachability(
+    (error) => this.mediaUnreachable.emit(this, error), () => this.mediaReachable.emit(this));
   private stopWatchingNetwork: (() => void) | undefined;
   private currentState: ConnectionState = 'idle';
   private lastJoined: Joined | undefined;
   private reason = '';
 
   private readonly connected = new Listeners<[MediaServerSession]>();
+  private readonly reconnecting = new Listeners<[MediaServerSession, AmphiError]>();
+  private readonly reconnected = new Listeners<[MediaServerSession]>();
+  private readonly mediaUnreachable = new Listeners<[MediaServerSession, AmphiError]>();
+  private readonly mediaReachable = new Listeners<[MediaServerSession]>();
   private readonly disconnected = new Listeners<[MediaServerSession, AmphiError | undefined]>();
   private readonly stateChanged = new Listeners<[MediaServerSession, ConnectionState]>();
   private readonly servicesConnected = new Listeners<[MediaServerSession]>();
@@ -72,6 +90,7 @@ export class MediaServerSession {
   private readonly recordingChanged = new Listeners<[MediaServerSession, SessionRecordingState]>();
   private readonly markerAdded = new Listeners<[MediaServerSession, RecordingMarker]>();
   private readonly feedAdded = new Listeners<[MediaServerSession, IncomingFeed]>();
+  private readonly feedChanged = new Listeners<[MediaServerSession, IncomingFeed]>();
   private readonly feedRemoved = new Listeners<[MediaServerSession, IncomingFeed]>();
   private readonly participantsChanged = new Listeners<[MediaServerSession]>();
 
@@ -87,7 +106,7 @@ export class MediaServerSession {
     const random = (): number => platform.random();
     const token = options.accessToken;
     this.platform = platform;
-    this.signalling = new SignallingClient({ token, client: clientName, random });
+    this.signalling = new SignallingClient({ token, client: clientName, random, reconnect: options.reconnect ?? true });
     this.services = new ServicesClient({ token, mayRecord: false, requestPrefix: `req_${platform.uniqueId()}`, random });
     this.signallingDriver = new ConnectionDriver(this.signalling, address.signalling, platform, (output) => this.onSignalling(output));
     this.servicesDriver = new ConnectionDriver(this.services, address.services, platform, (output) => this.onServices(output));
@@ -96,11 +115,13 @@ export class MediaServerSession {
       this.signallingDriver.pump();
       return sent;
     };
-    this.publisher = new Publisher(platform, send, options.videoCodec ?? 'VP8');
-    this.subscriber = new Subscriber(platform, send, (tracks) => this.announce(this.incoming.tracksChanged(tracks)));
+    this.publisher = new Publisher(platform, send, options.videoCodec ?? 'VP8', this.watchEvents('publishing'));
+    this.subscriber = new Subscriber(
+      platform, send, (tracks) => this.announce(this.incoming.tracksChanged(tracks)), this.watchEvents('subscribing'));
   }
 
-  /** Starts joining and returns at once; `onConnected` or `onDisconnected` follows. A session connects once. */
+  /** Starts joining and returns at once. With `reconnect` it goes on until `onConnected`, or `onDisconnected` for a final cause; failed
+   *  attempts are told by `onReconnecting`. A session connects once. */
   connect(): Result {
     const result = this.signalling.connect(this.platform.now());
     if (!result.ok) return result;
@@ -143,6 +164,8 @@ export class MediaServerSession {
   }
 
   areSessionServicesConnected(): boolean { return this.services.connected(); }
+  /** The error while no media gets through to the server. */
+  get mediaError(): AmphiError | undefined { return this.media.error; }
   get connectionState(): ConnectionState { return this.currentState; }
   get sessionId(): string { return this.address.sessionId; }
   get participantId(): string { return this.lastJoined?.participantId ?? ''; }
@@ -159,7 +182,18 @@ export class MediaServerSession {
 
   // Each gives what removes the listener again.
   onConnected(listener: (session: MediaServerSession) => void): () => void { return this.connected.add(listener); }
-  /** The one end there is. No error: graceful. */
+  /** The connection was lost, or an attempt failed, and is tried again with back-off (up to 10 s). Called once for each loss, and again when
+   *  the reason changes. Followed by `onConnected` (the first join), `onReconnected` or `onDisconnected`. */
+  onReconnecting(listener: (session: MediaServerSession, error: AmphiError) => void): () => void { return this.reconnecting.add(listener); }
+  /** Joined again. Within the server's resume window nothing has changed. Past it `participantId` is a new one, outgoing feeds are published
+   *  again, and the feeds of the others were removed and are added again. */
+  onReconnected(listener: (session: MediaServerSession) => void): () => void { return this.reconnected.add(listener); }
+  /** No media gets through to the server for 10 s (`media_unreachable`); the message names the likely cause. It is tried further. */
+  onMediaUnreachable(listener: (session: MediaServerSession, error: AmphiError) => void): () => void { return this.mediaUnreachable.add(listener); }
+  /** Media gets through again after `onMediaUnreachable`. */
+  onMediaReachable(listener: (session: MediaServerSession) => void): () => void { return this.mediaReachable.add(listener); }
+  /** The one end there is, for final causes: `disconnect()` and an end by the server (no error: graceful), a refused token, a removal.
+   *  Without `reconnect` also a loss that could not be resumed. */
   onDisconnected(listener: (session: MediaServerSession, error: AmphiError | undefined) => void): () => void {
     return this.disconnected.add(listener);
   }
@@ -181,13 +215,17 @@ export class MediaServerSession {
     return this.markerAdded.add(listener);
   }
   onFeedAdded(listener: (session: MediaServerSession, feed: IncomingFeed) => void): () => void { return this.feedAdded.add(listener); }
+  /** An administrator has muted the feed, or no longer: see `feed.muted`. */
+  onFeedChanged(listener: (session: MediaServerSession, feed: IncomingFeed) => void): () => void { return this.feedChanged.add(listener); }
   onFeedRemoved(listener: (session: MediaServerSession, feed: IncomingFeed) => void): () => void { return this.feedRemoved.add(listener); }
   onParticipantsChanged(listener: (session: MediaServerSession) => void): () => void { return this.participantsChanged.add(listener); }
 
   private onSignalling(output: SignallingOutput): void {
     switch (output.kind) {
       case 'joined': return this.onJoined(output.joined);
-      case 'reconnecting': return this.setState('reconnecting');
+      case 'reconnecting':
+        this.setState(this.lastJoined === undefined ? 'connecting' : 'reconnecting');
+        return this.reconnecting.emit(this, output.error);
       case 'message': return this.onMessage(output.message);
       case 'ended': return this.onEnded(output.error, output.reason);
     }
@@ -196,9 +234,10 @@ export class MediaServerSession {
   private onJoined(joined: Joined): void {
     const first = this.lastJoined === undefined;
     this.lastJoined = joined;
+    if (!first && !joined.resumed) this.beginAgain();
     this.setState('connected');
     if (first) this.connected.emit(this);
-    else if (!joined.resumed) this.beginAgain();
+    else this.reconnected.emit(this);
     this.announce(this.incoming.reset(joined.participants));
     this.participantsChanged.emit(this);
     this.publisher.sessionJoined();
@@ -208,8 +247,20 @@ export class MediaServerSession {
     this.servicesDriver.pump();
   }
 
-  /** The server was started anew: everybody is new to it, and so is all media. */
+  private watchEvents(transport: Transport): Omit<WatchEvents, 'restart'> {
+    return {
+      active: () => this.currentState === 'connected',
+      reachable: (yes) => this.media.report(transport, yes, this.peerConnections[transport]?.remoteDescription?.sdp ?? ''),
+      broken: () => {
+        this.signalling.rejoin(makeError('media_unreachable', 'The encrypted media connection failed.'), this.platform.now());
+        this.signallingDriver.pump();
+      },
+    };
+  }
+
+  /** Joined anew: everybody is new to the server's participant, and so is all media. */
   private beginAgain(): void {
+    this.media.beginAgain();
     this.announce(this.incoming.reset([]));
     this.subscriber.beginAgain();
     this.publisher.beginAgain();
@@ -220,7 +271,13 @@ export class MediaServerSession {
       case 'publishAnswer': return this.publisher.handleAnswer(message);
       case 'subscribeOffer': return this.subscriber.handleOffer(message);
       case 'feedAdded': return this.announce(this.incoming.feedAdded(message.feed));
+      case 'feedChanged': {
+        const changed = this.incoming.feedChanged(message.feed);
+        if (changed !== undefined) this.feedChanged.emit(this, changed);
+        return;
+      }
       case 'feedRemoved': return this.announce(this.incoming.feedRemoved(message.feedId));
+      case 'feedUnsupported': return this.announce(this.incoming.feedUnsupported(message.feedId, errorFromWire(message)));
       case 'participantJoined':
         this.announce(this.incoming.participantJoined(message.participant));
         return this.participantsChanged.emit(this);

@@ -1,69 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { makeError } from './errors';
-import type { ConnectionOutput } from './machine';
-import { SignallingClient, type SignallingOutput } from './signalling_client';
-
-const lost = makeError('disconnected', 'lost');
-const joinedMessage = (fields: object = {}): object => ({
-  type: 'joined', version: 1, sessionId: 'ses_1', participantId: 'par_1', identity: 'Ada', grants: ['publish'],
-  resumeToken: 'rt_1', resumed: false, resumeWindowMs: 30_000, participants: [], ...fields,
-});
-
-class World {
-  readonly machine = new SignallingClient({ token: 'token-1', client: 'test', random: () => 0.5 });
-  readonly log: string[] = [];
-  readonly sent: Array<Record<string, unknown>> = [];
-  now = 0;
-
-  moveTo(time: number): void {
-    for (let at = this.machine.nextTimeout(); at <= time; at = this.machine.nextTimeout()) {
-      this.now = Math.max(at, this.now);
-      this.machine.handleTimeout(this.now);
-      this.drain();
-    }
-    this.now = time;
-  }
-
-  receive(message: object): void {
-    this.machine.handleMessage(JSON.stringify(message), this.now);
-    this.drain();
-  }
-
-  drain(): void {
-    for (let output = this.machine.pollOutput(); output; output = this.machine.pollOutput()) this.note(output);
-  }
-
-  take(): string[] {
-    this.drain();
-    return this.log.splice(0);
-  }
-
-  join(): void {
-    this.machine.connect(this.now);
-    this.machine.connectionOpened(this.now);
-    this.receive(joinedMessage());
-    expect(this.take()).toEqual(['openConnection', 'send join', 'joined']);
-  }
-
-  loseConnection(): void {
-    this.machine.connectionClosed(lost, this.now);
-    expect(this.take()).toEqual(['reconnecting disconnected']);
-  }
-
-  private note(output: ConnectionOutput | SignallingOutput): void {
-    if (output.kind === 'sendText') {
-      const message = JSON.parse(output.text) as Record<string, unknown>;
-      this.sent.push(message);
-      this.log.push(`send ${String(message['type'])}`);
-    } else if (output.kind === 'ended') {
-      this.log.push(`ended ${output.error?.code ?? 'gracefully'}${output.reason && ` (${output.reason})`}`);
-    } else if (output.kind === 'reconnecting') {
-      this.log.push(`reconnecting ${output.error.code}`);
-    } else {
-      this.log.push(output.kind);
-    }
-  }
-}
+import { joinedMessage, lost, World } from './signalling_world_for_tests';
 
 describe('joining', () => {
   test('sends the token in the first message, and no resume token', () => {
@@ -79,8 +15,8 @@ describe('joining', () => {
     expect(world.take()).toEqual([]);
   });
 
-  test('a connection that cannot be opened ends the session', () => {
-    const world = new World();
+  test('without reconnect a connection that cannot be opened ends the session', () => {
+    const world = new World(false);
     world.machine.connect(0);
     world.machine.connectionFailed(lost, 5);
     expect(world.take()).toEqual(['openConnection', 'ended disconnected']);
@@ -97,8 +33,8 @@ describe('joining', () => {
     expect(world.take()).toEqual(['openConnection', 'send join', 'closeConnection', 'ended unauthorized']);
   });
 
-  test('a server that never answers is given up after 10 s', () => {
-    const world = new World();
+  test('without reconnect a server that never answers is given up after 10 s', () => {
+    const world = new World(false);
     world.machine.connect(0);
     world.machine.connectionOpened(100);
     world.moveTo(9_999);
@@ -178,17 +114,17 @@ describe('resuming', () => {
     expect(world.take()).toEqual(['openConnection']);
     world.machine.connectionOpened(1_130);
     world.receive(joinedMessage({ resumed: true, resumeToken: 'rt_2' }));
-    expect(world.take()).toEqual(['send join', 'joined']);
-    expect(world.sent.at(-1)).toMatchObject({ resumeToken: 'rt_1' });
+    expect(world.take()).toEqual(['send join', 'send ping', 'joined']);
+    expect(world.sent.at(-2)).toMatchObject({ resumeToken: 'rt_1' });
     world.loseConnection();
-    world.moveTo(1_130 + 125);
+    world.reopen();
     world.machine.connectionOpened(world.now);
     world.drain();
     expect(world.sent.at(-1)).toMatchObject({ resumeToken: 'rt_2' });
   });
 
-  test('attempts back off, and past the window the session ends', () => {
-    const world = new World();
+  test('without reconnect attempts back off, and past the window the session ends', () => {
+    const world = new World(false);
     world.join();
     world.loseConnection();
     const attempts: number[] = [];
@@ -198,14 +134,14 @@ describe('resuming', () => {
       attempts.push(world.now);
       world.machine.connectionFailed(lost, world.now);
     }
-    expect(attempts.slice(0, 6)).toEqual([125, 375, 875, 1_875, 3_875, 5_875]);
+    expect(attempts.slice(0, 6)).toEqual([125, 375, 875, 1_875, 3_875, 7_875]);
     expect(world.now).toBe(30_000);
     expect(world.log.at(-1)).toBe('ended disconnected');
     expect(world.machine.nextTimeout()).toBe(Infinity);
   });
 
-  test('an attempt under way at the end of the window is closed', () => {
-    const world = new World();
+  test('without reconnect an attempt under way at the end of the window is closed', () => {
+    const world = new World(false);
     world.join();
     world.moveTo(5_000);
     world.take();
@@ -223,8 +159,8 @@ describe('resuming', () => {
   test.each([
     ['another participant\'s place', joinedMessage({ participantId: 'par_2', resumed: true }), ['send join', 'send leave', 'closeConnection', 'ended disconnected']],
     ['a refusal', { type: 'error', code: 'not_found', message: '', fatal: true }, ['send join', 'closeConnection', 'ended not_found']],
-  ])('%s ends the session', (_name, answer, outputs) => {
-    const world = new World();
+  ])('without reconnect %s ends the session', (_name, answer, outputs) => {
+    const world = new World(false);
     world.join();
     world.loseConnection();
     world.moveTo(125);
@@ -241,16 +177,16 @@ describe('resuming', () => {
     world.moveTo(125);
     world.machine.connectionOpened(125);
     world.receive(joinedMessage({ participantId, resumeToken: 'rt_9' }));
-    expect(world.take()).toEqual(['openConnection', 'send join', 'joined']);
+    expect(world.take()).toEqual(['openConnection', 'send join', 'send ping', 'joined']);
     world.loseConnection();
-    world.moveTo(250);
-    world.machine.connectionOpened(250);
+    world.reopen();
+    world.machine.connectionOpened(world.now);
     world.drain();
     expect(world.sent.at(-1)).toMatchObject({ resumeToken: 'rt_9' });
   });
 
-  test('a server that says it may return is waited for, and not to find it again is no error', () => {
-    const world = new World();
+  test('without reconnect a server that says it may return is waited for, and not to find it again is no error', () => {
+    const world = new World(false);
     world.join();
     world.receive({ type: 'closing', reason: 'The server is going down.', mayReturn: true });
     expect(world.take()).toEqual(['closeConnection', 'reconnecting disconnected']);
@@ -278,16 +214,16 @@ describe('resuming', () => {
     world.machine.connectionOpened(125);
     expect(world.take()).toEqual(['openConnection', 'send join']);
     world.receive({ type: 'error', code: 'timeout', message: 'no join', fatal: true });
-    expect(world.take()).toEqual(['closeConnection']);
+    expect(world.take()).toEqual(['closeConnection', 'reconnecting timeout']);
     world.moveTo(1_000);
     expect(world.take()).toEqual(['openConnection']);
     world.machine.connectionOpened(1_000);
     world.receive(joinedMessage({ resumed: true }));
-    expect(world.take()).toEqual(['send join', 'joined']);
+    expect(world.take()).toEqual(['send join', 'send ping', 'joined']);
   });
 
-  test('a first join that the server gave up ends', () => {
-    const world = new World();
+  test('without reconnect a first join that the server gave up ends', () => {
+    const world = new World(false);
     world.machine.connect(0);
     world.machine.connectionOpened(0);
     world.receive({ type: 'error', code: 'timeout', message: 'no join', fatal: true });
@@ -321,6 +257,11 @@ describe('ending', () => {
     opening.machine.connect(0);
     opening.machine.disconnect(0);
     expect(opening.take()).toEqual(['openConnection', 'closeConnection', 'ended gracefully']);
+    const joining = new World();
+    joining.machine.connect(0);
+    joining.machine.connectionOpened(0);
+    joining.machine.disconnect(1);
+    expect(joining.take(), 'a join that is under way is taken back').toEqual(['openConnection', 'send join', 'send leave', 'closeConnection', 'ended gracefully']);
     const waiting = new World();
     waiting.join();
     waiting.loseConnection();

@@ -1,7 +1,9 @@
-// The client end of signalling: joins, keeps the connection alive by heartbeats, and resumes within the server's window
-// after a loss; a server that was started anew meanwhile is joined anew (`joined.resumed` is false, though it is not the first). It ends exactly once. What the messages mean for media is the session's business. Pure: see machine.ts.
+// The client end of signalling, the same rules as sdk/src/signalling_client.h: joins, keeps the connection alive by heartbeats, and after a
+// loss resumes within the server's window or joins as a new participant (`joined.resumed` is false, though it is not the first), with
+// back-off, for as long as the application wants the session. Only a final cause ends it, exactly once. What the messages mean for media is
+// the session's business. Pure: see machine.ts.
 import { Backoff } from './backoff';
-import { errorFromWire, failure, makeError, success, type AmphiError, type Result } from './errors';
+import { errorFromWire, failure, makeError, success, type AmphiError, type ErrorCode, type Result } from './errors';
 import type { ConnectionMachine, ConnectionOutput } from './machine';
 import {
   parseSignalling, signallingVersion, type FromSignallingServer, type Joined, type ToSignallingServer,
@@ -11,11 +13,20 @@ const pingAfterMs = 3_000;
 const silenceMs = 10_000;
 const probeMs = 3_000;
 const firstBackoffMs = 250;
-const longestBackoffMs = 4_000;
+const longestBackoffMs = 10_000;
+/** Joined for so long: the back-off starts from its first value again. */
+const steadyAfterMs = 10_000;
+
+const finalCodes: readonly ErrorCode[] = [
+  'unauthorized', 'forbidden', 'not_found', 'unsupported', 'invalid_argument', 'malformed', 'fingerprint_mismatch',
+];
+/** Whether a fatal error of the server ends the session: another attempt with the same token would get the same answer. */
+export const isFinal = (code: ErrorCode): boolean => finalCodes.includes(code);
 
 export type MediaMessage = Exclude<FromSignallingServer, { type: 'joined' | 'closing' | 'ping' | 'pong' }>;
 export type SignallingOutput =
   | { readonly kind: 'joined'; readonly joined: Joined }
+  /** The connection was lost or not made, and is tried again. Told once for each reason in a row. */
   | { readonly kind: 'reconnecting'; readonly error: AmphiError }
   | { readonly kind: 'message'; readonly message: MediaMessage }
   /** The one end there is. No error: graceful, and the server's reason when it was the one to go. */
@@ -27,6 +38,8 @@ export interface SignallingConfig {
   readonly client: string;
   /** In [0, 1), for the back-off. */
   readonly random: () => number;
+  /** False: one attempt to join, and after it only resumes within the window. */
+  readonly reconnect: boolean;
 }
 
 type Phase = 'idle' | 'opening' | 'joining' | 'joined' | 'waiting' | 'ended';
@@ -43,7 +56,12 @@ export class SignallingClient implements ConnectionMachine<SignallingOutput> {
   private sentAt = 0;
   private probeUntil = Infinity;
   private lastJoined: Joined | undefined;
-  /** The server's, when it went away and may return: not to find it again is no error. */
+  private joinedAt = 0;
+  /** Of the participant that the server may still hold. */
+  private resumeToken: string | undefined;
+  /** The reason that `reconnecting` told last, since the last join. */
+  private told: ErrorCode | undefined;
+  /** The server's, when it went away and may return: without `reconnect` not to find it again is no error. */
   private goodbye: string | undefined;
 
   constructor(private readonly config: SignallingConfig) {
@@ -58,8 +76,15 @@ export class SignallingClient implements ConnectionMachine<SignallingOutput> {
 
   /** Leaves for good. Safe at any time; the second time does nothing. */
   disconnect(now: number): void {
-    if (this.phase === 'joined') this.transmit({ type: 'leave' }, now);
+    if (this.phase === 'joined' || this.phase === 'joining') this.transmit({ type: 'leave' }, now);
     this.end(undefined, '');
+  }
+
+  /** The media broke beyond repair: leaves, and joins anew as another participant. Nothing without `reconnect`. */
+  rejoin(error: AmphiError, now: number): void {
+    if (this.phase !== 'joined' || !this.config.reconnect) return;
+    this.transmit({ type: 'leave' }, now);
+    this.giveUpParticipant(error, now);
   }
 
   send(message: ToSignallingServer, now: number): Result {
@@ -81,7 +106,7 @@ export class SignallingClient implements ConnectionMachine<SignallingOutput> {
   connectionOpened(now: number): void {
     if (this.phase !== 'opening') return;
     this.phase = 'joining';
-    const resumeToken = this.lastJoined?.resumeToken;
+    const { resumeToken } = this;
     this.transmit({
       type: 'join', version: signallingVersion, token: this.config.token, client: this.config.client,
       ...(resumeToken === undefined ? {} : { resumeToken }),
@@ -108,6 +133,8 @@ export class SignallingClient implements ConnectionMachine<SignallingOutput> {
 
   handleTimeout(now: number): void {
     if (this.phase !== 'joined' && now >= this.resumeUntil) {
+      this.resumeUntil = Infinity;
+      if (this.config.reconnect) return this.handleTimeout(now);
       if (this.goodbye !== undefined) return this.end(undefined, this.goodbye);
       return this.end(makeError('disconnected', 'The connection was lost and could not be resumed in time.'), '');
     }
@@ -156,28 +183,39 @@ export class SignallingClient implements ConnectionMachine<SignallingOutput> {
     const wanted = this.lastJoined?.participantId;
     if (wanted !== undefined && joined.resumed && joined.participantId !== wanted) {
       this.transmit({ type: 'leave' }, now);
-      return this.end(makeError('disconnected', 'The server takes this participant for another.'), '');
+      return this.takeFatal(makeError('disconnected', 'The server resumed another participant.'), now);
     }
-    this.goodbye = undefined;
+    this.goodbye = this.told = undefined;
     this.lastJoined = joined;
+    this.resumeToken = joined.resumeToken;
     this.phase = 'joined';
+    this.joinedAt = now;
     this.resumeUntil = Infinity;
-    this.backoff.reset();
+    this.transmit({ type: 'ping' }, now); // acknowledges `joined`: from now on the server holds the participant over a loss
     this.outputs.push({ kind: 'joined', joined });
   }
 
   private takeClosing(message: { readonly reason: string; readonly mayReturn?: boolean }, now: number): void {
-    if (message.mayReturn !== true || this.phase !== 'joined') return this.end(undefined, message.reason);
+    if (message.mayReturn !== true || (!this.config.reconnect && this.phase !== 'joined')) return this.end(undefined, message.reason);
     this.goodbye = message.reason;
     this.outputs.push({ kind: 'closeConnection' });
     this.lose(makeError('disconnected', message.reason), now);
   }
 
-  /** The server has given us up as silent (a machine that slept, a join that stalled on its way): that can be resumed. Nothing else fatal can. */
   private takeFatal(error: AmphiError, now: number): void {
-    if (error.code !== 'timeout' || this.lastJoined === undefined) return this.end(error, '');
+    if (isFinal(error.code)) return this.end(error, '');
+    // A timeout is a silence that the server noticed first (a machine that slept, a join that stalled on its way): it can be resumed.
+    if (!this.config.reconnect && (error.code !== 'timeout' || this.lastJoined === undefined)) return this.end(error, '');
+    // The participant is removed, or another connection speaks for it.
+    if (error.code === 'disconnected') return this.giveUpParticipant(error, now);
     this.outputs.push({ kind: 'closeConnection' });
     this.lose(error, now);
+  }
+
+  private giveUpParticipant(error: AmphiError, now: number): void {
+    this.outputs.push({ kind: 'closeConnection' });
+    this.lose(error, now);
+    this.resumeToken = undefined;
   }
 
   private attempting(): boolean {
@@ -199,13 +237,16 @@ export class SignallingClient implements ConnectionMachine<SignallingOutput> {
   private lose(error: AmphiError, now: number): void {
     const wasJoined = this.phase === 'joined';
     this.phase = 'waiting';
-    if (this.lastJoined === undefined) return this.end(error, '');
+    if (this.lastJoined === undefined && !this.config.reconnect) return this.end(error, '');
     this.probeUntil = Infinity;
     if (wasJoined) {
-      this.resumeUntil = now + this.lastJoined.resumeWindowMs;
-      this.outputs.push({ kind: 'reconnecting', error });
+      if (now >= this.joinedAt + steadyAfterMs) this.backoff.reset();
+      this.resumeUntil = now + (this.lastJoined?.resumeWindowMs ?? 0);
     }
     this.retryAt = now + this.backoff.next();
+    if (this.told === error.code) return;
+    this.told = error.code;
+    this.outputs.push({ kind: 'reconnecting', error });
   }
 
   private end(error: AmphiError | undefined, reason: string): void {

@@ -7,7 +7,7 @@ export const signallingVersion = 1;
 export const maximumSignallingMessage = 256 * 1024;
 
 export type FeedKind = 'audio' | 'video';
-export interface FeedInfo { id: string; kind: FeedKind; label: string; participantId: string; codec: string }
+export interface FeedInfo { id: string; kind: FeedKind; label: string; participantId: string; codec: string; muted?: boolean }
 export interface ParticipantInfo { id: string; identity: string; feeds: FeedInfo[] }
 export interface PublishedFeed { mid: string; kind: FeedKind; label: string }
 export interface FeedOnMid { mid: string; feedId: string }
@@ -27,6 +27,8 @@ export interface Joined {
 export interface RefusedOnMid { mid: string; code: string; message: string }
 export interface PublishAnswer { type: 'publishAnswer'; sdp: string; feeds: FeedOnMid[]; refused?: RefusedOnMid[] }
 export interface SubscribeOffer { type: 'subscribeOffer'; offerId: string; sdp: string; feeds: FeedOnMid[] }
+/** Our answer to a subscribeOffer takes none of the feed's codecs. */
+export interface FeedUnsupported { type: 'feedUnsupported'; feedId: string; code: string; message: string }
 export interface ErrorMessage { type: 'error'; code: string; message: string; fatal: boolean; inReplyTo?: string }
 
 export type FromSignallingServer =
@@ -34,7 +36,9 @@ export type FromSignallingServer =
   | { type: 'participantJoined'; participant: ParticipantInfo }
   | { type: 'participantLeft'; participantId: string }
   | { type: 'feedAdded'; feed: FeedInfo }
+  | { type: 'feedChanged'; feed: FeedInfo }
   | { type: 'feedRemoved'; feedId: string }
+  | FeedUnsupported
   | { type: 'closing'; reason: string; mayReturn?: boolean }
   | { type: 'ping' } | { type: 'pong' };
 
@@ -46,10 +50,11 @@ export type ToSignallingServer =
 
 const isKind = isOneOf('audio', 'video');
 const isSdp = isText(1, 200_000);
-const isFeed = isShape({ id: isId, kind: isKind, label: isText(0, 128), participantId: isId, codec: isText(1, 32) });
+const isFeed = isShape({ id: isId, kind: isKind, label: isText(0, 128), participantId: isId, codec: isText(1, 32), muted: optional(isFlag) });
 const isParticipant = isShape({ id: isId, identity: isId, feeds: isListOf(isFeed, 256) });
-const isFeedsOnMids = isListOf(isShape({ mid: isText(1, 16), feedId: isId }), 256);
-const isRefusedOnMid = isShape({ mid: isText(1, 16), code: isCode, message: isMessage });
+const isMid = isText(1, 64);
+const isFeedsOnMids = isListOf(isShape({ mid: isMid, feedId: isId }), 256);
+const isRefusedOnMid = isShape({ mid: isMid, code: isCode, message: isMessage });
 const isGrants: Check = (value) =>
   isListOf(isOneOf('publish', 'subscribe', 'record'), 3)(value) && new Set(value as string[]).size === (value as string[]).length;
 
@@ -64,7 +69,9 @@ export const signallingGuards: Readonly<Record<FromSignallingServer['type'], Che
   participantJoined: isShape({ participant: isParticipant }),
   participantLeft: isShape({ participantId: isId }),
   feedAdded: isShape({ feed: isFeed }),
+  feedChanged: isShape({ feed: isFeed }),
   feedRemoved: isShape({ feedId: isId }),
+  feedUnsupported: isShape({ feedId: isId, code: isCode, message: isMessage }),
   closing: isClosing,
   ping: isShape({}),
   pong: isShape({}),

@@ -1,7 +1,7 @@
 // What we receive: one RTCPeerConnection that answers the server's offers, one after the other, and says which feed each
 // m-line carries.
 import type { Result } from './errors';
-import { IceWatch } from './ice_watch';
+import { IceWatch, type WatchEvents } from './ice_watch';
 import type { Platform } from './platform';
 import type { SubscribeOffer, ToSignallingServer } from './signalling_messages';
 
@@ -15,7 +15,8 @@ export class Subscriber {
   private generation = 0;
 
   constructor(private readonly platform: Platform, private readonly send: (message: ToSignallingServer) => Result,
-              private readonly onTracks: (tracks: ReadonlyMap<string, MediaStreamTrack>) => void) {}
+              private readonly onTracks: (tracks: ReadonlyMap<string, MediaStreamTrack>) => void,
+              private readonly watchEvents: Omit<WatchEvents, 'restart'>) {}
 
   /** The transport, for statistics. */
   get peerConnection(): RTCPeerConnection | undefined { return this.connection; }
@@ -72,6 +73,7 @@ export class Subscriber {
       const transceiver = connection.getTransceivers().find((candidate) => candidate.mid === mid);
       if (transceiver !== undefined) tracks.set(feedId, transceiver.receiver.track);
     }
+    if (tracks.size > 0) this.watch?.expectConnection();
     this.onTracks(tracks);
   }
 
@@ -79,7 +81,7 @@ export class Subscriber {
     if (this.connection === undefined) {
       // Not max-bundle: an offer of nothing (nobody shares yet) names no bundle, and would be refused.
       this.connection = this.platform.makePeerConnection();
-      this.watch = new IceWatch(this.connection, this.platform, () => this.restart());
+      this.watch = new IceWatch(this.connection, this.platform, { ...this.watchEvents, restart: () => this.restart() });
     }
     return this.connection;
   }

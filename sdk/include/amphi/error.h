@@ -25,6 +25,7 @@ enum class Errc {
   inputFailed,           ///< A feed's input (device, file) cannot be opened, or broke.
   codecFailed,           ///< A feed's encoder or decoder is missing, or broke.
   outputFailed,          ///< A feed's output (window, device) cannot be opened, or broke.
+  mediaUnreachable,      ///< No media gets through to the server: its UDP port may be blocked by a firewall or NAT. Retried.
 };
 
 /// The category of every `std::error_code` that the SDK gives; its name is "amphi". Any thread.

@@ -25,18 +25,20 @@ struct FeedInfo {
   std::string participantId;
   std::string participantIdentity;  ///< what people see
   std::string codec;                ///< "VP8", "H264", "opus"
+  bool muted = false;               ///< an administrator has muted it: the server neither forwards nor records it
 };
 
 enum class FeedState {
-  starting,  ///< waiting for the session, the server, or the first frame
-  running,   ///< begun: media has flowed. It may pause (a path lost and restored: `FeedStatistics::stalled`) without a change of state
+  starting,  ///< waiting for the session, the server, a path for its media, or the first frame
+  running,   ///< begun: media has flowed. It may pause without a change of state (`FeedStatistics::stalled`): its path is lost, or the session is away
   stopped,   ///< ended without an error: stopped here, ended by its owner, the file's end, or the session's end. Final.
   failed,    ///< ended by `error()`. Final.
 };
 
 /// What a feed has done so far; refreshed twice a second while it runs. Of a mix: of all its speakers together, the loss weighted by packets.
 struct FeedStatistics {
-  bool stalled = false;                     ///< the path to the server is lost (5 s without a sign of life) and is being restored
+  bool stalled = false;                     ///< the feed runs and no media flows: its path is lost (5 s without a sign of life), the session
+                                            ///< is being joined anew, or the source of an incoming video feed has not returned after that
   std::uint64_t bitrate = 0;                ///< bits per second of payload, over the last interval
   std::uint64_t packets = 0;                ///< sent or received
   std::int64_t packetsLost = 0;             ///< as the receiving end counts
@@ -65,10 +67,10 @@ class Feed {
   std::string id() const;
   std::string label() const;
   FeedState state() const;
-  /// Why the feed failed; empty in every other state.
+  /// Why the feed failed. In `starting` and `running`: `mediaUnreachable` while no media gets through to the server, else empty.
   std::error_code error() const;
   FeedStatistics statistics() const;
-  /// Called on the session's callback thread at each change of state from now on.
+  /// Called on the session's callback thread at each change of state from now on, and when `mediaUnreachable` begins or ends.
   void onStateChanged(StateHandler handler);
   /// Ends the feed; it becomes `stopped`. Further calls do nothing.
   void stop();

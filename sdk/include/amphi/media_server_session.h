@@ -32,6 +32,9 @@ class MediaServerSession : public std::enable_shared_from_this<MediaServerSessio
     std::string accessToken;           ///< a JWT for this session
     std::string clientName = "amphi";  ///< name (and version) of the application, for the server's logs
     std::string caCertificateFile;     ///< PEM; empty: the system's certificate authorities
+    /// True: the session is joined, and joined again after each loss, until a final cause ends it. False: `connect()` makes one attempt,
+    /// and a loss that cannot be resumed within the server's window (30 s) ends the session with an error.
+    bool reconnect = true;
   };
 
   /// The state of the session's remote recording, as a value of one moment.
@@ -46,13 +49,34 @@ class MediaServerSession : public std::enable_shared_from_this<MediaServerSessio
     bool waitingForMedia = false;  ///< `on`, and nothing is being written: no feed yet, or all of them are silent
     std::int64_t preRollMs = 0;    ///< how much of its newest media the session keeps for a recording to begin with
 
-    /// What threatens the running recording while there is still time to act; empty: nothing.
+    /// What threatens the running recording while there is still time to act, or costs it media at this moment.
     struct Warning {
-      std::string code;     ///< "storage_low" or "storage_slow"
+      std::string code;     ///< "storage_slow", "storage_low", "media_dropped", "limit_exceeded", "feed_not_recorded"; later servers may add codes
       std::string message;  ///< the server's own words
       std::optional<std::int64_t> minutesLeft;
+      std::string feedId;         ///< the feed that it is about; empty: none in particular
+      std::string participantId;  ///< the participant that it is about; empty: none in particular
     };
-    std::optional<Warning> warning;
+    std::optional<Warning> warning;     ///< the first of `warnings`; empty: there is none
+    std::vector<Warning> warnings;      ///< every current warning, the most urgent first
+    std::uint64_t warningsNotListed = 0;  ///< further warnings that found no room in the server's message
+
+    /// Whether one feed of the session is being recorded.
+    struct Feed {
+      std::string feedId;
+      std::string participantId;
+      std::string label;
+      FeedKind kind = FeedKind::video;
+      bool recorded = false;
+      /// Why the feed is not recorded; empty: it is. "waiting_for_media" and "silent": nothing arrives. "no_keyframe", "malformed",
+      /// "missing_parameter_sets", "unsupported_packetization", "no_valid_frame", "limit_exceeded", and any name that a later server adds:
+      /// media arrive and are lost.
+      std::string reason;
+      std::string message;       ///< the reason in words, with the label and the seconds so far: "endoscope: not recorded, no keyframe for 12 s"
+      std::int64_t sinceMs = 0;  ///< when that began, in milliseconds on the recording's time line
+    };
+    std::vector<Feed> feeds;           ///< the feeds of the session while it is recorded; those that lose media come first
+    std::uint64_t feedsNotListed = 0;  ///< further feeds that found no room in the server's message
 
     /// All finished recordings of the session plus the live part of the running one, now, in milliseconds. It grows by itself
     /// (CLOCK_MONOTONIC) for as long as the server was heard lately: query `sessionRecordingState()` for a fresh value.
@@ -95,17 +119,36 @@ class MediaServerSession : public std::enable_shared_from_this<MediaServerSessio
 
   // --- connection ----------------------------------------------------------------------------------------------------
 
-  /// Starts to join; the outcome is `onConnected` or `onDisconnected`. A session object connects once.
+  /// Starts to join. With `Configuration::reconnect` it goes on until `onConnected`, or `onDisconnected` for a final cause; failed attempts
+  /// are told by `onReconnecting`. A session object connects once.
   /// @return `invalidArgument` (the URL or certificate file), `invalidState` (called before, or after `disconnect`).
   tl::expected<void, std::error_code> connect();
   /// Leaves gracefully. After a successful `connect()` there is exactly one `onDisconnected`, here with an empty error.
   void disconnect();
+  /// Whether the server holds this participant: from `onConnected` on, and over a lost connection until the resume window has passed.
   bool isConnected() const;
-  std::string participantId() const;  ///< one's own; empty before the first `onConnected`
+  std::string participantId() const;  ///< one's own; empty before the first `onConnected`. Another one after a rejoin
 
+  /// The first join, once.
   void onConnected(SessionHandler handler);
-  /// The terminal event, exactly once after a successful `connect()`. `error` is empty when graceful.
+  /// The connection was lost, or an attempt failed, and the session goes on trying with back-off (up to 10 s). Called once for each loss, and
+  /// again when the reason changes (for example `disconnected`, then `limitExceeded`: the session is full). Media goes on meanwhile for as
+  /// long as the server holds the participant. Followed by `onConnected` (the first join), `onReconnected` or `onDisconnected`.
+  void onReconnecting(ErrorHandler handler);
+  /// The session is joined again. Within the resume window nothing has changed. Past it `participantId()` is a new one, outgoing feeds are
+  /// published again, and incoming feeds continue: video when a feed with the same owner identity and label is there again (or the same
+  /// label, where only one feed had it). The feeds of the others were told as removed, and are added again (before or after this event).
+  void onReconnected(SessionHandler handler);
+  /// The terminal event, exactly once after a successful `connect()`, for final causes: `disconnect()` and an end by the server (empty
+  /// `error`: graceful), a refused token (`unauthorized`, `forbidden`), a removal by an administrator. Without `Configuration::reconnect` also
+  /// a loss that could not be resumed.
   void onDisconnected(ErrorHandler handler);
+
+  /// No media gets through to the server for 10 s, at the start or later (`error` is `mediaUnreachable`): a firewall or NAT may block its UDP
+  /// port. The SDK goes on trying; feeds carry the same error meanwhile. Told once until `onMediaReachable`.
+  void onMediaUnreachable(ErrorHandler handler);
+  /// Media gets through again after `onMediaUnreachable`.
+  void onMediaReachable(SessionHandler handler);
 
   // --- session services ----------------------------------------------------------------------------------------------
 
@@ -137,6 +180,8 @@ class MediaServerSession : public std::enable_shared_from_this<MediaServerSessio
   void onParticipantLeft(ParticipantHandler handler);
   /// Also called, after `onConnected`, for each feed that was there before.
   void onFeedAdded(FeedHandler handler);
+  /// An administrator has muted the feed, or no longer: see FeedInfo::muted. Told of this participant's own feeds too.
+  void onFeedChanged(FeedHandler handler);
   void onFeedRemoved(FeedHandler handler);
   std::vector<Participant> participants() const;
   /// The feeds of all others.
@@ -148,7 +193,8 @@ class MediaServerSession : public std::enable_shared_from_this<MediaServerSessio
   /// The one outgoing audio feed; a further call replaces it.
   std::shared_ptr<OutgoingAudioFeed> setOutgoingAudioFeed(std::string label, AudioInputComponent input,
                                                           AudioEncodingComponent encoding = {});
-  /// Receives one video feed of another participant, for as long as it lasts.
+  /// Receives one video feed of another participant until its owner ends it. After a rejoin of this session the feed continues when its
+  /// source is there again (see `onReconnected`) and is `stalled` until then; its id follows the source.
   std::shared_ptr<IncomingVideoFeed> subscribeVideoFeed(const std::string& feedId, VideoOutputComponent output);
   /// The mix of everybody else's audio; a further call replaces it.
   std::shared_ptr<IncomingAudioFeed> setIncomingAudioFeed(AudioOutputComponent output);

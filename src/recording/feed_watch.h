@@ -1,0 +1,57 @@
+// Derives whether one feed is being recorded, from the times of its packets and frames and from its drop counters: the only place that
+// decides it. Thread: the recorder's.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "recording/drops.h"
+#include "recording/feed_status.h"
+
+namespace amphi::recording {
+
+class FeedWatch {
+ public:
+  static constexpr Duration kUnrecorded = 2s;  // media arrive for as long without a frame: the feed is not recorded
+  static constexpr Duration kSilent = 5s;      // nothing arrives for as long: the feed is silent
+  static constexpr Duration kWindow = 5s;      // drops of the last one or two windows explain why
+
+  explicit FeedWatch(Time now) : since_(now), window_at_(now) {}
+
+  /// A packet with media, used or not.
+  void received(Time now) {
+    if (!unrecorded_since_ || now - *received_at_ >= kSilent) unrecorded_since_ = now;
+    received_at_ = now;
+  }
+  void wrote_frame() {
+    unrecorded_since_.reset();
+    wrote_ = true;
+  }
+  /// No frame of this feed will be written any more.
+  void refuse() { refused_ = true; }
+
+  /// Judges anew; call it about once a second. True: the reason is another now.
+  bool look(const Drops& drops, Time now);
+  FeedReason reason() const { return reason_; }
+  Time since() const { return since_; }
+  /// Why the feed has no track, at its end.
+  FeedReason why_without_track(const Drops& drops) const;
+
+ private:
+  FeedReason judge(const Drops& drops, Time now) const;
+  FeedReason explain(const Drops& drops, const Drops& before) const;
+
+  FeedReason reason_ = FeedReason::waiting_for_media;
+  Time since_;
+  std::optional<Time> received_at_;
+  std::optional<Time> unrecorded_since_;  // the first packet after the newest frame
+  bool wrote_ = false;
+  bool refused_ = false;
+  Drops window_, last_window_;  // the counters when the present window began, and the one before
+  Time window_at_;
+};
+
+/// "endoscope: not recorded, no keyframe for 12 s". Empty: recorded.
+std::string status_message(const std::string& feed, FeedReason reason, rtp::CodecName codec, Duration lasted);
+
+}  // namespace amphi::recording

@@ -1,0 +1,62 @@
+// UDP that is dropped, from the start and later: the application is told within about 10 s, nothing says that media flows, and it is told
+// when media gets through again.
+#include <gtest/gtest.h>
+
+#include "faults.h"
+#include "participant.h"
+
+namespace amphi::end_to_end {
+namespace {
+
+TEST(MediaUnreachable, from_the_start_is_told_tried_further_and_told_again_when_it_is_over) {
+  ServerProcess server;
+  Participant surgeon(server, "127.0.0.1", "surgeon"), student(server, "127.0.0.1", "student");
+  std::optional<UdpLoss> firewall(std::in_place, 100);
+  ASSERT_TRUE(surgeon.join() && student.join()) << server.log();
+  ASSERT_TRUE(student.probe.wait([&] { return student.probe.happened().feeds.size() == 1; }));
+  const auto seen = student.probe->subscribeVideoFeed(student.probe.happened().feeds.front().id, VideoOutputComponentNull{});
+  const std::vector<std::shared_ptr<Feed>> feeds{surgeon.outgoing, student.outgoing, seen};
+  for (const SessionProbe* probe : {&surgeon.probe, &student.probe}) {
+    ASSERT_TRUE(surgeon.probe.wait([&] { return probe->happened().unreachable == 1; }, 16s)) << "nobody is told\n" << server.log();
+    EXPECT_EQ(probe->happened().unreachable_error, Errc::mediaUnreachable);
+  }
+  for (const auto& feed : feeds) {
+    EXPECT_EQ(feed->state(), FeedState::starting) << feed->label();
+    EXPECT_TRUE(surgeon.probe.wait([&] { return feed->error() == Errc::mediaUnreachable; }, 5s)) << feed->label();
+    EXPECT_EQ(feed->statistics().frames, 0u) << feed->label();
+  }
+  EXPECT_TRUE(surgeon.probe->isConnected()) << "the session itself is";
+  EXPECT_FALSE(surgeon.probe.wait([&] { return surgeon.probe.happened().unreachable > 1 || surgeon.probe.happened().reachable > 0; }, 35s))
+      << "told once, and longer than an attempt of ICE lasts";
+
+  firewall.reset();
+  for (const SessionProbe* probe : {&surgeon.probe, &student.probe})
+    EXPECT_TRUE(surgeon.probe.wait([&] { return probe->happened().reachable == 1; }, 40s)) << server.log();
+  for (const auto& feed : feeds) {
+    EXPECT_TRUE(surgeon.probe.wait([&] { return feed->state() == FeedState::running; }, 20s)) << feed->label();
+    EXPECT_FALSE(feed->error()) << feed->label();
+  }
+  EXPECT_TRUE(student.probe.wait([&] { return seen->statistics().frames > 20; }, 15s));
+  EXPECT_EQ(surgeon.probe.happened().disconnected + student.probe.happened().disconnected, 0);
+}
+
+TEST(MediaUnreachable, later_is_told_as_well_and_the_feeds_go_on_afterwards) {
+  ServerProcess server;
+  Participant surgeon(server, "127.0.0.1", "surgeon"), student(server, "127.0.0.1", "student");
+  ASSERT_TRUE(surgeon.join() && student.join()) << server.log();
+  ASSERT_TRUE(surgeon.sees(1) && student.sees(1)) << server.log();
+  EXPECT_EQ(surgeon.probe.happened().unreachable, 0);
+  {
+    const UdpLoss firewall(100);
+    ASSERT_TRUE(surgeon.probe.wait([&] { return surgeon.probe.happened().unreachable == 1; }, 25s)) << server.log();
+    EXPECT_EQ(surgeon.outgoing->state(), FeedState::running) << "it has not ended";
+    EXPECT_TRUE(surgeon.outgoing->statistics().stalled);
+    EXPECT_EQ(surgeon.outgoing->error(), Errc::mediaUnreachable);
+  }
+  EXPECT_TRUE(surgeon.probe.wait([&] { return surgeon.probe.happened().reachable == 1; }, 40s)) << server.log();
+  EXPECT_TRUE(student.sees_more(20, 30s)) << server.log();
+  EXPECT_TRUE(surgeon.probe.wait([&] { return !surgeon.outgoing->error() && !surgeon.outgoing->statistics().stalled; }));
+}
+
+}  // namespace
+}  // namespace amphi::end_to_end
