@@ -1,5 +1,5 @@
 // A fuzz target on its seeds, on their beginnings, and with some of their bytes changed; and on the corpus that the fuzzers have found.
-// Every build runs it without a fuzzer. `AMPHI_FUZZ_SEEDS` is the target's folder, made by fuzz_seeds; `AMPHI_FUZZ_CORPUS` its folder in the repository.
+// Every build runs it without a fuzzer. `AMPHI_FUZZ_SEEDS` is the target's folder, made by fuzz_seeds; tests/fuzz/corpus/TARGET is its corpus.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -49,9 +49,10 @@ TEST(FuzzTarget, keeps_its_promises_on_its_seeds_and_what_resembles_them) {
   EXPECT_GT(seeds, 0u);
 }
 
+/// Not every target has one.
 TEST(FuzzTarget, keeps_its_promises_on_its_corpus) {
-  const char* folder = std::getenv("AMPHI_FUZZ_CORPUS");
-  ASSERT_NE(folder, nullptr) << "run by ctest, which names it";
+  const std::filesystem::path folder = std::string(AMPHI_SOURCE_DIR) + "/tests/fuzz/corpus/" + std::filesystem::path(std::getenv("AMPHI_FUZZ_SEEDS")).filename().string();
+  if (!std::filesystem::exists(folder)) return;
   std::size_t inputs = 0;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
     SCOPED_TRACE(entry.path().string());

@@ -22,8 +22,10 @@ passed=0 failed=0
 for target in "${targets[@]}"; do
   log=$crashes/$target.log
   mkdir -p "$corpus/$target"
+  known=()
+  [ ! -d "$here/corpus/$target" ] || known=("$here/corpus/$target")
   if "$build/bin/fuzz_$target" -max_total_time="$seconds" -max_len=8192 -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
-      -artifact_prefix="$crashes/$target-" "$corpus/$target" "$here/corpus/$target" >"$log" 2>&1; then
+      -artifact_prefix="$crashes/$target-" "$corpus/$target" "${known[@]+"${known[@]}"}" >"$log" 2>&1; then
     passed=$((passed + 1))
     echo "ok   $target: $(awk '/number_of_executed_units/ {print $2}' "$log") inputs, $(grep -o 'cov: [0-9]*' "$log" | tail -1 | tr -dc 0-9) edges"
   else
