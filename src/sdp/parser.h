@@ -19,7 +19,7 @@ constexpr std::size_t kMaxFeedback = 32;  // of one format
 /// What a line does to the description; a text is the reason why it is wrong.
 using Complaint = const char*;
 constexpr Complaint kFine = nullptr;
-constexpr Complaint kTooMany = "too many lines of one kind";
+inline constexpr char kTooMany[] = "too many lines of one kind";  // one address in all files: it is compared
 
 /// Transport attributes at one level, before the levels are joined.
 struct Transport {
