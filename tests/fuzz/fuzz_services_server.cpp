@@ -14,6 +14,7 @@ struct World {
   Time now{};
   std::optional<RecordingId> starting, stopping, forgetting;
   std::uint64_t revision = 0;
+  int openings = 8;  // each replays up to 100 markers: more of them make an input slow, and show nothing new
 
   void drain() {
     while (auto output = session.poll_output()) {
@@ -42,7 +43,7 @@ struct World {
       case 'g': if (forgetting) session.recording_forgotten(*forgetting, std::nullopt, now); break;
       case 'h': if (forgetting) session.recording_forgotten(*forgetting, error, now); break;
       case 'q': session.request_recording(true, "rest", now); break;
-      case 'o': session.connection_opened(2, {ParticipantId("par_2"), "nurse \xff", false}, now); break;
+      case 'o': if (openings-- > 0) session.connection_opened(2, {ParticipantId("par_2"), "nurse \xff", false}, now); break;
       case 'c': session.connection_closed(2, now); break;
       case 'x': session.close("shutdown", now); break;
       default:

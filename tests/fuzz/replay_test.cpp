@@ -1,5 +1,5 @@
-// A fuzz target on its seeds, on their beginnings, and with some of their bytes changed: what every build does without a fuzzer.
-// `AMPHI_FUZZ_SEEDS` is the target's folder, made by fuzz_seeds.
+// A fuzz target on its seeds, on their beginnings, and with some of their bytes changed; and on the corpus that the fuzzers have found.
+// Every build runs it without a fuzzer. `AMPHI_FUZZ_SEEDS` is the target's folder, made by fuzz_seeds; tests/fuzz/corpus/TARGET is its corpus.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -24,14 +24,18 @@ void run(const std::string& input) {
   LLVMFuzzerTestOneInput(bytes.data(), bytes.size());
 }
 
+std::string read(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
 TEST(FuzzTarget, keeps_its_promises_on_its_seeds_and_what_resembles_them) {
   const char* folder = std::getenv("AMPHI_FUZZ_SEEDS");
   ASSERT_NE(folder, nullptr) << "run by ctest, which makes the seeds first";
   SeededRandom random(1);
   std::size_t seeds = 0;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-    std::ifstream file(entry.path(), std::ios::binary);
-    const std::string seed{std::istreambuf_iterator<char>(file), {}};
+    const std::string seed = read(entry.path());
     SCOPED_TRACE(entry.path().string());
     run(seed);
     for (std::size_t i = 0; i < kBeginnings; ++i) run(seed.substr(0, seed.size() * i / kBeginnings));
@@ -43,6 +47,19 @@ TEST(FuzzTarget, keeps_its_promises_on_its_seeds_and_what_resembles_them) {
     ++seeds;
   }
   EXPECT_GT(seeds, 0u);
+}
+
+/// Not every target has one.
+TEST(FuzzTarget, keeps_its_promises_on_its_corpus) {
+  const std::filesystem::path folder = std::string(AMPHI_SOURCE_DIR) + "/tests/fuzz/corpus/" + std::filesystem::path(std::getenv("AMPHI_FUZZ_SEEDS")).filename().string();
+  if (!std::filesystem::exists(folder)) return;
+  std::size_t inputs = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    SCOPED_TRACE(entry.path().string());
+    run(read(entry.path()));
+    ++inputs;
+  }
+  EXPECT_GT(inputs, 0u);
 }
 
 }  // namespace

@@ -7,7 +7,8 @@ seconds=${1:-10}
 shift || true
 build=${FUZZ_BUILD:-$root/build/fuzz}
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(rtp rtcp stun sdp payloads services_server services_client recorder manifest negotiation peer)
+here=$root/tests/fuzz
+[ ${#targets[@]} -gt 0 ] || for source in "$here"/fuzz_*.cpp; do name=${source##*/fuzz_}; targets+=("${name%.cpp}"); done
 
 [ -f "$build/build.ninja" ] || cmake -S "$root" --preset fuzz -B "$build" >&2 || exit 1
 ninja -C "$build" fuzz_seeds "${targets[@]/#/fuzz_}" >&2 || exit 1
@@ -21,8 +22,10 @@ passed=0 failed=0
 for target in "${targets[@]}"; do
   log=$crashes/$target.log
   mkdir -p "$corpus/$target"
+  known=()
+  [ ! -d "$here/corpus/$target" ] || known=("$here/corpus/$target")
   if "$build/bin/fuzz_$target" -max_total_time="$seconds" -max_len=8192 -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
-      -artifact_prefix="$crashes/$target-" "$corpus/$target" >"$log" 2>&1; then
+      -artifact_prefix="$crashes/$target-" "$corpus/$target" "${known[@]+"${known[@]}"}" >"$log" 2>&1; then
     passed=$((passed + 1))
     echo "ok   $target: $(awk '/number_of_executed_units/ {print $2}' "$log") inputs, $(grep -o 'cov: [0-9]*' "$log" | tail -1 | tr -dc 0-9) edges"
   else

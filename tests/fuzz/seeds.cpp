@@ -3,34 +3,20 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
-#include <map>
 #include <nlohmann/json.hpp>
 
-#include "recording/manifest.h"
 #include "rtp/packet.h"
 #include "rtp/rtcp.h"
 #include "sdp/samples_test.h"
 #include "sdp/session_description.h"
 #include "stun/message.h"
 #include "testing/peer/peer_node.h"
+#include "tests/fuzz/seeds.h"
 
 using namespace amphi;
+using fuzz::Seeds;
 
 namespace {
-
-class Seeds {
- public:
-  explicit Seeds(std::filesystem::path root) : root_(std::move(root)) {}
-  void add(const std::string& target, ByteView data) {
-    std::filesystem::create_directories(root_ / target);
-    std::ofstream(root_ / target / std::to_string(next_[target]++), std::ios::binary) << as_text(data);
-  }
-  void add(const std::string& target, const std::string& text) { add(target, as_bytes(text)); }
-
- private:
-  std::filesystem::path root_;
-  std::map<std::string, int> next_;
-};
 
 void put(Bytes& out, ByteView data) { out.insert(out.end(), data.begin(), data.end()); }
 void put(Bytes& out, std::initializer_list<int> values) {
@@ -195,20 +181,6 @@ void add_texts(Seeds& seeds) {
   seeds.add("services_client", std::string("{\"type\":\"welcome\",\"version\":1,\"sessionId\":\"ses_1\",\"services\":[\"recording\"],\"heartbeatMs\":1000}\n!1\n"
                                            "{\"type\":\"recording.state\",\"revision\":2,\"on\":true,\"phase\":\"recording\",\"recordingId\":\"rec_1\",\"totalMs\":5}\n"
                                            "{\"type\":\"beat\",\"revision\":2,\"totalMs\":1005}\n!c\n!Z\n!o\n!0\n!x\n"));
-
-  recording::TrackRecord track;
-  track.summary = {"fd_1.mkv", FeedId("fd_1"), testing::vp8_codec(), 640, 360, 0, 1000, 30, std::string(64, 'a')};
-  track.feed = {FeedId("fd_1"), ParticipantId("par_1"), "surgeon", "Camera", testing::vp8_codec()};
-  track.gaps.push_back({100, 200, "loss", 3});
-  recording::ManifestContent content{};
-  content.info = {RecordingId("rec_1"), SessionId("ses_1"), "surgeon", {1'795'000'000'000}};
-  content.state = "complete";
-  content.stopped_at = WallTime{1'795'000'001'000};
-  content.duration_ms = 1000;
-  content.error = Error{ErrorCode::storage, "full"};
-  content.tracks = {&track};
-  seeds.add("manifest", write_manifest(content));
-  seeds.add("manifest", recording::iso8601({1'795'000'000'250}));
 }
 
 }  // namespace
@@ -222,5 +194,8 @@ int main(int argc, char** argv) {
   add_media(seeds);
   add_peer(seeds);
   add_texts(seeds);
+  fuzz::add_recording(seeds);
+  fuzz::add_session(seeds);
+  fuzz::add_server(seeds);
   return 0;
 }
