@@ -6,12 +6,13 @@ import type { WireFeedState, WireWarning } from './services_messages';
 export interface RecordingState {
   /** The last state that the server confirmed, never what was merely asked for. */
   readonly on: boolean;
-  /** We asked, and the server has neither confirmed nor refused yet. */
+  /** This participant asked, and the server has neither confirmed nor refused yet. */
   readonly updatePending: boolean;
   readonly revision: number;
   readonly recordingId: string;
+  /** Identity of the participant that caused the last change; empty: the server itself. */
   readonly changedBy: string;
-  /** The newer: of our last request (refused, timed out), or of the recording itself. */
+  /** The newer: of the last request made here (refused, timed out), or of the recording itself. */
   readonly error: AmphiError | undefined;
   /** On, and nothing is being written: no feed yet, or all of them are silent. */
   readonly waitingForMedia: boolean;

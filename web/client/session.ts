@@ -9,7 +9,7 @@ import { Listeners } from './listeners';
 import { MediaReachability, type Transport } from './media_reachability';
 import { browserPlatform, type Platform } from './platform';
 import { Publisher, type OutgoingFeed } from './publisher';
-import type { RecordingFeedState, RecordingMarker, RecordingState, RecordingWarning } from './recording_state';
+import type { RecordingMarker, RecordingState } from './recording_state';
 import { ServicesClient, totalRunningDurationMs, type ServicesOutput } from './services_client';
 import { parseSessionAddress, type SessionAddress } from './session_address';
 import { SignallingClient, type MediaMessage, type SignallingOutput } from './signalling_client';
@@ -31,31 +31,7 @@ export interface SessionOptions {
 }
 
 /** The recording at one moment: a value. */
-export interface SessionRecordingState {
-  /** The last state that the server confirmed, never what was merely asked for. */
-  readonly on: boolean;
-  /** This participant asked, and the server has neither confirmed nor refused yet. */
-  readonly updatePending: boolean;
-  readonly revision: number;
-  readonly recordingId: string;
-  /** Identity of who caused the last change; empty: the server itself. */
-  readonly changedBy: string;
-  /** Of the last request, else of the recording itself. */
-  readonly error: AmphiError | undefined;
-  /** On, and nothing is being written: no feed yet, or all of them are silent. */
-  readonly waitingForMedia: boolean;
-  /** How much of its newest media the session keeps for a recording to begin with. */
-  readonly preRollMs: number;
-  /** The first of `warnings`. */
-  readonly warning: RecordingWarning | undefined;
-  /** Everything that threatens the running recording or costs it media now, the most urgent first. */
-  readonly warnings: readonly RecordingWarning[];
-  /** Further warnings that the server does not list. */
-  readonly warningsNotListed: number;
-  /** Whether each feed of the session is being recorded; those that lose media come first. Empty while nothing is recorded. */
-  readonly feeds: readonly RecordingFeedState[];
-  /** Further feeds that the server does not list. */
-  readonly feedsNotListed: number;
+export interface SessionRecordingState extends Omit<RecordingState, 'duration'> {
   /** All recordings of the session and the live part of the running one, now. */
   totalRunningDurationMs(): number;
 }
