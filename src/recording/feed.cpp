@@ -148,6 +148,7 @@ void Feed::take_frame(Frame frame, Time now) {
   const bool first = !track_;
   if (first && !open_file(frame)) return;
   watch_.wrote_frame();
+  watch_order(frame, now);
   const Duration line = timeline_.place(frame.timestamp, frame.arrival, frame.bidirectional);
   const std::int64_t ticks = clock_.place(line - offset_, frame.keyframe, frame.bidirectional);
   const Duration at = offset_ + clock_.duration(ticks);
@@ -162,6 +163,13 @@ void Feed::take_frame(Frame frame, Time now) {
   const Time arrival = frame.arrival;
   track_->add(std::move(frame), ticks, std::max(arrival, start_));
   update_record();
+}
+
+void Feed::watch_order(const Frame& frame, Time now) {
+  order_.look(frame, now);
+  if (record_.sending_order || !order_.is_sending(now)) return;
+  record_.sending_order = true;
+  desk_.journal.sending_order(*file_number_);
 }
 
 Duration Feed::silent_after() const { return std::max(kSilent, 2 * regular_interval_); }
@@ -335,7 +343,11 @@ FeedStatus Feed::look(Time now) {
   if (loses_media(reason) && gap_ && gap_->reason == "damaged") gap_->reason = wire_name(reason);
   const std::string name = feed.label.empty() ? std::string(rtp::text(feed.codec.kind())) : feed.label;
   std::string message = status_message(name, reason, feed.codec.name, now - watch_.since());
-  return {feed.id, feed.participant, feed.label, feed.codec.kind(), reason, watch_.since() - start_, std::move(message), changed};
+  FeedStatus status{feed.id, feed.participant, feed.label, feed.codec.kind(), reason, watch_.since() - start_, std::move(message), changed, {}, false};
+  const bool sending_order = order_.is_sending(now);
+  if (sending_order) status.picture_order = name + ": B-frames without display times; pictures are shown in the wrong order";
+  status.picture_order_changed = std::exchange(sending_order_told_, sending_order) != sending_order;
+  return status;
 }
 
 void Feed::set_hash(const Sha256Digest& digest) {

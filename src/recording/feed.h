@@ -11,6 +11,7 @@
 #include "recording/frame_assembler.h"
 #include "recording/frame_clock.h"
 #include "recording/manifest.h"
+#include "recording/picture_order.h"
 #include "recording/reorder.h"
 #include "recording/shares.h"
 #include "recording/timeline.h"
@@ -79,6 +80,7 @@ class Feed {
   void take_frames(Time now);
   void take_packet(const rtp::RtpHeader& header, ByteView payload, Time arrival, std::uint64_t missing, Time now);
   void take_frame(Frame frame, Time now);
+  void watch_order(const Frame& frame, Time now);
   /// False: the participant's share of the tracks is used up.
   bool open_file(const Frame& first);
   void refuse_packet(Time now);
@@ -108,6 +110,8 @@ class Feed {
   FrameAssembler assembler_;
   FeedTimeline timeline_;
   FeedWatch watch_;
+  PictureOrder order_;
+  bool sending_order_told_ = false;
   bool listed_ = false;
   bool refused_ = false;
   FrameClock clock_;

@@ -183,7 +183,7 @@ std::optional<FeedsChanged> FeedRoster::report(Time now) {
     const auto there = active_.find(feed->info().id);
     if (there == active_.end() || there->second != feed.get()) continue;
     FeedStatus status = feed->look(now);
-    changed = changed || status.changed;
+    changed = changed || status.changed || status.picture_order_changed;
     loses = loses || loses_media(status.reason);
     report.feeds.push_back(std::move(status));
   }

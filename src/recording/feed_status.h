@@ -56,6 +56,8 @@ struct FeedStatus {
   Duration since{};     // on the recording's time line
   std::string message;  // names the feed, the reason and the seconds; empty: recorded
   bool changed = false;  // its reason is another than in the report before
+  std::string picture_order;          // in words: B-frames without display times; empty: all is well
+  bool picture_order_changed = false;
 };
 
 /// A limit that costs the recording something, while it does.
@@ -65,7 +67,7 @@ struct LimitReached {
   bool operator==(const LimitReached&) const = default;
 };
 
-/// The feeds that are in the session now. Told when a reason changes, and every 5 s while media are lost; at most once a second.
+/// The feeds that are in the session now. Told when a reason or a picture order changes, and every 5 s while media are lost; at most once a second.
 struct FeedsChanged {
   std::vector<FeedStatus> feeds;
   std::vector<LimitReached> limits;

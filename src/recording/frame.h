@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "base/bytes.h"
 #include "base/time.h"
+#include "rtp/h264.h"
 #include "rtp/seq.h"
 
 namespace amphi::recording {
@@ -15,6 +17,7 @@ struct Frame {
   Time arrival;             // of the packet of it that came first
   bool keyframe = false;    // always, for audio
   bool bidirectional = false;  // H.264 with B slices: may be shown before frames that were sent before it
+  std::optional<rtp::H264Order> order;  // of H.264, where its slices say it
   bool after_damage = false;   // frames before it were dropped because their packets were damaged or incomplete
   std::uint32_t packets = 0;   // that carried it
   std::uint32_t width = 0;  // of a video keyframe

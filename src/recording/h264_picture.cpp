@@ -83,7 +83,9 @@ std::optional<Drop> H264Picture::take_slice(ByteView nal, unsigned type, const H
   last_macroblock_ = slice->first_macroblock;
   frame_.keyframe = type == kIdr;
   frame_.bidirectional = frame_.bidirectional || slice->bidirectional;
-  if (slices_++ == 0 && frame_.keyframe) sets.describe(frame_, slice->pps);
+  if (slices_++ > 0) return std::nullopt;
+  frame_.order = rtp::parse_order(nal, active->sps);
+  if (frame_.keyframe) sets.describe(frame_, slice->pps);
   return std::nullopt;
 }
 

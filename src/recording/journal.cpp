@@ -154,6 +154,12 @@ void Journal::unlisted(FileNumber file, const UnlistedGaps& unlisted) {
   append_unsynced(line);
 }
 
+void Journal::sending_order(FileNumber file) {
+  Line line(*this, "sendingOrder");
+  line.json["file"] = file;
+  append_unsynced(line);
+}
+
 void Journal::gap_open(FileNumber file, const Gap& gap) {
   Line line(*this, "gapOpen");
   line.json["file"] = file;

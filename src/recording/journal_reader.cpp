@@ -92,6 +92,7 @@ class Reader {
     else if (event == "marker") marker(fields);
     else if (event == "trackEnd") track_end(fields);
     else if (event == "cut") cut(fields);
+    else if (event == "sendingOrder") sending_order(fields);
     else if (event == "repair") repair(fields);
     else if (event == "end") end(fields);
     out_.last_ms = std::max(out_.last_ms, ms);
@@ -215,6 +216,10 @@ class Reader {
     track->record.lost_packets += told.packets - known.packets;
     known = told;
     if (track->open_gap && told.to_ms >= track->open_gap->from_ms) track->open_gap.reset();
+  }
+
+  void sending_order(Fields& fields) {
+    if (JournalTrack* track = open_track(fields)) track->record.sending_order = true;
   }
 
   void away(Fields& fields, std::optional<std::int64_t> at_ms) {

@@ -30,6 +30,7 @@ Json track_json(const TrackRecord& track) {
     json["overflowPackets"] = track.overflow_packets;
     json["dropped"] = drops_json(track.drops);
   }
+  if (track.sending_order) json["pictureOrder"] = "sending";
   json["gaps"] = Json::array();
   for (const Gap& gap : track.gaps) {
     json["gaps"].push_back(

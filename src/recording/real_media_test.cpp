@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "base/random.h"
+#include "recording/journal.h"
 #include "recording/test_files.h"
 #include "recording/test_media.h"
 
@@ -256,6 +257,40 @@ TEST(RealMediaOrder, pictures_that_are_sent_out_of_order_are_shown_in_even_steps
       EXPECT_EQ(sought.status, 0);
       EXPECT_NE(sought.text.find("\n0,"), std::string::npos) << "no frame after seeking: " << sought.text;
     }
+  }
+}
+
+TEST(RealMediaOrder, b_frames_without_display_times_are_told_while_they_arrive_and_in_the_manifest) {
+  struct Row {
+    const char* options;
+    bool display_times, told;
+  };
+  const Row table[] = {{"keyint=60:bframes=2:b-adapt=0:b-pyramid=none", false, true},  {"keyint=60:bframes=2:b-adapt=0:b-pyramid=none", true, false},
+                       {"keyint=30:bframes=3:b-adapt=0:b-pyramid=normal", false, true}, {"keyint=30:bframes=3:b-adapt=0:b-pyramid=normal", true, false},
+                       {"keyint=60:bframes=2:b-adapt=0:tff=1", false, true},            {"keyint=60:bframes=2:b-adapt=0:tff=1", true, false},
+                       {"keyint=300:open-gop=1:bframes=2:slices=3", false, true},       {"keyint=15:bframes=0", false, false}};
+  for (const Row& row : table) {
+    SCOPED_TRACE(std::string(row.options) + (row.display_times ? " with" : " without") + " display times");
+    Source camera = made_h264(row.options);
+    if (!row.display_times) camera.shown.clear();
+    Studio studio;
+    play(studio, {&camera}, kClean, 5);
+    const std::string message = row.told ? "camera: B-frames without display times; pictures are shown in the wrong order" : "";
+    std::size_t changes = 0;
+    std::string told;
+    for (const auto& [at, report] : studio.reports)
+      for (const FeedStatus& status : report.feeds) {
+        changes += status.picture_order_changed ? 1 : 0;
+        told = status.picture_order;
+      }
+    EXPECT_EQ(told, message);
+    EXPECT_EQ(changes, row.told ? 1u : 0u);
+    const auto track = nlohmann::json::parse(studio.manifest())["tracks"][0];
+    EXPECT_EQ(track.value("pictureOrder", "display"), row.told ? "sending" : "display");
+    const MemoryFile& file = *studio.file("journal.jsonl");
+    const auto journal = parse_journal({reinterpret_cast<const char*>(file.data.data()), file.data.size()});
+    ASSERT_TRUE(journal);
+    EXPECT_EQ(journal->tracks[0].record.sending_order, row.told) << "a repair knows it too";
   }
 }
 

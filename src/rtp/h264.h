@@ -44,6 +44,10 @@ struct H264Sps {
   std::uint8_t profile_idc = 0;
   std::uint8_t constraint_flags = 0;  // the byte as it is in the stream
   std::uint8_t level_idc = 0;
+  bool separate_planes = false;
+  bool fields = false;          // pictures may be fields
+  std::uint8_t number_bits = 0;  // of frame_num
+  std::uint8_t order_bits = 0;   // of pic_order_cnt_lsb; 0: slices have none
 };
 
 /// `nal` starts with its one-byte header. nullopt: not an SPS, truncated, or beyond what the standard allows.
@@ -66,5 +70,15 @@ struct H264Slice {
 
 /// The beginning of the header of a slice (NAL unit types 1 and 5). nullopt: another type, truncated, or beyond the standard's limits.
 std::optional<H264Slice> parse_slice(ByteView nal);
+
+/// When a picture is shown, relative to the other pictures of its IDR period (8.2.1).
+struct H264Order {
+  std::uint32_t lsb = 0;      // pic_order_cnt_lsb
+  std::uint32_t modulus = 0;  // a power of two
+  bool reference = false;     // the picture that the next one's order is relative to
+};
+
+/// Of a slice that parse_slice has taken. nullopt: this stream's slices do not say it (pic_order_cnt_type 1 or 2), or truncated.
+std::optional<H264Order> parse_order(ByteView nal, const H264Sps& sps);
 
 }  // namespace amphi::rtp

@@ -28,9 +28,9 @@ void skip_scaling_list(BitReader& in, int size) {  // 7.3.2.1.1.1
 }
 
 /// Returns ChromaArrayType.
-std::uint32_t read_chroma_fields(BitReader& in) {
+std::uint32_t read_chroma_fields(BitReader& in, H264Sps& sps) {
   std::uint32_t chroma_format = in.unsigned_golomb();
-  const bool separate_planes = chroma_format == 3 && in.bit();
+  sps.separate_planes = chroma_format == 3 && in.bit();
   in.unsigned_golomb();  // bit_depth_luma_minus8
   in.unsigned_golomb();  // bit_depth_chroma_minus8
   in.bit();              // qpprime_y_zero_transform_bypass_flag
@@ -40,13 +40,19 @@ std::uint32_t read_chroma_fields(BitReader& in) {
       if (in.bit()) skip_scaling_list(in, i < 6 ? 16 : 64);
     }
   }
-  return separate_planes ? 0 : chroma_format;
+  return sps.separate_planes ? 0 : chroma_format;
 }
 
-bool skip_picture_order(BitReader& in) {
+/// What is 4 less than a width in bits; 0: more bits than the standard allows.
+std::uint8_t read_bits_minus4(BitReader& in) {
+  const std::uint32_t value = in.unsigned_golomb();
+  return value <= 12 ? static_cast<std::uint8_t>(value + 4) : std::uint8_t{0};
+}
+
+bool read_picture_order(BitReader& in, H264Sps& sps) {
   const std::uint32_t type = in.unsigned_golomb();
   if (type == 0) {
-    in.unsigned_golomb();  // log2_max_pic_order_cnt_lsb_minus4
+    sps.order_bits = read_bits_minus4(in);
   } else if (type == 1) {
     in.bit();            // delta_pic_order_always_zero_flag
     in.signed_golomb();  // offset_for_non_ref_pic
@@ -70,10 +76,10 @@ std::optional<H264Sps> parse_sps(ByteView nal) {
   const std::uint32_t id = in.unsigned_golomb();
   if (id > 31) return std::nullopt;
   sps.id = static_cast<std::uint8_t>(id);
-  const std::uint32_t chroma = has_chroma_fields(sps.profile_idc) ? read_chroma_fields(in) : 1;
+  const std::uint32_t chroma = has_chroma_fields(sps.profile_idc) ? read_chroma_fields(in, sps) : 1;
   if (chroma > 3) return std::nullopt;
-  in.unsigned_golomb();  // log2_max_frame_num_minus4
-  if (!skip_picture_order(in)) return std::nullopt;
+  sps.number_bits = read_bits_minus4(in);
+  if (!read_picture_order(in, sps)) return std::nullopt;
   in.unsigned_golomb();  // max_num_ref_frames
   in.bit();              // gaps_in_frame_num_value_allowed_flag
 
@@ -81,7 +87,8 @@ std::optional<H264Sps> parse_sps(ByteView nal) {
   const std::uint64_t rows =
       std::uint64_t{in.unsigned_golomb()} + 1;  // of map units: pairs of macroblocks if interlaced
   const std::uint32_t fields = in.bit() ? 1 : 2;
-  if (fields == 2) in.bit();            // mb_adaptive_frame_field_flag
+  sps.fields = fields == 2;
+  if (sps.fields) in.bit();             // mb_adaptive_frame_field_flag
   in.bit();                             // direct_8x8_inference_flag
   std::array<std::uint64_t, 4> crop{};  // left, right, top, bottom
   if (in.bit()) {
@@ -123,6 +130,18 @@ std::optional<H264Slice> parse_slice(ByteView nal) {
   slice.bidirectional = slice_type % 5 == 1;
   slice.pps = static_cast<std::uint8_t>(pps);
   return slice;
+}
+
+std::optional<H264Order> parse_order(ByteView nal, const H264Sps& sps) {
+  if (nal.empty() || sps.order_bits == 0 || sps.number_bits == 0) return std::nullopt;
+  BitReader in(nal.subspan(1));
+  for (int i = 0; i < 3; ++i) in.unsigned_golomb();  // first_mb_in_slice, slice_type, pic_parameter_set_id
+  if (sps.separate_planes) in.bits(2);               // colour_plane_id
+  in.bits(sps.number_bits);                          // frame_num
+  if (sps.fields && in.bit()) in.bit();              // field_pic_flag, bottom_field_flag
+  if ((static_cast<unsigned>(nal[0]) & h264::kTypeMask) == h264::kIdr) in.unsigned_golomb();  // idr_pic_id
+  const H264Order order{in.bits(sps.order_bits), 1u << sps.order_bits, (static_cast<unsigned>(nal[0]) & 0x60u) != 0};
+  return in.ok() ? std::optional(order) : std::nullopt;
 }
 
 }  // namespace amphi::rtp

@@ -22,6 +22,11 @@ void add(recording::Drops& sum, const recording::Drops& one) {
 void log_changes(const RecordingId& id, const recording::FeedsChanged& changed) {
   std::size_t logged = 0, more = 0;
   for (const auto& feed : changed.feeds) {
+    if (feed.picture_order_changed) {
+      if (++logged > kMostLogged) ++more;
+      else if (!feed.picture_order.empty()) spdlog::warn("recording.picture_order recording={} feed={} participant={} order=sending", id.value, feed.feed.value, feed.participant.value);
+      else spdlog::info("recording.picture_order recording={} feed={} participant={} order=display", id.value, feed.feed.value, feed.participant.value);
+    }
     if (!feed.changed) continue;
     if (++logged > kMostLogged) ++more;
     else if (recording::loses_media(feed.reason))

@@ -34,9 +34,11 @@ std::vector<services::FeedState> feed_states(const recording::FeedsChanged& chan
   return states;
 }
 
-std::vector<services::Warning> limit_warnings(const recording::FeedsChanged& changed) {
+std::vector<services::Warning> feed_warnings(const recording::FeedsChanged& changed) {
   std::vector<services::Warning> warnings;
   for (const auto& limit : changed.limits) warnings.push_back({"limit_exceeded", limit.message, std::nullopt, {}, limit.participant.value});
+  for (const auto& feed : changed.feeds)
+    if (!feed.picture_order.empty()) warnings.push_back({"picture_order", feed.picture_order, std::nullopt, feed.feed.value, feed.participant.value});
   return warnings;
 }
 
@@ -112,7 +114,7 @@ Recordings::Events ServicesHub::recording_events() {
   events.feeds_changed = [this](const SessionId& session, const RecordingId& id, const recording::FeedsChanged& changed) {
     Room* room = find(session);
     if (!room) return;
-    room->machine->recording_feeds(id, feed_states(changed), limit_warnings(changed), runtime::now());
+    room->machine->recording_feeds(id, feed_states(changed), feed_warnings(changed), runtime::now());
     pump(*room);
   };
   return events;

@@ -335,10 +335,10 @@ void RecordingControl::warn(const RecordingId& id, std::vector<Warning> warnings
   tell_all(now);
 }
 
-void RecordingControl::feeds_changed(const RecordingId& id, std::vector<FeedState> feeds, std::vector<Warning> limits, Time now) {
-  if (!is_current(id) || stage_ == Stage::stopping || (feeds_ == feeds && recorder_warnings_ == limits)) return;
+void RecordingControl::feeds_changed(const RecordingId& id, std::vector<FeedState> feeds, std::vector<Warning> warnings, Time now) {
+  if (!is_current(id) || stage_ == Stage::stopping || (feeds_ == feeds && recorder_warnings_ == warnings)) return;
   feeds_ = std::move(feeds);
-  recorder_warnings_ = std::move(limits);
+  recorder_warnings_ = std::move(warnings);
   if (stage_ == Stage::starting) return;
   show_warnings();
   tell_all(now);
@@ -363,18 +363,22 @@ bool RecordingControl::forget_limits(Time now) {
   return std::erase_if(reached_limits_, [&](const ReachedLimit& limit) { return limit.until <= now; }) > 0;
 }
 
-/// The most urgent first: the disk threatens everything, a limit one participant's media, and then come single feeds.
+/// The most urgent first: the disk threatens everything, a limit one participant's media, then come feeds that are not recorded, and last
+/// feeds that are recorded with a fault.
 void RecordingControl::show_warnings() {
   confirmed_.feeds = in_order(feeds_);
   confirmed_.warnings = disk_warnings_;
   const auto add = [this](Warning warning) { confirmed_.warnings.push_back(std::move(warning)); };
-  for (const Warning& warning : recorder_warnings_) add(warning);
+  for (const Warning& warning : recorder_warnings_)
+    if (warning.feed_id.empty()) add(warning);
   for (const ReachedLimit& limit : reached_limits_) add(limit.warning);
   for (const FeedState& feed : confirmed_.feeds) {
     if (!loses_media(feed)) break;
     const bool limit = feed.reason == "limit_exceeded";
     add({limit ? "limit_exceeded" : "feed_not_recorded", feed.message, std::nullopt, feed.feed_id, feed.participant_id});
   }
+  for (const Warning& warning : recorder_warnings_)
+    if (!warning.feed_id.empty()) add(warning);
   fit(confirmed_);
 }
 

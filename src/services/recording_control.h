@@ -42,7 +42,7 @@ class RecordingControl {
   void forgotten(const RecordingId& id, const std::optional<Error>& error, Time now);
   void media_changed(const RecordingId& id, bool writing, Time now);
   void warn(const RecordingId& id, std::vector<Warning> warnings, Time now);
-  void feeds_changed(const RecordingId& id, std::vector<FeedState> feeds, std::vector<Warning> limits, Time now);
+  void feeds_changed(const RecordingId& id, std::vector<FeedState> feeds, std::vector<Warning> warnings, Time now);
   /// A limit was reached at this moment; told while something is being recorded, and for 10 s.
   void limit_reached(std::string message, const std::string& participant_id, Time now);
   void set_pre_roll(Duration pre_roll) { confirmed_.pre_roll_ms = to_ms(pre_roll); }

@@ -326,6 +326,24 @@ TEST(RecordingControl, a_feed_that_is_not_recorded_is_in_everybodys_state_with_i
   EXPECT_TRUE(off.feeds.empty() && off.warnings.empty()) << "they were the recording's";
 }
 
+TEST(RecordingControl, a_feed_that_is_recorded_with_a_fault_is_warned_of_behind_limits_and_feeds_that_are_not_recorded) {
+  World w;
+  w.open_quietly(1, "Ana");
+  w.request(1, "r1", true);
+  w.started();
+  w.news(1);
+  const Warning order{"picture_order", "camera: B-frames without display times; pictures are shown in the wrong order", std::nullopt, "fd_1", "par_Eva"};
+  const Warning limit{"limit_exceeded", "Eva: too many feeds", std::nullopt, {}, "par_Eva"};
+  w.server.recording_feeds(w.starts[0].id, {recorded("fd_1"), lost("fd_2")}, {order, limit}, w.now);
+  const auto warnings = w.server.snapshot(w.now).warnings;
+  ASSERT_EQ(warnings.size(), 3u);
+  EXPECT_EQ(warnings[0], limit);
+  EXPECT_EQ(warnings[1].code, "feed_not_recorded");
+  EXPECT_EQ(warnings[2], order);
+  w.server.recording_feeds(w.starts[0].id, {recorded("fd_1")}, {}, w.now);
+  EXPECT_TRUE(w.server.snapshot(w.now).warnings.empty());
+}
+
 TEST(RecordingControl, a_state_of_1600_feeds_fits_into_a_message_and_counts_what_it_does_not_list) {
   World w;
   w.open_quietly(1, "Ana");

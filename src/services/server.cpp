@@ -174,8 +174,8 @@ Result<Marker> ServerSession::add_marker(const std::string& label, const std::st
 }
 void ServerSession::recording_media_changed(const RecordingId& id, bool writing, Time now) { impl_->recording.media_changed(id, writing, now); }
 void ServerSession::recording_warnings(const RecordingId& id, std::vector<Warning> warnings, Time now) { impl_->recording.warn(id, std::move(warnings), now); }
-void ServerSession::recording_feeds(const RecordingId& id, std::vector<FeedState> feeds, std::vector<Warning> limits, Time now) {
-  impl_->recording.feeds_changed(id, std::move(feeds), std::move(limits), now);
+void ServerSession::recording_feeds(const RecordingId& id, std::vector<FeedState> feeds, std::vector<Warning> warnings, Time now) {
+  impl_->recording.feeds_changed(id, std::move(feeds), std::move(warnings), now);
 }
 void ServerSession::limit_reached(std::string message, const ParticipantId& participant, Time now) {
   impl_->recording.limit_reached(std::move(message), participant.value, now);

@@ -60,7 +60,7 @@ class ServerSession {
   /// starting: once it is.
   void recording_warnings(const RecordingId& id, std::vector<Warning> warnings, Time now);
   /// What is recorded now, and the limits that cost the recording something now. At most once a second.
-  void recording_feeds(const RecordingId& id, std::vector<FeedState> feeds, std::vector<Warning> limits, Time now);
+  void recording_feeds(const RecordingId& id, std::vector<FeedState> feeds, std::vector<Warning> warnings, Time now);
   /// A participant has reached a limit at this moment: a warning for 10 s, while something is being recorded.
   void limit_reached(std::string message, const ParticipantId& participant, Time now);
   /// How much the session keeps of its newest media; said in every state.

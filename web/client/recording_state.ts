@@ -32,7 +32,7 @@ export interface RecordingState {
 }
 
 export interface RecordingWarning {
-  /** "storage_slow", "storage_low", "media_dropped", "limit_exceeded" or "feed_not_recorded". */
+  /** "storage_slow", "storage_low", "media_dropped", "limit_exceeded", "feed_not_recorded" or "picture_order". */
   readonly code: string;
   readonly message: string;
   readonly minutesLeft: number | undefined;

@@ -51,7 +51,7 @@ class MediaServerSession : public std::enable_shared_from_this<MediaServerSessio
 
     /// What threatens the running recording while there is still time to act, or costs it media at this moment.
     struct Warning {
-      std::string code;     ///< "storage_slow", "storage_low", "media_dropped", "limit_exceeded", "feed_not_recorded"; later servers may add codes
+      std::string code;     ///< "storage_slow", "storage_low", "media_dropped", "limit_exceeded", "feed_not_recorded", "picture_order"; later servers may add codes
       std::string message;  ///< the server's own words
       std::optional<std::int64_t> minutesLeft;
       std::string feedId;         ///< the feed that it is about; empty: none in particular
