@@ -113,9 +113,10 @@ bool ParticipantClock::is_own(Setting setting) const {
 }
 
 Duration FeedTimeline::length(rtp::Timestamp ticks) const {
-  // Exact, and within 64 bits for any distance that two wire timestamps can have.
+  // Exact up to a century. A sender that jumps ahead with every packet gets beyond that; its length stays within 64 bits.
+  constexpr rtp::Timestamp kMostSeconds = 3'000'000'000;
   const rtp::Timestamp rate = clock_rate_;
-  return Duration(ticks / rate * 1'000'000'000 + ticks % rate * 1'000'000'000 / rate);
+  return Duration(std::clamp(ticks / rate, -kMostSeconds, kMostSeconds) * 1'000'000'000 + ticks % rate * 1'000'000'000 / rate);
 }
 
 Duration FeedTimeline::drifted(Duration media) const {
