@@ -167,9 +167,13 @@ TEST(RecordingStatus, a_guest_who_offers_thousands_of_feeds_without_media_keeps_
     const auto state = surgeon->sessionRecordingState();
     return find(state, "endoscope") && find(state, "endoscope")->recorded && scope->statistics().frames > 50;
   }, 20s)) << server.log();
-  ASSERT_TRUE(std::any_of(surgeon.happened().states.begin(), surgeon.happened().states.end(), [](const auto& state) {
+  // On a busy machine feeds come and go before the recorder's thread has seen them: then the guest reaches no limit.
+  const std::string beyond = metric(server, "amphi_drops_total{where=\"recording\",reason=\"unlisted_feed\"}");
+  const auto happened = surgeon.happened();
+  const bool told = std::any_of(happened.states.begin(), happened.states.end(), [](const auto& state) {
     return std::any_of(state.warnings.begin(), state.warnings.end(), [](const auto& warning) { return warning.code == "limit_exceeded"; });
-  })) << "the limit that the guest has reached is told";
+  });
+  EXPECT_TRUE(told || beyond.empty() || beyond == "0") << "the limit that the guest has reached is told: " << beyond;
   const auto folder = server.recordings() / "theatre" / surgeon->sessionRecordingState().recordingId;
   ASSERT_TRUE(surgeon->requestSessionRecording(false));
   ASSERT_TRUE(surgeon.wait_recording(false));
