@@ -120,6 +120,7 @@ class TruthWorld final : public World {
   server::RecordingSink::Limits sink_limits_;
   int at_once_ = recording::Take::kAtOnce;  // the writer takes of a sink
   std::uint64_t disk_size_ = 0, reserve_ = 0, others_ = 0;  // bytes; 0: without an end; what others have there
+  std::uint64_t others_step_ = 0;                           // bytes; the most that others write at once
   testing::EmulatedWriter writer_;
   std::shared_ptr<server::RecordingSink> tap_;            // the session's
   Recorded* tapping_ = nullptr;                           // whose it is

@@ -22,7 +22,10 @@ void TruthWorld::size_disk() {
   const std::size_t chunks = sink_limits_.chunks + (pre_roll_ > Duration::zero() ? sink_limits_.kept_chunks : 0);
   reserve_ = 2 * (chunks * sink_limits_.chunk_bytes + 100'000);
   disk_size_ = reserve_ / 100 * (95 + random_.below(96));
-  if (chance(50)) others_write();
+  if (chance(50)) {
+    others_step_ = chance(50) ? 20'000 : 4'000;
+    others_write();
+  }
 }
 
 std::uint64_t TruthWorld::free_space() const {
@@ -39,7 +42,7 @@ void TruthWorld::give_room(Recorded& folder) {
 /// While the disk answers, and not so much that nothing could be repaired.
 void TruthWorld::others_write() {
   const bool answers = fault_ == Fault::none && now_ >= stalled_until_ && !writer_.busy_since();
-  if (answers && free_space() > reserve_ / 4) others_ += random_.below(2'000);
+  if (answers && free_space() > reserve_ / 4) others_ += random_.below(others_step_);
   after(200ms, [this] { others_write(); });
 }
 
