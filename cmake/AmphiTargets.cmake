@@ -40,6 +40,11 @@ endif()
 # What the sanitizers run: `ninja small_tests`, then `ctest -L "unit|simulation"`.
 add_custom_target(small_tests)
 
+# Gives AMPHI_SOURCE_DIR to the sources that read files of the repository, and to no other: a compiler cache then serves every checkout.
+function(amphi_reads_repository)
+  set_property(SOURCE ${ARGN} APPEND PROPERTY COMPILE_DEFINITIONS AMPHI_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+endfunction()
+
 function(amphi_test name)
   cmake_parse_arguments(A "" "TIMEOUT" "SOURCES;DEPENDS;LIBRARIES;LABELS;ENVIRONMENT" ${ARGN})
   if(NOT AMPHI_TESTS)
@@ -48,7 +53,6 @@ function(amphi_test name)
   add_executable(${name} ${A_SOURCES})
   list(TRANSFORM A_DEPENDS PREPEND amphi_)
   target_link_libraries(${name} PRIVATE amphi_options ${A_DEPENDS} ${A_LIBRARIES} GTest::gtest GTest::gtest_main)
-  target_compile_definitions(${name} PRIVATE AMPHI_SOURCE_DIR="${PROJECT_SOURCE_DIR}" AMPHI_BINARY_DIR="${CMAKE_BINARY_DIR}")
   if(NOT A_TIMEOUT)
     set(A_TIMEOUT 120)
   endif()
