@@ -7,110 +7,27 @@ namespace amphi::recording {
 namespace {
 
 constexpr Duration kLateForGood = 2s;  // a sender that paused its timestamps, not a network that stalled
-constexpr Duration kSlip = 250ms;        // a packet so late behind the one before: a stalled network, or paused timestamps
-constexpr Duration kBurst = 45ms;        // by which the packets behind it catch up, if it was the network
-constexpr Duration kMostBehind = 1s;     // of the arrivals behind the reports: beyond it, media does not lie where its reports say
+constexpr Duration kSudden = 25ms;     // a packet so late behind the one before is looked into
+constexpr Duration kSlip = 25ms;       // and the noise: arrivals that lie so much later for good
+constexpr Duration kLateFirst = 28ms;  // and the noise: the first of them
+constexpr int kLeastProbe = 3;         // packets
+constexpr Duration kLongestProbe = 1s;
+constexpr Duration kBurst = 45ms;      // by which the packets behind a late one catch up, if it was the network
+constexpr Duration kStepBack = 10ms;
+constexpr Duration kStepAhead = 30ms;
+constexpr Duration kMostBehind = 1s;   // of the arrivals behind the reports: beyond it, media does not lie where its reports say
 constexpr Duration kMostReportError = 10s;
-constexpr int kMostContradictions = 2;   // in a row
+constexpr int kMostContradictions = 2;  // in a row
 constexpr Duration kLatestReport = 5s;
-constexpr Duration kReportNoise = 12ms;  // of what a sender takes for the same instant on its two clocks
-constexpr int kUnknownDrift = 2500;      // one part in so many, between those clocks
+constexpr Duration kEstimate = 100ms;   // by which a report corrects a line that followed its arrivals
+constexpr int kUnknownDrift = 2500;     // one part in so many, between those clocks
 constexpr double kMostDrift = 1e-3;
 constexpr Duration kDriftMemory = 120s;
-constexpr Duration kTooEarly = 100ms;    // more than delays differ by
-constexpr Duration kSettling = 1s;       // of a track's beginning
-
-Duration apart(Duration a, Duration b) {
-  return a < b ? b - a : a - b;
-}
+constexpr Duration kRunAway = 10ms;     // and one part in kRunAwayDrift: of NTP time against steady arrivals
+constexpr int kRunAwayDrift = 2200;
+constexpr Duration kSettling = 1s;      // of a track's beginning
 
 }  // namespace
-
-void WindowedMinimum::add(Duration value, Time now) {
-  if (empty() || now - since_ >= window_) {
-    before_ = now - since_ >= 2 * window_ ? Duration::max() : now_;
-    now_ = value;
-    since_ = now;
-  }
-  now_ = std::min(now_, value);
-}
-
-Duration ntp_duration(rtp::NtpTime ntp) {
-  auto whole = static_cast<std::int64_t>(ntp.value >> 32);
-  if (whole < std::int64_t{1} << 31) whole += std::int64_t{1} << 32;  // the era that begins in 2036 (RFC 4330 3)
-  const auto fraction = static_cast<std::int64_t>(((ntp.value & 0xffffffffu) * 1'000'000'000u) >> 32);
-  return Duration(whole * 1'000'000'000 + fraction);
-}
-
-bool ParticipantClock::arrived(Duration time, Time arrival) {
-  const Duration offset = arrival.time_since_epoch() - time;
-  if (known() && (offset < offset_.value() - kMostEarly || offset > offset_.value() + kMostLate)) return false;
-  offset_.add(offset, arrival);
-  return true;
-}
-
-Duration ParticipantClock::offset(Time now) {
-  const Duration wanted = offset_.value();
-  if (!steady_) steady_since_ = steady_at_ = now;
-  if (!steady_ || now - steady_since_ < kBeginning || apart(wanted, *steady_) > kJump) {
-    steady_ = wanted;
-  } else {
-    const Duration most = std::max(now - steady_at_, Duration{0}) / kEasing;
-    steady_ = *steady_ + std::clamp(wanted - *steady_, -most, most);
-  }
-  steady_at_ = std::max(steady_at_, now);
-  return *steady_;
-}
-
-bool ParticipantClock::goes_on(rtp::NtpTime ntp, Time now) {
-  const bool result = !reported_ || apart(rtp::between(ntp, *reported_), now - reported_at_) <= kTooEarly;
-  reported_ = ntp;
-  reported_at_ = now;
-  return result;
-}
-
-std::optional<Duration> ParticipantClock::added_by(Setting setting) const {
-  for (const Known& known : settings_)
-    if (known.number == setting) return known.add;
-  return std::nullopt;
-}
-
-ParticipantClock::Setting ParticipantClock::set(Duration add, Duration tolerance, Duration ntp, bool own) {
-  const auto nearer = [&](const Known& a, const Known& b) { return apart(a.add, add) < apart(b.add, add); };
-  const auto nearest = std::min_element(settings_.begin(), settings_.end(), nearer);
-  Known found{numbers_ + 1, add, {}, own};
-  if (nearest != settings_.end() && apart(nearest->add, add) <= tolerance) {
-    found = *nearest;
-    settings_.erase(nearest);
-  }
-  numbers_ = std::max(numbers_, found.number);
-  found.since = ntp + found.add;
-  settings_.push_back(found);
-  if (settings_.size() > kMostSettings) settings_.pop_front();
-  return found.number;
-}
-
-void ParticipantClock::confirm(Setting setting, Duration ntp) {
-  auto known = std::find_if(settings_.begin(), settings_.end(), [&](const Known& k) { return k.number == setting; });
-  if (known == settings_.end()) return;
-  const Duration add = known->add;
-  while (++known != settings_.end())
-    if (!known->own && ntp + add > known->since + kReportNoise) known->add = add;
-}
-
-std::optional<ParticipantClock::Setting> ParticipantClock::adding(Duration more_than, Duration less_than) const {
-  for (const bool own : {false, true}) {
-    const Known* most = nullptr;
-    for (const Known& known : settings_)
-      if (known.own == own && known.add > more_than && known.add < less_than && (!most || known.add >= most->add)) most = &known;
-    if (most) return most->number;
-  }
-  return std::nullopt;
-}
-
-bool ParticipantClock::is_own(Setting setting) const {
-  return std::any_of(settings_.begin(), settings_.end(), [&](const Known& known) { return known.number == setting && known.own; });
-}
 
 Duration FeedTimeline::length(rtp::Timestamp ticks) const {
   // Exact up to a century. A sender that jumps ahead with every packet gets beyond that; its length stays within 64 bits.
@@ -126,7 +43,10 @@ Duration FeedTimeline::drifted(Duration media) const {
 void FeedTimeline::restart() {
   earliest_.reset();
   behind_.reset();
+  level_.restart();
   report_.reset();
+  anchor_.reset();
+  detached_ = false;
   check_.restart();
   confirmed_ = false;
   contradictions_ = 0;
@@ -137,9 +57,9 @@ void FeedTimeline::restart() {
   anew_ = true;
 }
 
-bool FeedTimeline::left_the_line(rtp::Timestamp step, Duration expected, Time arrival) {
+bool FeedTimeline::left_the_line(Duration expected, Time arrival) {
   const Duration late = (arrival - start_) - expected;
-  if (length(step) < -kJump || late < -kJump) return true;
+  if (late < -kJump) return true;
   // Reports that go on will tell of a pause themselves, and do not mistake a full queue for one.
   if (late <= kJump || report_) {
     late_since_.reset();
@@ -177,67 +97,126 @@ bool FeedTimeline::observe(rtp::WireTimestamp wire, Time arrival) {
     last_timestamp_ = timestamp;
     last_arrival_ = arrival;
   }
+  // What is being looked into says nothing about the noise yet.
+  level_.add(offset, probe_ || earliest_.empty() ? std::nullopt : std::optional(earliest_.value()), arrival);
   if (newest_arrival_ && timestamp <= newest_timestamp_) return false;
-  const bool slipped = !anew_ && newest_arrival_ && (arrival - *newest_arrival_) - length(timestamp - newest_timestamp_) > kSlip;
+  const bool probes = observe_advance(timestamp, offset, arrival);
   newest_timestamp_ = timestamp;
   newest_arrival_ = arrival;
-  if (slipped) probe_ = Probe{timestamp, offset, offset};
-  if (probe_) probe_->least = std::min(probe_->least, offset);
-  return slipped;
+  return probes;
+}
+
+bool FeedTimeline::observe_advance(rtp::Timestamp timestamp, Duration offset, Time arrival) {
+  if (probe_ && arrival - probe_->since > kLongestProbe) probe_.reset();
+  if (probe_) {
+    probe_->least = std::min(probe_->least, offset);
+    probe_->last = offset;
+    ++probe_->packets;
+    return false;
+  }
+  if (anew_ || !newest_arrival_ || earliest_.empty()) return false;
+  const Duration later = (arrival - *newest_arrival_) - length(timestamp - newest_timestamp_);
+  if (later <= kSudden || offset - earliest_.value() <= kLateFirst + level_.noise()) return false;
+  probe_ = Probe{timestamp, arrival, offset, offset, offset, 1};
+  return true;
 }
 
 rtp::Timestamp FeedTimeline::extended(rtp::WireTimestamp wire) const {
   return placed_any_ || !earliest_.empty() ? rtp::extend(wire, last_timestamp_) : rtp::Timestamp{wire};
 }
 
-/// Nothing caught up behind a late packet: its sender paused its timestamps, and the line goes on at the arrivals, by as much before them
-/// as the reports had it. Those reports say nothing about what comes now; the next one does.
-void FeedTimeline::settle(const Probe& probe, Time arrival) {
-  if (earliest_.empty()) return;
-  const Duration slip = probe.least - earliest_.value();
-  if (probe.first - probe.least > kBurst || slip < kSlip / 2) return;
+/// Looks at the packets since a late one. If nothing caught up, its sender paused its timestamps.
+void FeedTimeline::settle(Time arrival) {
+  if (probe_->packets < kLeastProbe && arrival - probe_->since < kLongestProbe) return;
+  const Probe probe = *std::exchange(probe_, std::nullopt);
+  if (earliest_.empty() || probe.packets < kLeastProbe) return;
+  const Duration noise = level_.noise(), slip = probe.least - earliest_.value();
+  const bool caught_up = probe.first - probe.least > kBurst + noise, still_falls_behind = probe.last - probe.least > kBurst + noise;
+  if (caught_up || still_falls_behind || slip < kSlip + noise) return level_.add_noise(slip, arrival);
   drops_.add(Drop::timestamp_jump);
-  if (report_ && !behind_.empty() && behind_.value() <= kMostBehind) lead_ = behind_.value();
-  report_.reset();
-  check_.restart();
-  confirmed_ = false;
-  behind_.reset();
-  earliest_.reset();
-  earliest_.add(probe.least, arrival);
-  late_since_.reset();
+  if (report_ && report_->timestamp) report_->ntp += slip;
+  shift_line(slip);
   anew_ = true;
+}
+
+/// Timestamps lie `by` later on the line from here on.
+void FeedTimeline::shift_line(Duration by) {
+  earliest_.shift(by);
+  level_.restart();
+  if (report_) report_->estimated = true, report_->level.reset();
+  anchor_.reset();
+  late_since_.reset();
+}
+
+/// Frames come here in the order of their sending, so timestamps that go back have stepped. Forward they did if that puts the frame ahead of
+/// its arrival; behind a gap in the media it is not.
+bool FeedTimeline::has_stepped(rtp::Timestamp step, Duration offset, bool reordered) const {
+  if (step < 0) return !reordered && length(step) < -kStepBack;
+  return length(step) > usual_step_ + kStepAhead && offset < earliest_.value() - kStepAhead;
+}
+
+/// Where the frame lies whose timestamp stepped: one step behind the one before, unless it arrived at another time than that.
+Duration FeedTimeline::follow_step(rtp::WireTimestamp wire, rtp::Timestamp timestamp, Time arrival) {
+  const Duration passed = std::max(arrival - last_arrival_, Duration{0});
+  const Duration advance = distance(passed, usual_step_) <= kBurst + level_.noise() ? usual_step_ : passed;
+  drops_.add(Drop::timestamp_jump);
+  if (const auto time = participant_time(last_timestamp_)) {
+    report_->ntp = *time + advance - report_->add;
+    report_->wire = wire;
+    report_->timestamp = timestamp;
+  } else {
+    report_.reset();
+  }
+  shift_line(advance - length(timestamp - last_timestamp_));
+  probe_.reset();
+  newest_arrival_.reset();
+  return advance;
+}
+
+Duration FeedTimeline::wanted_place(rtp::Timestamp timestamp, Time arrival) {
+  const Duration arrived = arrival - start_;
+  const Duration wanted = earliest_.value() + length(timestamp) - lead_;
+  const auto time = participant_time(timestamp);
+  if (!time) return wanted;
+  // A report that none has confirmed moves no other feed, except that the first feed's ties the clock.
+  const bool ties = !clock_.is_own(report_->setting) && (confirmed_ || founds_ || !clock_.known());
+  if (ties && !clock_.arrived(*time, arrival)) {
+    drops_.add(Drop::implausible_report);
+    report_.reset();
+    return wanted;
+  }
+  Duration reported = *time + clock_.offset(arrival) - start_.time_since_epoch();
+  if (!ties) reported = std::min(reported, arrived);
+  behind_.add(arrived - reported, arrival);
+  if (level_.is_slow() && arrived - reported > kMostBehind) report_.reset();
+  return behind_.value() <= kMostBehind ? reported : wanted;
 }
 
 Duration FeedTimeline::place(rtp::WireTimestamp wire, Time arrival, bool reordered) {
   const Duration arrived = arrival - start_;
   const rtp::Timestamp timestamp = extended(wire);
-  if (probe_ && timestamp >= probe_->timestamp) settle(*std::exchange(probe_, std::nullopt), arrival);
+  if (probe_ && timestamp >= probe_->timestamp) settle(arrival);
   const bool has_last = placed_any_ && !anew_;
   const rtp::Timestamp step = has_last ? timestamp - last_timestamp_ : 0;
   // Shown before the newest: as far from it as the sender says. The newest stays the one that the line goes on from.
   if (reordered && step < 0 && length(step) > -kJump) return last_ + length(step);
-  const Duration advance = std::max(length(step), Duration{0});
+  const Duration offset = arrived - length(timestamp);
+  const bool by_arrival = level_.is_off_rate() && !report_;
+  const bool stepped = has_last && !by_arrival && !earliest_.empty() && has_stepped(step, offset, reordered);
+  const Duration advance = stepped ? follow_step(wire, timestamp, arrival) : std::max(length(step), Duration{0});
+  if (has_last && !stepped && advance > Duration{0}) usual_step_ = advance;
   const Duration expected = last_ + advance;
 
-  if (has_last && !earliest_.empty() && left_the_line(step, expected, arrival)) {
+  if (has_last && !by_arrival && !earliest_.empty() && left_the_line(expected, arrival)) {
     drops_.add(Drop::timestamp_jump);
     restart();
   }
-  const bool anew = std::exchange(anew_, false);
-  earliest_.add(arrived - length(timestamp), arrival);
-
-  Duration wanted = earliest_.value() + length(timestamp) - lead_;
-  if (const auto time = participant_time(timestamp)) {
-    if (clock_.arrived(*time, arrival)) {  // so it lies where it arrived, at the latest
-      const Duration reported = *time + clock_.offset(arrival) - start_.time_since_epoch();
-      behind_.add(arrived - reported, arrival);
-      if (behind_.value() <= kMostBehind) wanted = reported;
-    } else {
-      drops_.add(Drop::implausible_report);
-      report_.reset();
-    }
-  }
+  const bool anew = std::exchange(anew_, by_arrival);
+  if (by_arrival) earliest_.reset(), drops_.add(Drop::bad_timestamp);
+  earliest_.add(offset, arrival);
+  const Duration wanted = wanted_place(timestamp, arrival);
   Duration place = anew ? wanted : slewed(expected, wanted, advance);
+  if (!report_) place = std::min(place, arrived);
   if (!placed_any_) place = std::max(place, floor_);
   if (placed_any_) place = std::max(place, last_);
   if (!placed_any_) first_ = place;
@@ -250,7 +229,10 @@ Duration FeedTimeline::place(rtp::WireTimestamp wire, Time arrival, bool reorder
 
 ParticipantClock::Setting FeedTimeline::first_setting(const Report& report, Time now) {
   const auto newest = clock_.newest();
-  if (!newest) return clock_.set(Duration{0}, kReportNoise, report.ntp);
+  if (!newest) {
+    founds_ = true;
+    return clock_.set(Duration{0}, kReportNoise, report.ntp);
+  }
   if (!report.timestamp || !clock_.known()) return *newest;
   // Where it puts the newest frame tells whether it goes by the clock as the other feeds know it.
   const Duration ntp = report.ntp + length(last_timestamp_ - *report.timestamp);
@@ -261,16 +243,48 @@ ParticipantClock::Setting FeedTimeline::first_setting(const Report& report, Time
   return clock_.set(earliest - offset - ntp, kTooEarly, report.ntp, true);
 }
 
-ParticipantClock::Setting FeedTimeline::next_setting(const Report& report, Duration ntp_passed, Duration media_passed) {
-  const Duration set_by = ntp_passed - drifted(media_passed);
-  const Duration tolerance = kReportNoise + media_passed / kUnknownDrift;
-  if (apart(set_by, Duration{0}) > tolerance) return clock_.set(report_->add - set_by, tolerance, report.ntp);
+/// NTP time and media time are not equally far on. If it was the media that slipped, its arrivals did as well.
+ParticipantClock::Setting FeedTimeline::stepped_setting(const Report& report, Duration set_by, Duration media_passed) {
+  const Duration add = report_->add - set_by;
+  const bool corrects = report_->estimated && distance(set_by, Duration{0}) <= kEstimate;
+  if (corrects && !clock_.adding(add - kReportNoise, add + kReportNoise)) return report_->setting;
+  const bool knows = report.level && report_->level;
+  const Duration slipped = knows ? *report.level - *report_->level : Duration{0};
+  if (distance(slipped, set_by) < distance(slipped, Duration{0})) return report_->setting;
+  return clock_.set(add, kReportNoise + media_passed / kUnknownDrift, report.ntp);
+}
+
+ParticipantClock::Setting FeedTimeline::same_setting(const Report& report, Duration drifted_by, Duration media_passed) {
   clock_.confirm(report_->setting, report.ntp);
-  if (media_passed > Duration{0}) {
-    const double more = static_cast<double>(set_by.count()) / static_cast<double>(std::max(media_passed, kDriftMemory).count());
+  if (media_passed > Duration{0} && !report_->estimated) {
+    const double more = static_cast<double>(drifted_by.count()) / static_cast<double>(std::max(media_passed, kDriftMemory).count());
     drift_ = std::clamp(drift_ + more, -kMostDrift, kMostDrift);
   }
   return report_->setting;
+}
+
+/// Whether NTP time has gained on media time, or lost, though the arrivals have not.
+bool FeedTimeline::runs_away(const Report& report, Time now) {
+  if (!report.timestamp || earliest_.empty()) return false;
+  const Duration time = report.ntp + report.add;
+  if (!anchor_) anchor_ = Anchor{time, *report.timestamp, std::nullopt, {}};
+  if (!report.level) return false;
+  if (!anchor_->level) {
+    const Duration place = anchor_->time + clock_.offset(now) - start_.time_since_epoch();
+    anchor_->level = report.level;
+    anchor_->lead = earliest_.value() + length(anchor_->timestamp) - place;
+    return false;
+  }
+  const Duration media = length(*report.timestamp - anchor_->timestamp);
+  const Duration gained = time - anchor_->time - media, shifted = *report.level - *anchor_->level;
+  return distance(gained, Duration{0}) > kRunAway + media / kRunAwayDrift && distance(shifted, Duration{0}) < distance(shifted, gained);
+}
+
+/// The line goes on at the arrivals, and as far before them as the reports had put it.
+void FeedTimeline::leave_report(Duration lead) {
+  lead_ = lead;
+  report_.reset();
+  anchor_.reset();
 }
 
 bool FeedTimeline::is_believed(const rtp::ReportedInstant& report, Time now) {
@@ -288,13 +302,17 @@ bool FeedTimeline::is_believed(const rtp::ReportedInstant& report, Time now) {
   // A sender whose reports confirmed each other has set its clock, or its media slipped. While media stands still its arrivals will tell.
   if (confirmed_ && !stood_still && ++contradictions_ <= kMostContradictions) return true;
   drops_.add(Drop::implausible_report);
-  if (!confirmed_) report_.reset();
+  if (stood_still && confirmed_) return false;
+  if (!confirmed_ && std::exchange(founds_, false)) clock_.untie();
+  const bool lay_before = confirmed_ && report_ && !behind_.empty() && behind_.value() <= kMostBehind;
+  leave_report(lay_before ? behind_.value() : lead_);
   return false;
 }
 
 void FeedTimeline::handle_sender_report(rtp::NtpTime ntp, rtp::WireTimestamp timestamp, Time now) {
+  if (detached_ || (level_.is_off_rate() && !report_)) return drops_.add(Drop::implausible_report);
   if (!is_believed({ntp, timestamp}, now)) return;
-  Report report{ntp_duration(ntp), timestamp, std::nullopt, 0, {}};
+  Report report{ntp_duration(ntp), timestamp, std::nullopt, 0, {}, false, false, level_.level()};
   if (!earliest_.empty()) {
     report.timestamp = rtp::extend(timestamp, last_timestamp_);
     // Taken as sent when it arrived, it must put the newest frame near that frame's arrival; earlier where the sender's
@@ -302,21 +320,33 @@ void FeedTimeline::handle_sender_report(rtp::NtpTime ntp, rtp::WireTimestamp tim
     const Duration error = now + length(last_timestamp_ - *report.timestamp) - last_arrival_;
     if (error < -kMostReportError || error > kLatestReport) return drops_.add(Drop::implausible_report);
   }
-  if (report_ && !clock_.is_own(report_->setting)) {
+  bool steps = false;
+  if (report_ && !report_->tied) {
     const Duration media_passed = length(static_cast<std::int32_t>(timestamp - report_->wire));
     if (media_passed < Duration{0}) return;  // overtaken by the one before
     report_->add = clock_.added_by(report_->setting).value_or(report_->add);
-    report.setting = next_setting(report, report.ntp - report_->ntp, media_passed);
+    const Duration set_by = report.ntp - report_->ntp - drifted(media_passed);
+    steps = distance(set_by, Duration{0}) > kReportNoise + media_passed / kUnknownDrift;
+    report.setting = steps ? stepped_setting(report, set_by, media_passed) : same_setting(report, set_by, media_passed);
   } else {
     report.setting = first_setting(report, now);
+    report.tied = clock_.is_own(report.setting);
   }
   report.add = clock_.added_by(report.setting).value_or(report_ ? report_->add : Duration{0});
+  // A clock of its own was tied to the frames' arrivals; its reports tell nothing of the other feeds' way. A step may be that of timestamps
+  // whose frames are still to come.
+  if (!steps && !clock_.is_own(report.setting) && !clock_.arrived(report.ntp + report.add, now)) {
+    drops_.add(Drop::implausible_report);
+    report_.reset();
+    return;
+  }
   report_ = report;
+  if (runs_away(report, now)) {
+    drops_.add(Drop::implausible_report);
+    detached_ = true;
+    return leave_report(anchor_->lead);
+  }
   lead_ = {};
-  // A clock of its own was tied to the frames' arrivals; its reports tell nothing of the other feeds' way.
-  if (clock_.is_own(report.setting) || clock_.arrived(report.ntp + report.add, now)) return;
-  drops_.add(Drop::implausible_report);
-  report_.reset();
 }
 
 }  // namespace amphi::recording
