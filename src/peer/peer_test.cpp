@@ -231,7 +231,7 @@ TEST(Peer, sender_reports_arrive_and_give_the_round_trip) {
   ASSERT_TRUE(call.connect());
   for (int i = 0; i < 5; ++i) {
     call.stream(video, 1 + i * 100, 100);
-    call.client.peer.send_sender_report(video, {0x1234'5678'1000'0000u + (std::uint64_t(i) << 32)}, 90'000u * i, call.world.now());
+    call.client.peer.send_sender_report(video, {0x1234'5678'0000'0000u + (std::uint64_t(i) << 32)}, 90'000u * i, call.world.now());
     call.client.drain(call.network, call.world.now());
   }
   call.world.run_for(2s);

@@ -1,13 +1,11 @@
 // Whether a stream's sender reports (RFC 3550 6.4.1) tell the truth about its clock. A report is confirmed by the one before it: between
 // the two, NTP time and media time passed alike. A report that alone contradicts the one before (a clock that was set, media that stood
 // still) is confirmed by its successor; reports that contradict each other always (a frozen NTP time, timestamps of another stream) are
-// never confirmed. NTP 0 means that the sender has no wall clock; whole seconds, twice in a row or first of all, mean that its clock is no
-// better than that. Pure; thread: its owner's.
+// never confirmed. NTP 0 means that the sender has no wall clock. Pure; thread: its owner's.
 #pragma once
 
 #include <cstdint>
 #include <optional>
-#include <utility>
 
 #include "base/time.h"
 #include "rtp/reported_instant.h"
@@ -27,7 +25,7 @@ class ReportCheck {
   static constexpr int kDrift = 200;
 
   enum class Verdict {
-    no_clock,      // NTP 0, or whole seconds
+    no_clock,      // NTP 0
     repeated,      // tells nothing new, or was overtaken
     unconfirmed,   // the first one
     confirmed,
@@ -35,8 +33,7 @@ class ReportCheck {
   };
 
   Verdict check(const ReportedInstant& report, std::uint32_t clock_rate) {
-    const bool whole = (report.ntp.value & 0xffffffff) == 0;
-    if (report.ntp.value == 0 || (std::exchange(whole_, whole) && whole)) return Verdict::no_clock;
+    if (report.ntp.value == 0) return Verdict::no_clock;
     if (!last_) {
       last_ = report;
       return Verdict::unconfirmed;
@@ -52,13 +49,9 @@ class ReportCheck {
     return alike ? Verdict::confirmed : Verdict::inconsistent;
   }
   /// Other timestamps from here on.
-  void restart() {
-    last_.reset();
-    whole_ = true;
-  }
+  void restart() { last_.reset(); }
 
  private:
-  bool whole_ = true;  // the one before had whole seconds, or there was none
   std::optional<ReportedInstant> last_;
 };
 

@@ -17,7 +17,7 @@ ReportedInstant at(std::uint64_t ntp_ms, std::uint32_t media_ms) {
 }  // namespace
 
 TEST(ReportCheck, believes_what_two_reports_agree_on) {
-  constexpr std::uint64_t kNow = 3'900'000'000'007, kWrap = std::uint64_t{1} << 32;
+  constexpr std::uint64_t kNow = 3'900'000'000'000, kWrap = std::uint64_t{1} << 32;
   struct Row {
     const char* what;
     std::vector<ReportedInstant> reports;
@@ -27,8 +27,6 @@ TEST(ReportCheck, believes_what_two_reports_agree_on) {
       {"truth", {at(kNow, 0), at(kNow + 1000, 1000), at(kNow + 6000, 6000)}, {Verdict::unconfirmed, Verdict::confirmed, Verdict::confirmed}},
       {"NTP 0", {at(0, 0), at(0, 1000)}, {Verdict::no_clock, Verdict::no_clock}},
       {"NTP 0 between", {at(kNow, 0), at(0, 500), at(kNow + 1000, 1000)}, {Verdict::unconfirmed, Verdict::no_clock, Verdict::confirmed}},
-      {"whole seconds", {at(kNow - 7, 0), at(kNow + 993, 1300), at(kNow + 1993, 2700)}, {Verdict::no_clock, Verdict::no_clock, Verdict::no_clock}},
-      {"a whole second by chance", {at(kNow, 0), at(kNow + 993, 993), at(kNow + 2003, 2003)}, {Verdict::unconfirmed, Verdict::confirmed, Verdict::confirmed}},
       {"uptime", {at(1, 0), at(1001, 1000)}, {Verdict::unconfirmed, Verdict::confirmed}},
       {"a clock that stands still", {at(kNow, 0), at(kNow, 1000), at(kNow, 2000)}, {Verdict::unconfirmed, Verdict::inconsistent, Verdict::inconsistent}},
       {"timestamps that stand still", {at(kNow, 7), at(kNow + 1000, 7)}, {Verdict::unconfirmed, Verdict::inconsistent}},

@@ -106,7 +106,7 @@ TEST(RecordingIntake, believes_a_report_that_was_kept_for_a_minute_and_no_longer
     const sfu::FeedInfo mic{FeedId("mic"), ParticipantId("par_1"), "surgeon", "voice", rtp::Codec{rtp::CodecName::opus, 48'000, 2, ""}};
     const sfu::FeedInfo cam{FeedId("cam"), ParticipantId("par_1"), "surgeon", "camera", rtp::Codec{rtp::CodecName::vp8, 90'000, 0, ""}};
     const Time start(1000s);
-    const auto ntp = [](Time at) { return rtp::NtpTime{static_cast<std::uint64_t>(to_ms(at.time_since_epoch()) / 1000 + 3'900'000'000) << 32 | 1 << 30}; };
+    const auto ntp = [](Time at) { return rtp::NtpTime{static_cast<std::uint64_t>(to_ms(at.time_since_epoch()) / 1000 + 3'900'000'000) << 32}; };
     const auto timestamp = [](Time at, std::uint64_t rate) { return static_cast<rtp::WireTimestamp>(static_cast<std::uint64_t>(to_ms(at.time_since_epoch())) * rate / 1000); };
     auto sink = std::make_shared<RecordingSink>(10s, RecordingSink::Limits{});
     sink->feed_added(mic, start - 100s);

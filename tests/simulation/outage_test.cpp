@@ -88,8 +88,8 @@ class Publisher {
   void report() {
     const auto seconds = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(room_.world.now() - start_).count());
     const auto rtp = [&](std::uint32_t rate) { return static_cast<rtp::WireTimestamp>(seconds * rate); };
-    client_.publishing.peer.send_sender_report(lines_[0], {(3'900'000'000 + seconds) << 32 | 1 << 30}, rtp(48'000), room_.world.now());
-    client_.publishing.peer.send_sender_report(lines_[1], {(3'900'000'000 + seconds) << 32 | 1 << 30}, rtp(90'000), room_.world.now());
+    client_.publishing.peer.send_sender_report(lines_[0], {(3'900'000'000 + seconds) << 32}, rtp(48'000), room_.world.now());
+    client_.publishing.peer.send_sender_report(lines_[1], {(3'900'000'000 + seconds) << 32}, rtp(90'000), room_.world.now());
   }
   void pass_keyframe_requests() {
     for (; passed_ < studio_->keyframes_wanted.size(); ++passed_) room_.server.session->request_keyframe(FeedId(studio_->keyframes_wanted[passed_].first), room_.world.now());
