@@ -33,7 +33,7 @@ run_target() {
   fi
 }
 export -f run_target
-results=$(printf '%s\n' "${targets[@]}" | xargs -P "${FUZZ_JOBS:-1}" -I{} bash -c 'run_target {}' | tee /dev/stderr)
-passed=$(grep -c '^ok ' <<<"$results")
+printf '%s\n' "${targets[@]}" | xargs -P "${FUZZ_JOBS:-1}" -I{} bash -c 'run_target {}' | tee "$crashes/results"
+passed=$(grep -c '^ok ' "$crashes/results")
 echo "$passed passed, $((${#targets[@]} - passed)) failed"
 [ "$passed" = ${#targets[@]} ]
