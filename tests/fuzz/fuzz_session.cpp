@@ -95,11 +95,13 @@ class World {
   }
   void lose(unsigned count) { lost_ = count; }
   void run(Duration duration) {
-    for (const Time end = now + duration; now < end; now += 10ms) {
+    for (const Time end = now + duration; now < end;) {
       router_.handle_timeout(batch_, now);
       for (Node* node : {&publishing_, &viewing_})
         if (node->peer.next_timeout() <= now) node->peer.handle_timeout(now);
       exchange();
+      const Time next = std::min({router_.next_timeout(), publishing_.peer.next_timeout(), viewing_.peer.next_timeout()});
+      now = std::min(end, std::max(next, now + 10ms));  // steps of 10 ms, but for the time in which nothing happens
     }
   }
   /// Everything that waits goes where it is addressed to.
