@@ -113,7 +113,7 @@ story('a page that cannot decode a feed says so, and shows everything else', asy
   const session = newSession();
   const ada = await open(session, 'Ada', { query: publishing('h264') });
   const bo = await open(session, 'Bo', { query: publishing('vp8'), prepare: withoutH264 });
-  await until('Bo is told', async () => (await bo.find('feed-tile').allInnerTexts()).some((text) => text.includes('This browser cannot decode H264.')));
+  await until('Bo is told', async () => (await bo.find('feed-tile').allInnerTexts()).some((text) => /This browser cannot decode H264\. \(.*profile-level-id/.test(text)));
   await Promise.all([bo.hears('Ada'), ada.seesVideoOf('Bo')]);
   const cy = await open(session, 'Cy', { query: publishing('vp8') });
   await Promise.all([bo.seesVideoOf('Cy'), cy.seesVideoOf('Ada')]);

@@ -9,9 +9,9 @@ const patienceMs = 10_000;
 
 export interface WatchEvents {
   restart(): void;
-  /** False: no media gets through for 10 s. True: connected. */
-  reachable(yes: boolean): void;
-  /** DTLS failed on a path that works: only a new connection can help. */
+  /** True: connected. False: no media gets through for 10 s. `pathWorks`: ICE is connected, and the DTLS handshake does not end. */
+  reachable(yes: boolean, pathWorks: boolean): void;
+  /** DTLS failed or is stuck on a path that works: only a new connection can help. */
   broken(): void;
   /** Whether signalling is connected: without it the time does not count, for the cause is told elsewhere. */
   active(): boolean;
@@ -43,9 +43,15 @@ export class IceWatch {
       this.cancelPatience = undefined;
       if (!this.events.active()) return this.expectConnection();
       this.unreachable = true;
-      this.events.reachable(false);
-      if (this.cancel === undefined) this.arm(0);
+      const pathWorks = this.isPathThere();
+      this.events.reachable(false, pathWorks);
+      if (pathWorks) this.events.broken();
+      else if (this.cancel === undefined) this.arm(0);
     }, patienceMs);
+  }
+
+  private isPathThere(): boolean {
+    return this.connection.iceConnectionState === 'connected' || this.connection.iceConnectionState === 'completed';
   }
 
   private readonly look = (): void => {
@@ -60,13 +66,13 @@ export class IceWatch {
   };
 
   private readonly lookAtConnection = (): void => {
-    const { connectionState, iceConnectionState } = this.connection;
+    const { connectionState } = this.connection;
     if (connectionState === 'connected') {
       this.cancelPatience?.();
       this.cancelPatience = undefined;
       this.unreachable = false;
-      this.events.reachable(true);
-    } else if (connectionState === 'failed' && (iceConnectionState === 'connected' || iceConnectionState === 'completed')) {
+      this.events.reachable(true, true);
+    } else if (connectionState === 'failed' && this.isPathThere()) {
       this.events.broken();
     } else if (connectionState === 'failed' || connectionState === 'disconnected') {
       this.expectConnection();

@@ -226,7 +226,7 @@ export class MediaServerSession {
   private watchEvents(transport: Transport): Omit<WatchEvents, 'restart'> {
     return {
       active: () => this.currentState === 'connected',
-      reachable: (yes) => this.media.report(transport, yes, this.peerConnections[transport]?.remoteDescription?.sdp ?? ''),
+      reachable: (yes, pathWorks) => this.media.report(transport, yes, pathWorks, this.peerConnections[transport]?.remoteDescription?.sdp ?? ''),
       broken: () => {
         this.signalling.rejoin(makeError('media_unreachable', 'The encrypted media connection failed.'), this.platform.now());
         this.signallingDriver.pump();
