@@ -133,7 +133,7 @@ TEST(Description, an_offer_writes_formats_and_transport_on_lines_that_are_over) 
   over.mid = "1";
   over.rejected = true;
   over.formats = offered_formats({rtp::CodecName::vp8, 90'000, 0, ""}, false);
-  const std::string offer = write_offer(local(), {open, over}, false);
+  const std::string offer = write_offer(local(), {open, over}, 0, false);
   EXPECT_EQ(lines_of(offer, "m="), "m=video 9 UDP/TLS/RTP/SAVPF 96 97|m=video 0 UDP/TLS/RTP/SAVPF 96 97");
   EXPECT_EQ(lines_of(offer, "a=ice-ufrag"), "a=ice-ufrag:ufrag|a=ice-ufrag:ufrag");
   EXPECT_EQ(lines_of(offer, "a=setup"), "a=setup:actpass|a=setup:actpass");

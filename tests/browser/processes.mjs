@@ -74,6 +74,11 @@ export class Server {
     return (await answer.json()).recordings;
   }
 
+  /** Fails where the recording in this folder is not as its manifest says. */
+  verify(folder) {
+    execFileSync(serverBinary, ['verify', folder], { encoding: 'utf8' });
+  }
+
   token(session, identity, grants = 'publish,subscribe,record', validSeconds = 3600) {
     return execFileSync(serverBinary, ['token', '--key', this.key, '--session', session, '--identity', identity,
       '--grants', grants, '--valid-seconds', String(validSeconds)], { encoding: 'utf8' }).trim();
