@@ -7,7 +7,7 @@ import urllib.request
 
 
 class Server:
-    def __init__(self, binary, folder):
+    def __init__(self, binary, folder, *extra):
         self.binary = binary
         self.key = os.path.join(folder, "key")
         descriptor = os.open(self.key, os.O_CREAT | os.O_WRONLY, 0o600)
@@ -17,7 +17,7 @@ class Server:
         self.ready = os.path.join(folder, "ready")
         self.process = subprocess.Popen([
             binary, "serve", "--listen", "127.0.0.1", "--media-address", "127.0.0.1", "--port", "0", "--media-port", "0", "--workers", "1",
-            "--key-file", self.key, "--recordings", self.recordings, "--ready-file", self.ready])
+            "--key-file", self.key, "--recordings", self.recordings, "--ready-file", self.ready, *extra])
         while not (os.path.exists(self.ready) and os.path.getsize(self.ready)):
             assert self.process.poll() is None, "the server ended"
             time.sleep(0.05)

@@ -228,7 +228,7 @@ export class MediaServerSession {
       active: () => this.currentState === 'connected',
       reachable: (yes, pathWorks) => this.media.report(transport, yes, pathWorks, this.peerConnections[transport]?.remoteDescription?.sdp ?? ''),
       broken: () => {
-        this.signalling.rejoin(makeError('media_unreachable', 'The encrypted media connection failed.'), this.platform.now());
+        this.signalling.rejoin(makeError('media_unreachable', 'The encrypted connection (DTLS) failed: the certificate at the other end may not be the announced one.'), this.platform.now());
         this.signallingDriver.pump();
       },
     };
