@@ -112,6 +112,13 @@ TEST(Description, each_m_line_of_an_offer_is_taken_or_refused_alone) {
   for (const Row& row : rows) EXPECT_EQ(outcome(row.offer), row.expected) << row.offer;
 }
 
+TEST(Description, an_answer_keeps_the_order_of_the_offers_bundle_whose_first_line_names_the_transport) {
+  const auto offer = read_offer(kHead + bundle("1 0") + kVideo + kTransport + mid("0") +
+                                "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=rtcp-mux\r\na=rtpmap:111 opus/48000/2\r\n" + kTransport + mid("1"));
+  ASSERT_TRUE(offer) << offer.error().message;
+  EXPECT_EQ(lines_of(write_answer(*offer, local()), "a=group"), "a=group:BUNDLE 1 0");
+}
+
 TEST(Description, an_answer_writes_the_transport_on_every_line_and_bundles_only_those_that_are_taken) {
   const auto offer = read_offer(kHead + bundle("t 0 1") + "m=text 9 UDP/TLS/RTP/SAVPF 98\r\n" + mid("t") + kVideo + kTransport + mid("0") +
                                 "m=audio 0 UDP/TLS/RTP/SAVPF 111\r\n" + mid("1"));

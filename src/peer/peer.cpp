@@ -130,6 +130,8 @@ void Peer::close_line(Line line) {
   if (!state.offered || state.negotiated.rejected) state.free = true;
 }
 
+void Peer::set_candidates(std::vector<Address> candidates) { impl_->config.candidates = std::move(candidates); }
+
 void Peer::restart_ice(Time now) {
   impl_->ice.restart(now);
   impl_->drain_ice(now);
