@@ -112,6 +112,13 @@ TEST(Description, each_m_line_of_an_offer_is_taken_or_refused_alone) {
   for (const Row& row : rows) EXPECT_EQ(outcome(row.offer), row.expected) << row.offer;
 }
 
+TEST(Description, an_answer_keeps_the_order_of_the_offers_bundle_whose_first_line_names_the_transport) {
+  const auto offer = read_offer(kHead + bundle("1 0") + kVideo + kTransport + mid("0") +
+                                "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=rtcp-mux\r\na=rtpmap:111 opus/48000/2\r\n" + kTransport + mid("1"));
+  ASSERT_TRUE(offer) << offer.error().message;
+  EXPECT_EQ(lines_of(write_answer(*offer, local()), "a=group"), "a=group:BUNDLE 1 0");
+}
+
 TEST(Description, an_answer_writes_the_transport_on_every_line_and_bundles_only_those_that_are_taken) {
   const auto offer = read_offer(kHead + bundle("t 0 1") + "m=text 9 UDP/TLS/RTP/SAVPF 98\r\n" + mid("t") + kVideo + kTransport + mid("0") +
                                 "m=audio 0 UDP/TLS/RTP/SAVPF 111\r\n" + mid("1"));
@@ -133,7 +140,7 @@ TEST(Description, an_offer_writes_formats_and_transport_on_lines_that_are_over) 
   over.mid = "1";
   over.rejected = true;
   over.formats = offered_formats({rtp::CodecName::vp8, 90'000, 0, ""}, false);
-  const std::string offer = write_offer(local(), {open, over}, false);
+  const std::string offer = write_offer(local(), {open, over}, 0, false);
   EXPECT_EQ(lines_of(offer, "m="), "m=video 9 UDP/TLS/RTP/SAVPF 96 97|m=video 0 UDP/TLS/RTP/SAVPF 96 97");
   EXPECT_EQ(lines_of(offer, "a=ice-ufrag"), "a=ice-ufrag:ufrag|a=ice-ufrag:ufrag");
   EXPECT_EQ(lines_of(offer, "a=setup"), "a=setup:actpass|a=setup:actpass");
