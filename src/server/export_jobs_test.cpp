@@ -152,16 +152,19 @@ TEST_F(ExportJobsTest, an_identity_that_asks_for_exports_without_end_leaves_plac
 }
 
 TEST_F(ExportJobsTest, the_identities_take_turns) {
-  ExportJobs& jobs = with_program("echo \"$3\" >> $D/turns; echo '{\"output\": \"/there\"}'");
+  ExportJobs& jobs = with_program("echo \"$2\" >> $D/turns; echo '{\"output\": \"/there\"}'");
   std::vector<std::string> ids;
   ExportRequest other = request();
   other.by = "Ben";
+  other.folder = "/bens";
   for (int i = 0; i < 5; ++i) ids.push_back(jobs.add(request(), 0)->id);
   const std::string late = jobs.add(other, 0)->id;
-  ASSERT_TRUE(wait([&] { return jobs.find(late)->state == "done"; }));
-  const auto done = std::count_if(ids.begin(), ids.end(), [&](const std::string& id) { return jobs.find(id)->state == "done"; });
-  EXPECT_LE(done, 2) << "the one that ran already, and not those that were asked for before it";
-  ASSERT_TRUE(wait([&] { return jobs.find(ids.back())->state == "done"; })) << "and then the others";
+  ASSERT_TRUE(wait([&] { return jobs.find(late)->state == "done" && jobs.find(ids.back())->state == "done"; }));
+  std::ifstream file(folder_ / "turns");
+  std::vector<std::string> turns;
+  for (std::string line; std::getline(file, line);) turns.push_back(line);
+  ASSERT_EQ(turns.size(), 6u);
+  EXPECT_EQ(turns[1], "/bens") << "right behind the one that ran already";
 }
 
 }  // namespace

@@ -160,7 +160,7 @@ TEST(RecordingSink, the_loss_of_a_feed_that_is_gone_is_told_while_others_go_on) 
 }
 
 TEST(RecordingSink, hundred_identities_that_flood_the_queue_leave_room_for_one_more) {
-  RecordingSink sink(Duration::zero(), {16384, 512, 0});
+  RecordingSink sink(Duration::zero(), {65536, 128, 0});
   for (int i = 0; i < 100; ++i) sink.feed_added(feed("flood " + std::to_string(i), "guest " + std::to_string(i)), at(0));
   sink.feed_added(feed("scope", "surgeon"), at(0));
   for (int i = 0; i < 10'000; ++i) sink.packet(FeedId("flood " + std::to_string(i % 100)), packet(i, kThousand), at(1));

@@ -75,18 +75,18 @@ TEST_F(GreedySignalling, large_messages_count_as_several) {
 }
 
 TEST_F(GreedySignalling, frames_of_the_websocket_protocol_are_limited_below_the_messages) {
-  const std::string ping("\x89\x80\0\0\0\0", 6), fragment("\x00\x80\0\0\0\0", 6), first_fragment("\x01\x80\0\0\0\0", 6);
-  for (const std::string& begin : {ping, first_fragment}) {  // a fragment begins a text message that never ends
-    SCOPED_TRACE(begin == ping ? "pings" : "empty fragments");
+  const std::string ping("\x89\x80\0\0\0\0", 6), first("\x01\x81\0\0\0\0x", 7), fragment("\x00\x81\0\0\0\0x", 7);
+  for (const bool pings : {true, false}) {
+    SCOPED_TRACE(pings ? "pings" : "fragments of a byte, of a message that never ends");
     const std::uint64_t before = drops_of(*server_, "ws_frame_rate_limited");
-    const auto loud = stage_->join("loud " + std::to_string(begin == ping));
+    const auto loud = stage_->join("loud " + std::to_string(pings));
     ASSERT_TRUE(loud->receive_type("joined"));
+    if (!pings) loud->send_bytes(first);
     std::string flood;
-    for (int i = 0; i < 10'000; ++i) flood += begin == ping ? ping : fragment;
-    loud->send_bytes(begin);
-    for (int i = 0; i < 200 && drops_of(*server_, "ws_frame_rate_limited") == before; ++i) {
+    for (int i = 0; i < 10'000; ++i) flood += pings ? ping : fragment;
+    for (int i = 0; i < 20 && drops_of(*server_, "ws_frame_rate_limited") == before; ++i) {
       loud->send_bytes(flood);
-      stage_->stream(1);
+      stage_->stream(20);
     }
     EXPECT_EQ(drops_of(*server_, "ws_frame_rate_limited"), before + 1);
     EXPECT_TRUE(loud->dead());
@@ -94,42 +94,47 @@ TEST_F(GreedySignalling, frames_of_the_websocket_protocol_are_limited_below_the_
 }
 
 TEST_F(GreedySignalling, offers_beyond_the_rate_are_refused_one_by_one) {
-  int taken = 0, refused = 0;
-  for (int turn = 0; turn < 5000 && refused < 5; ++turn) {  // more than 10 and less than 100 a second
-    greedy().send(offer_without_media(turn));
-    auto answer = greedy().receive();
-    while (answer && answer->value("type", "") != "publishAnswer" && answer->value("type", "") != "error") answer = greedy().receive();
-    ASSERT_TRUE(answer) << "turn " << turn << "\n" << server_->log();
-    const bool is_taken = answer->at("type") == "publishAnswer";
-    ++(is_taken ? taken : refused);
-    EXPECT_TRUE(is_taken || answer->at("code") == "limit_exceeded") << *answer;
-    stage_->stream(5);
+  int turn = 0, taken = 0, refused = 0;
+  const auto offer = [&](int count) {
+    for (int i = 0; i < count; ++i) greedy().send(offer_without_media(turn++));
+    for (int answers = 0; answers < count;) {
+      const auto heard = greedy().receive();
+      ASSERT_TRUE(heard) << "turn " << turn << "\n" << server_->log();
+      const bool is_taken = heard->value("type", "") == "publishAnswer", is_refused = heard->value("type", "") == "error";
+      answers += is_taken || is_refused;
+      taken += is_taken;
+      refused += is_refused;
+      EXPECT_TRUE(!is_refused || heard->at("code") == "limit_exceeded") << *heard;
+    }
+  };
+  offer(150);
+  for (int i = 0; i < 100 && refused == 0 && !HasFatalFailure(); ++i) {  // more than 10 and less than 100 a second
+    stage_->stream(100);
+    offer(20);
   }
-  EXPECT_GE(taken, 250);
-  EXPECT_EQ(refused, 5) << taken << " offers were taken";
+  EXPECT_GE(taken, 240);
+  EXPECT_GT(refused, 0) << taken << " offers were taken";
 }
 
 TEST_F(GreedySignalling, ice_restarts_beyond_the_rate_are_refused_one_by_one) {
   const std::uint64_t before = drops_of(*server_, "ws_offer_rate_limited");
-  int refused = 0, offers = 0;
-  for (int turn = 0; turn < 5000 && refused < 5; ++turn) {  // each answered offer begins the path anew
+  for (int i = 0; i < 20; ++i) {  // each answered offer begins the path anew
     greedy().send({{"type", "restartSubscribe"}});
-    const auto heard = greedy().receive();
+    const auto heard = greedy().receive_type("subscribeOffer");
     ASSERT_TRUE(heard) << server_->log();
-    if (heard->value("type", "") == "error") {
-      EXPECT_EQ(heard->at("code"), "limit_exceeded") << *heard;
-      EXPECT_EQ(heard->at("fatal"), false);
-      ++refused;
-    } else if (heard->value("type", "") == "subscribeOffer") {
-      ++offers;
-      const std::string sdp = stage_->greedy.on_loop([&](testing::RawNode& node, Time now) { return node.answer(heard->at("sdp").get<std::string>(), now); });
-      greedy().send({{"type", "subscribeAnswer"}, {"offerId", heard->at("offerId")}, {"sdp", sdp}});
-    }
-    stage_->stream(12);
+    const std::string sdp = stage_->greedy.on_loop([&](testing::RawNode& node, Time now) { return node.answer(heard->at("sdp").get<std::string>(), now); });
+    greedy().send({{"type", "subscribeAnswer"}, {"offerId", heard->at("offerId")}, {"sdp", sdp}});
+    stage_->stream(5);
   }
-  EXPECT_EQ(refused, 5) << offers;
-  EXPECT_GT(offers, 20);
-  EXPECT_GE(drops_of(*server_, "ws_offer_rate_limited"), before + 5);
+  for (int i = 0; i < 100 && drops_of(*server_, "ws_offer_rate_limited") == before; ++i) {
+    for (int k = 0; k < (i == 0 ? 130 : 20); ++k) greedy().send({{"type", "restartSubscribe"}});
+    stage_->stream(100);
+  }
+  EXPECT_GT(drops_of(*server_, "ws_offer_rate_limited"), before);
+  const auto refused = greedy().receive_type("error");
+  ASSERT_TRUE(refused) << server_->log();
+  EXPECT_EQ(refused->at("code"), "limit_exceeded") << *refused;
+  EXPECT_EQ(refused->at("fatal"), false) << *refused;
 }
 
 TEST_F(GreedySignalling, answers_that_nobody_asked_for_and_answers_that_decline_everything_disturb_nobody) {
@@ -137,19 +142,16 @@ TEST_F(GreedySignalling, answers_that_nobody_asked_for_and_answers_that_decline_
     greedy().send({{"type", "subscribeAnswer"}, {"offerId", 1000 + i}, {"sdp", "v=0\r\n"}});
     stage_->stream(2);
   }
-  int declined = 0;
-  for (int i = 0; i < 30; ++i) {
+  for (int i = 0; i < 20; ++i) {  // paths that never connect, and at last no line at all
     greedy().send({{"type", "restartSubscribe"}});
     const auto offered = greedy().receive_type("subscribeOffer");
-    if (!offered) break;
+    ASSERT_TRUE(offered) << server_->log();
     std::string sdp = stage_->greedy.on_loop([&](testing::RawNode& node, Time now) { return node.answer(offered->at("sdp").get<std::string>(), now, false); });
-    if (i % 2 == 0)
-      for (auto at = sdp.find("m=video 9"); at != std::string::npos; at = sdp.find("m=video 9", at + 1)) sdp.replace(at, 9, "m=video 0");
+    if (const auto at = sdp.find("m=video 9"); i == 19 && at != std::string::npos) sdp.replace(at, 9, "m=video 0");
     greedy().send({{"type", "subscribeAnswer"}, {"offerId", offered->at("offerId")}, {"sdp", sdp}});
-    ++declined;
     stage_->stream(10);
   }
-  EXPECT_GT(declined, 0);
+  EXPECT_TRUE(greedy().receive_type("feedUnsupported")) << server_->log();
 }
 
 TEST_F(GreedySignalling, an_identity_that_joins_and_leaves_all_the_time_is_held_back_and_others_join) {
