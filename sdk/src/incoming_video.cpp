@@ -68,7 +68,9 @@ std::string IncomingVideoPipeline::output_description() const {
 }
 
 void IncomingVideoPipeline::start(rtp::CodecName codec, Time base) {
-  if (pipeline_ != nullptr) return;
+  if (pipeline_ != nullptr && codec == codec_) return;
+  reset();
+  codec_ = codec;
   const std::string output = output_description();
   if (output.empty()) return context_.feed->end(Errc::outputFailed);
   Pipeline::Events events;

@@ -285,7 +285,8 @@ void SessionCore::on_feed_changed(const signalling::FeedDescription& described) 
   deliver(&Handlers::feed_changed, info);
 }
 
-void SessionCore::on_feed_removed(const std::string& feed_id) {
+void SessionCore::on_feed_removed(const signalling::FeedRemoved& removed) {
+  const std::string& feed_id = removed.feed_id;
   FeedInfo info;
   {
     std::lock_guard lock(mutex_);
@@ -296,13 +297,31 @@ void SessionCore::on_feed_removed(const std::string& feed_id) {
   }
   unsupported_.erase(feed_id);
   detach_audio(feed_id);
-  // While the session is joined anew its subscriptions wait for their sources; otherwise the owner has ended the feed.
-  if (const auto* subscription = video_sources_.of(feed_id)) {
+  // While the session is joined anew its subscriptions wait for their sources already.
+  const auto* subscription = video_sources_.of(feed_id);
+  if (subscription != nullptr && removed.may_return) {
+    wait_for_source(subscription);
+  } else if (subscription != nullptr) {
     const auto feed = incoming_video_.at(subscription).feed;
     remove_incoming_video(subscription);
     feed->end({});
   }
   deliver(&Handlers::feed_removed, info);
+}
+
+void SessionCore::wait_for_source(const FeedCore* feed) {
+  const std::string lost = video_sources_.feed_of(feed);
+  detach_video(feed, lost);
+  video_sources_.lose(lost);
+  const IncomingVideo& incoming = incoming_video_.at(feed);
+  if (incoming.feed->has_run()) incoming.feed->update([](FeedStatistics& s) { s.stalled = true; });
+  std::vector<FeedInfo> others;  // the owner may be there again before its former participant is removed
+  {
+    std::lock_guard lock(mutex_);
+    for (const auto& [id, info] : feeds_)
+      if (info.kind == FeedKind::video) others.push_back(info);
+  }
+  for (const FeedInfo& other : others) restore_video(other);
 }
 
 void SessionCore::on_feed_unsupported(const std::string& feed_id) {

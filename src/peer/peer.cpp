@@ -32,6 +32,7 @@ std::string_view counter_name(Drop drop) {
     case Drop::rtcp_malformed: return "rtcp_malformed";
     case Drop::report_without_clock: return "report_without_clock";
     case Drop::rtx_malformed: return "rtx_malformed";
+    case Drop::rtx_unwanted: return "rtx_unwanted";
     case Drop::repeated: return "repeated";
     case Drop::oversized: return "oversized";
     case Drop::stun_not_ours: return "stun_not_ours";

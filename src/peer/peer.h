@@ -143,7 +143,7 @@ using Output = std::variant<Transmit, Event>;
 
 enum class Drop {
   unknown_datagram, not_connected, srtp_malformed, srtp_authentication, srtp_replayed, rtp_malformed, unknown_stream,
-  not_selected_source, unknown_payload_type, rtcp_malformed, report_without_clock, rtx_malformed, repeated, oversized, stun_not_ours, codec_change,
+  not_selected_source, unknown_payload_type, rtcp_malformed, report_without_clock, rtx_malformed, rtx_unwanted, repeated, oversized, stun_not_ours, codec_change,
   // Of feedback that would cost more than its sender may cause: docs/limits.md, section Media.
   duplicate_nack, nack_too_soon, nack_unknown, nack_too_many, nack_over_budget, duplicate_keyframe_request, report_too_soon,
   rtcp_over_budget,

@@ -30,10 +30,10 @@ class SourceSelector {
   static constexpr Duration kLeastPatience = 100ms;
   static constexpr Duration kMostPatience = 1s;
   static constexpr Duration kUnknownPatience = 500ms;  // of a source whose packet interval is not known yet
-  static constexpr Duration kOverlap = 300ms;
+  static constexpr Duration kOverlap = 500ms;            // stragglers of a replaced source come within it
   static constexpr Duration kAbsent = 100ms;           // a source that was silent for longer is a newcomer again
-  static constexpr std::size_t kMostHeld = 512;
-  static constexpr std::size_t kMostHeldBytes = 1'000'000;
+  static constexpr std::size_t kMostHeld = 1024;
+  static constexpr std::size_t kMostHeldBytes = 2'000'000;
   static constexpr std::size_t kMostOthers = 8;
 
   enum class Choice {

@@ -88,8 +88,8 @@ asio::awaitable<bool> Signalling::handle(Connection connection, Member member, s
     refuse(*connection, refused.unknown_type ? Drop::ws_unknown_type : Drop::ws_malformed, refused.error, false, refused.type);
     co_return true;
   }
-  if (std::holds_alternative<signalling::Leave>(*message)) {
-    directory_.leave(member);
+  if (const auto* leave = std::get_if<signalling::Leave>(&*message)) {
+    directory_.leave(member, leave->may_return);
     connection->close();
     co_return false;
   }

@@ -55,7 +55,8 @@ struct PublishAnswer {
 enum class Which { publishing, subscribing };
 
 struct FeedAdded { FeedInfo feed; };
-struct FeedRemoved { FeedId feed; ParticipantId participant; };
+/// `may_return`: added again under this id (in another codec).
+struct FeedRemoved { FeedId feed; ParticipantId participant; bool may_return = false; };
 struct FeedMuted { FeedInfo feed; };   // or no longer
 struct SubscribeOffer {
   ParticipantId participant;

@@ -4,17 +4,20 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { SessionPage, interpose, launch } from './chromium.mjs';
+import { Nap } from './nap.mjs';
 import { SdkPeer, Server, until } from './processes.mjs';
 
-let server, browser;
+let server, browser, nap;
 let sessions = 0;
 const newSession = () => `browser-${(sessions += 1)}`;
 
 before(async () => {
   server = await Server.start();
   browser = await launch();
+  nap = await Nap.begin(server, browser);
 });
 after(async () => {
+  await nap?.close();
   await browser?.close();
   await server?.stop();
 });
@@ -368,4 +371,34 @@ test('links that cannot work say so', { timeout: 60_000 }, async () => {
   await page.see('ended', /link/i);
   assert.deepEqual(page.uncaught(), []);
   await page.close();
+});
+
+story('a page whose browser was asleep for longer than the server waits is seen and sees again, with the recording\'s state', async () => {
+  await nap.wake();
+  const { awake, asleep } = nap;
+  await Promise.all([awake.seesVideoOf('Asleep'), asleep.seesVideoOf('Awake'), awake.hears('Asleep'), asleep.hears('Awake')]);
+  await asleep.see('session-state', /^Joined$/);
+  await asleep.see('services-state', /^Services connected$/);
+  await asleep.see('record-state', /^Recording$/);
+  await awake.find('record-toggle').click();
+  await Promise.all([awake.see('record-state', /^Off$/), asleep.see('record-state', /^Off$/)]);
+  await until('both show the confirmed total', async () => (await awake.text('record-duration')) === (await asleep.text('record-duration')));
+  assert.deepEqual([...awake.uncaught(), ...asleep.uncaught()], []);
+});
+
+story('a page that is closed while it connects or joins leaves nobody behind', async ({ open }) => {
+  const session = newSession();
+  const watcher = await open(session, 'Watcher');
+  await watcher.find('join').click();
+  await watcher.see('session-state', /^Joined$/);
+  for (let i = 0; i < 12; i += 1) {
+    const hasty = await browser.newContext();
+    const page = await hasty.newPage();
+    const going = page.goto(server.link(session, server.token(session, 'Hasty'), publishing('vp8')), { waitUntil: 'commit' }).catch(() => undefined);
+    await new Promise((done) => setTimeout(done, 40 + i * 40));
+    await page.close();
+    await going;
+    await hasty.close();
+  }
+  await until('nobody is left', async () => !(await watcher.text('participants')).includes('Hasty'), 5_000);
 });

@@ -9,7 +9,10 @@ function makeWatch() {
   const log: string[] = [];
   let now = 0;
   const target = new EventTarget();
-  const connection = Object.assign(target, { connectionState: 'new', iceConnectionState: 'new' });
+  const dtls = Object.assign(new EventTarget(), { state: 'new' });
+  const connection = Object.assign(target, {
+    connectionState: 'new', iceConnectionState: 'new', getTransceivers: () => [{ sender: { transport: dtls }, receiver: { transport: dtls } }],
+  });
   const state = { active: true };
   const platform = {
     schedule: (callback: () => void, delayMs: number) => {
@@ -38,7 +41,11 @@ function makeWatch() {
     }
     now = time;
   };
-  return { watch, become, moveTo, state, take: () => log.splice(0), timers };
+  const closeDtls = (): void => {
+    dtls.state = 'closed';
+    dtls.dispatchEvent(new Event('statechange'));
+  };
+  return { watch, become, moveTo, state, take: () => log.splice(0), timers, closeDtls };
 }
 
 test('a connection that does not come about within 10 s is told once and restarted with growing pauses until it does', () => {
@@ -87,7 +94,33 @@ test('without signalling the time does not count', () => {
 test('DTLS that failed on a sound path is told as broken', () => {
   const { become, take } = makeWatch();
   become('connected', 'failed');
-  expect(take()).toEqual(['broken 0']);
+  expect(take()).toEqual(['unreachable 0', 'broken 0']);
+});
+
+test('a transport that the other end closed is broken 2 s later, once signalling is connected', () => {
+  const { watch, become, moveTo, take, closeDtls, state } = makeWatch();
+  watch.expectConnection();
+  become('connected', 'connected');
+  take();
+  closeDtls();
+  moveTo(1_999);
+  expect(take(), 'signalling may tell the cause').toEqual([]);
+  state.active = false;
+  moveTo(9_000);
+  expect(take()).toEqual([]);
+  state.active = true;
+  moveTo(60_000);
+  expect(take()).toEqual(['unreachable 10000', 'broken 10000']);
+});
+
+test('a transport that the other end closed is nothing to a watch that is closed as well', () => {
+  const { watch, moveTo, take, closeDtls } = makeWatch();
+  watch.expectConnection();
+  closeDtls();
+  watch.close();
+  closeDtls();
+  moveTo(60_000);
+  expect(take()).toEqual([]);
 });
 
 test('a watch that is closed does nothing any more', () => {
