@@ -56,6 +56,17 @@ std::string video_of(const std::string& types, const std::string& attributes, co
   return kHead + "m=video 9 UDP/TLS/RTP/SAVPF " + types + "\r\na=rtcp-mux\r\na=" + direction + "\r\na=mid:0\r\n" + kTransport + attributes;
 }
 
+TEST(Description, an_offer_names_at_most_16_sources_of_a_line_and_takes_none_from_the_next_line) {
+  std::string many;
+  for (int i = 1; i <= 200; ++i) many += "a=ssrc:" + std::to_string(i) + " cname:x\r\n";
+  const auto read = read_offer(kHead + bundle("0 1") + kVideo + kTransport + mid("0") + many + kAudio + kTransport + mid("1") + "a=ssrc:777 cname:x\r\n");
+  ASSERT_TRUE(read) << read.error().message;
+  ASSERT_EQ(read->lines.size(), 2u);
+  EXPECT_EQ(read->lines[0].sources.size(), 16u);
+  ASSERT_EQ(read->lines[1].sources.size(), 1u);
+  EXPECT_EQ(read->lines[1].sources[0].ssrc, 777u);
+}
+
 TEST(Description, each_m_line_of_an_offer_is_taken_or_refused_alone) {
   const std::string one = kHead + kVideo + kTransport + mid("0");
   const std::string two = kHead + bundle("0 1") + kVideo + kTransport + mid("0");
