@@ -23,7 +23,7 @@ void share_bundle_transport(SessionDescription& out) {
     }
     if (media.fingerprint_algorithm.empty()) {
       media.fingerprint_algorithm = tagged->fingerprint_algorithm;
-      media.fingerprint_value = tagged->fingerprint_value;
+      media.fingerprint_values = tagged->fingerprint_values;
     }
     if (media.setup == Setup::unset) media.setup = tagged->setup;
   }
