@@ -102,7 +102,7 @@ class Subscribing {
   LipSync lip_sync_;
   bool was_connected_ = false;
   bool failed_ = false;                      // for good
-  std::optional<std::error_code> failure_;   // and what comes later fails with
+  std::optional<Error> failure_;   // and what comes later fails with
   std::optional<Time> asked_anew_at_;        // for an offer, since one came to nothing
   bool lapsed_ = false;
   Error broken_;             // why only a new transport can work; meaningful while restarts_.is_broken()

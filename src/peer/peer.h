@@ -176,6 +176,8 @@ class Peer {
   /// Sender: the next offer says that the line is over; it sends no more.
   void close_line(Line line);
   /// Sender: the next offer begins an ICE restart (RFC 8445 9).
+  /// The candidates of descriptions from now on (Config::candidates).
+  void set_candidates(std::vector<Address> candidates);
   void restart_ice(Time now);
   /// Sender. The offer carries all host candidates; there is no trickle (the server's are all known at once, the
   /// client's are learnt by its checks).

@@ -353,6 +353,11 @@ Time Session::next_timeout() const noexcept {
   return next;
 }
 
+void Session::set_candidates(const std::vector<Address>& candidates) {
+  impl_->config.candidates = candidates;
+  for (const auto& [peer, owner] : impl_->owners) peer->set_candidates(candidates);
+}
+
 std::vector<std::unique_ptr<peer::Peer>> Session::take_removed_peers() { return std::exchange(impl_->removed, {}); }
 
 SessionStats Session::stats() const {

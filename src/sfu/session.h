@@ -109,6 +109,8 @@ class Session {
   std::vector<FeedInfo> feeds() const;
   /// nullptr: none. On setting, the current feeds and what they last reported are told at once. `tap` outlives its use.
   void set_tap(Tap* tap, Time now);
+  /// The candidates of all descriptions from now on (SessionConfig::candidates).
+  void set_candidates(const std::vector<Address>& candidates);
 
   /// The peer whose local ufrag this is; for the router's demultiplexing.
   peer::Peer* peer_by_ufrag(std::string_view ufrag);
