@@ -26,6 +26,7 @@ struct ServeConfig {
   std::string recordings = "recordings";
   std::string web;                          // empty: no page is served
   std::string key_file;
+  std::string token_audience;               // the `aud` of tokens; empty: a token with one is refused
   std::string tls_cert, tls_key;
   std::string recording_signing_key, recording_key;
   std::uint64_t recording_reserve_mb = 512;
@@ -56,6 +57,9 @@ struct Exit {
 };
 
 using Command = std::variant<ServeConfig, TokenConfig, VerifyConfig, ExportConfig, Exit>;
+
+/// Media workers: as configured, or one for each core.
+unsigned worker_count(const ServeConfig& config);
 
 /// `arguments` without the program's name.
 Command parse_command(std::vector<std::string> arguments);

@@ -58,6 +58,7 @@ TEST_F(ConfigTest, every_flag_arrives) {
   EXPECT_EQ(config.media_port, 40000);
   EXPECT_EQ(config.workers, 3u);
   EXPECT_EQ(config.recordings + config.web + config.key_file, "/r/w/k");
+  EXPECT_EQ(served({"--dev", "--token-audience", "theatre"}).token_audience, "theatre");
   EXPECT_EQ(config.tls_cert + config.tls_key + config.ready_file, "/c/p/f");
 }
 
@@ -87,6 +88,13 @@ TEST_F(ConfigTest, media_have_fixed_ports_and_addresses_to_tell) {
   EXPECT_EQ(served({"--config", file("advertise.toml", "dev = true\nadvertise = [\"203.0.113.7=10.0.0.1\", \"2001:db8::7\"]\n")}).advertise.size(), 2u);
   for (const char* wrong : {"", "http://media.example", "203.0.113.7=eth0", "203.0.113.7=::1"}) EXPECT_EQ(refused({"--dev", "--advertise", wrong}).status, 2) << wrong;
   EXPECT_EQ(refused({"--dev", "--media-port", "65535", "--workers", "2"}).status, 2);
+  EXPECT_EQ(served({"--dev", "--media-port", "65535", "--workers", "1"}).media_port, 65535);
+  const unsigned cores = worker_count(ServeConfig{});
+  const auto last = std::to_string(65536 - cores), beyond = std::to_string(65537 - cores);
+  EXPECT_EQ(served({"--dev", "--media-port", last}).media_port, 65536 - cores);
+  if (cores > 1) {
+    EXPECT_EQ(refused({"--dev", "--media-port", beyond}).status, 2) << "one worker for each core";
+  }
 }
 
 TEST_F(ConfigTest, the_metrics_token_is_one_line_that_cannot_be_guessed) {

@@ -26,6 +26,9 @@ struct HttpAnswer {
   std::string identity;             // of the request's valid token; empty: none
 };
 
+/// The token of `Authorization: Bearer`; empty: none. The scheme has no case (RFC 9110 11.1).
+std::string_view bearer_token(const HttpRequest& request);
+
 /// What an ErrorCode is in HTTP: 400, 401, 403, 404, 409, ...
 unsigned http_status(ErrorCode code);
 

@@ -31,16 +31,16 @@ struct HttpLimits {
 class HttpServer {
  public:
   /// At one address or more; where the first has port 0, all take the free one that it finds.
-  /// `routes` and `drops` outlive the server. Errors: invalid_argument with the system's words.
+  /// `tls`: none for plain HTTP. `routes` and `drops` outlive the server. Errors: invalid_argument with the system's words.
   static Result<std::unique_ptr<HttpServer>> listen(boost::asio::io_context& control, const std::vector<Address>& at,
-                                                    const std::string& tls_cert, const std::string& tls_key,
+                                                    std::optional<boost::asio::ssl::context> tls,
                                                     const HttpRoutes& routes, Counters<Drop>& drops, HttpLimits limits = {},
                                                     TrustedProxies proxies = {});
 
   std::uint16_t port() const { return acceptors_.front().local_endpoint().port(); }
   void start();
-  /// For connections that come from now on. Errors: invalid_argument, forbidden (a key that everybody can read), not_found; what there was stays.
-  Result<void> load_certificate(const std::string& certificate, const std::string& key);
+  /// For connections that come from now on; each keeps the one that it began with (SSL_CTX counts its references).
+  void replace_tls(boost::asio::ssl::context tls) { tls_ = std::move(tls); }
   /// Takes no further connections; those that exist go on.
   void stop_accepting();
   std::size_t connections() const { return gate_.open(); }
@@ -66,7 +66,7 @@ class HttpServer {
   boost::asio::awaitable<void> serve(Visitor& visitor);
   /// False: the connection is over.
   boost::asio::awaitable<bool> read_proxy_protocol(Visitor& visitor);
-  boost::asio::awaitable<bool> serve_request(Visitor& visitor, const HttpRequest& request);
+  boost::asio::awaitable<bool> serve_request(Visitor& visitor, HttpRequest& request);
   boost::asio::awaitable<void> run_websocket(Visitor& visitor, const HttpRoutes::WebSocketRoute& route, const HttpRequest& request, Address client);
   boost::asio::awaitable<void> refuse(AnyStream& stream, boost::system::error_code why);
   boost::asio::awaitable<void> refuse(AnyStream& stream, HttpAnswer answer);

@@ -17,9 +17,7 @@ std::string_view view(boost::beast::string_view text) { return {text.data(), tex
 
 /// The header wins; a media element cannot set one and puts the token in the address.
 std::string token_of(const HttpRequest& request) {
-  constexpr std::string_view kBearer = "Bearer ";
-  const std::string_view header = view(request[http::field::authorization]);
-  if (header.substr(0, kBearer.size()) == kBearer) return std::string(header.substr(kBearer.size()));
+  if (const auto token = bearer_token(request); !token.empty()) return std::string(token);
   return query_value(view(request.target()), "access_token");
 }
 

@@ -166,6 +166,8 @@ std::optional<services::Caller> ServicesHub::greet(WebSocketConnection& connecti
   if (token->session != session)
     return refuse(Drop::ws_unauthorized, ErrorCode::unauthorized, "The token is for another session.", "hello");
   const ParticipantId participant(hello->participant_id);
+  if (token->superseded && !directory_.came_with({session, participant}, *token))
+    return refuse(Drop::ws_unauthorized, ErrorCode::unauthorized, invalid_signature().message, "hello");
   const std::string* identity = directory_.identity_of(session, participant);
   if (!identity || *identity != token->identity) {  // the same words for both: nobody learns who is here
     if (has_expired(*token, runtime::wall_now())) return refuse(Drop::ws_unauthorized, ErrorCode::unauthorized, expired().message, "hello");

@@ -70,6 +70,11 @@ const Grants* SessionDirectory::grants_of(const Member& member) const {
   return found ? &found->grants : nullptr;
 }
 
+bool SessionDirectory::came_with(const Member& member, const AccessToken& token) const {
+  const Participant* found = find(member);
+  return found && !token.signature.empty() && equal_constant_time(as_bytes(found->token_signature), as_bytes(token.signature));
+}
+
 std::size_t SessionDirectory::participant_count() const {
   std::size_t count = 0;
   for (const auto& [id, session] : sessions_) count += session->participants.size();
@@ -114,14 +119,17 @@ asio::awaitable<Result<Member>> SessionDirectory::join(AccessToken token, std::s
   if (closed_) co_return going_down();
   if (is_banned(token.session, token.identity)) co_return removed();
   if (MediaSession* there = find(token.session)) {
-    if (Participant* back = by_resume_token(*there, token, resume_token)) {
+    Participant* back = by_resume_token(*there, token, resume_token);
+    if (back && (!token.superseded || came_with({there->id, back->id}, token))) {
       const Member member{there->id, back->id};
+      back->token_signature = token.signature;
       back->grants = token.grants;
       back->expires_at = std::max(back->expires_at, token.expires_at);
       take_over(*there, *back, std::move(connection));
       co_return member;
     }
   }
+  if (token.superseded) co_return tl::unexpected(invalid_signature());
   if (!may_come_in(token, resume_token)) co_return tl::unexpected(expired());
   if (!find(token.session) && sessions_.size() >= limits_.sessions)
     co_return fail(ErrorCode::limit_exceeded, "The server has too many sessions.");
@@ -174,6 +182,7 @@ void SessionDirectory::come_in(MediaSession& session, const Member& member, cons
   participant.identity = token.identity;
   participant.grants = token.grants;
   participant.expires_at = token.expires_at;
+  participant.token_signature = token.signature;
   participant.since = runtime::wall_now();
   participant.connection = std::move(connection);
   participant.address = participant.connection->client();

@@ -55,8 +55,8 @@ class SessionDirectory {
 
   /// A new participant, or, with a resume token that is still good, the one that it stands for. One that a server before this one gave
   /// brings back the participant's id and nothing else. On success `joined` has been sent, and everything after it goes to this
-  /// connection. A token that has expired brings back who is in, and lets nobody in (decision 0012). Errors: unauthorized (it has
-  /// expired), forbidden (removed), disconnected (the token's participant is no longer waited for; the server is going down), limit_exceeded.
+  /// connection. A token that has expired brings back who is in, and lets nobody in (decision 0012). A superseded one does so only for the
+  /// participant that came with it. Errors: unauthorized (it has expired, or is superseded), forbidden (removed), disconnected (the token's participant is no longer waited for; the server is going down), limit_exceeded.
   boost::asio::awaitable<Result<Member>> join(AccessToken token, std::string resume_token,
                                               std::shared_ptr<WebSocketConnection> connection);
   /// Whether this connection still speaks for its participant.
@@ -108,6 +108,8 @@ class SessionDirectory {
   /// nullptr: not in the session.
   const std::string* identity_of(const SessionId& session, const ParticipantId& participant) const;
   const Grants* grants_of(const Member& member) const;
+  /// Whether the participant came in, or back, with this very token.
+  bool came_with(const Member& member, const AccessToken& token) const;
 
   std::size_t session_count() const { return sessions_.size(); }
   std::size_t participant_count() const;
@@ -121,6 +123,7 @@ class SessionDirectory {
     std::string identity;
     Grants grants;
     std::int64_t expires_at = 0;  // of its token
+    std::string token_signature;  // of the token that it came in, or back, with
     WallTime since;
     Address address;
     std::string resume_token;

@@ -70,6 +70,26 @@ TEST(Signalling, who_offers_faster_than_anybody_has_to_is_refused_and_nobody_els
   rig.on_control([&] { EXPECT_GE(rig.drops[Drop::ws_offer_rate_limited], 25u); });
 }
 
+TEST(Signalling, a_token_of_a_former_key_brings_back_the_participant_that_came_with_it_and_nobody_else) {
+  SignallingRig rig;
+  rig.run();
+  auto surgeon = std::make_unique<Talker>(rig.port(), "s");
+  const Json joined = surgeon->join("s surgeon");
+  ASSERT_EQ(joined["type"], "joined");
+  const auto refused = [&](const std::string& token, const std::string& resume) {
+    const Json heard = Talker(rig.port(), "s").join(token, resume);
+    EXPECT_EQ(heard["code"], "unauthorized") << token << " " << heard;
+    EXPECT_EQ(heard["fatal"], true);
+  };
+  refused("former s guest", "");
+  refused("former s surgeon", "");
+  refused("former s surgeon -60", joined["resumeToken"]);  // another token of the former key, with other grants perhaps
+  const Json back = Talker(rig.port(), "s").join("former s surgeon", joined["resumeToken"]);
+  EXPECT_EQ(back["resumed"], true) << back;
+  EXPECT_EQ(back["participantId"], joined["participantId"]);
+  EXPECT_EQ(Talker(rig.port(), "s").join("s surgeon -60", back.value("resumeToken", ""))["resumed"], true) << "a token of the current key";
+}
+
 TEST(Signalling, a_participant_that_never_acknowledged_its_join_is_gone_with_its_connection_and_any_other_is_held) {
   SignallingRig rig;
   rig.run();

@@ -6,6 +6,7 @@
 #include <boost/beast/core/buffers_to_string.hpp>
 
 #include "runtime/clock.h"
+#include "server/http_response.h"
 #include "server/signalling_messages.h"
 
 namespace amphi::server {
@@ -28,6 +29,9 @@ WebSocketConnection::WebSocketConnection(std::shared_ptr<AnyStream> stream, Limi
   socket_.set_option(timeout);
   socket_.read_message_max(0);  // read() itself holds the limit, so that it can say so before it closes
   socket_.text(true);
+  socket_.set_option(websocket::stream_base::decorator([](websocket::response_type& response) {
+    if (response.result() != beast::http::status::switching_protocols) decorate_refusal(response);
+  }));
   socket_.control_callback([this](websocket::frame_type, beast::string_view) { take_frame(); });
 }
 
@@ -49,12 +53,15 @@ asio::awaitable<bool> WebSocketConnection::accept(const HttpRequest& request) {
 asio::awaitable<tl::expected<std::string, WebSocketConnection::End>> WebSocketConnection::read() {
   const auto self = shared_from_this();
   incoming_.clear();
+  bool begun = false;
   do {
     boost::system::error_code error;
     const std::size_t room = limits_.message + 1 - incoming_.size();
     co_await socket_.async_read_some(incoming_, room, asio::redirect_error(asio::use_awaitable, error));
     if (error || !take_frame()) co_return tl::unexpected(End::closed);
-    last_heard_ = runtime::now();
+    // A message counts when it begins and when it is whole: pieces that never end are silence.
+    if (!begun || socket_.is_message_done()) last_heard_ = runtime::now();
+    begun = true;
     if (incoming_.size() > limits_.message) co_return tl::unexpected(End::too_large);
   } while (!socket_.is_message_done());
   if (!socket_.got_text()) co_return tl::unexpected(End::not_text);

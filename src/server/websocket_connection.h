@@ -54,6 +54,7 @@ class WebSocketConnection : public std::enable_shared_from_this<WebSocketConnect
   void abort();
   bool is_open() const { return !closing_ && !dead_; }
 
+  /// When the last message began, or was whole.
   Time last_heard() const { return last_heard_; }
   Time last_sent() const { return last_sent_; }
 
