@@ -153,6 +153,8 @@ Result<void> Application::start_workers() {
   if (!certificate) return tl::unexpected(certificate.error());
   auto outer = resolve(advertised());
   if (!outer) return tl::unexpected(outer.error());
+  sfu::Limits limits;
+  limits.participant_bits_per_second = config_.participant_mbits * 1e6;
   const unsigned count = config_.workers > 0 ? config_.workers : std::max(1u, std::thread::hardware_concurrency());
   for (unsigned i = 0; i < count; ++i) {
     auto addresses = media_addresses();
@@ -161,7 +163,7 @@ Result<void> Application::start_workers() {
       address.port = config_.media_port == 0 ? std::uint16_t{0} : static_cast<std::uint16_t>(config_.media_port + i);
     auto worker = MediaWorker::create(i, addresses, *certificate, control_, [this](const SessionId& session, sfu::Event event) {
       directory_->handle_event(session, std::move(event));
-    }, std::chrono::seconds(config_.recording_pre_roll_seconds), *outer);
+    }, std::chrono::seconds(config_.recording_pre_roll_seconds), *outer, limits);
     if (!worker && config_.media_port != 0)
       return fail(worker.error().code, worker.error().message + "\nMedia use the UDP ports " + std::to_string(config_.media_port) + " to " + std::to_string(config_.media_port + count - 1) +
                                            ", one for each worker. Another server may have them: choose others with --media-port N (0: any free ones).");
@@ -238,6 +240,10 @@ Result<void> Application::start() {
   add_live_routes(rest_, parts);
   add_export_routes(rest_, parts);
   add_session_routes(rest_, *directory_);
+  rest_.on_limit_reached([this](const SessionId& session, const AccessToken& token, const std::string& what) {
+    services_->limit_reached(session, {token.identity, what, {}});
+  });
+  http_->on_limit_reached([this](const char* what) { services_->limit_reached({{}, what, {}}); });
   signalling_ = std::make_unique<Signalling>(*directory_, verify_but_expiry_, drops_);
   http_->start();
   if (metrics_http_) metrics_http_->start();
