@@ -44,6 +44,7 @@ std::string_view counter_name(Drop drop) {
     case Drop::duplicate_keyframe_request: return "duplicate_keyframe_request";
     case Drop::report_too_soon: return "report_too_soon";
     case Drop::rtcp_over_budget: return "rtcp_over_budget";
+    case Drop::ingress_over_budget: return "ingress_over_budget";
     case Drop::unknown_path: return "unknown_path";
     case Drop::unvalidated_path: return "unvalidated_path";
     case Drop::codec_change: return "codec_change";

@@ -37,7 +37,8 @@ struct AccessToken {
 };
 
 /// One text for session and identity together: the key of limits per identity.
-inline std::string identity_key(const AccessToken& token) { return token.session.value + "\n" + token.identity; }
+inline std::string identity_key(const SessionId& session, const std::string& identity) { return session.value + "\n" + identity; }
+inline std::string identity_key(const AccessToken& token) { return identity_key(token.session, token.identity); }
 
 constexpr std::size_t kMaxTokenSize = 8192;
 constexpr std::size_t kMinKeySize = 32;  // RFC 7518 3.2: at least as long as the hash

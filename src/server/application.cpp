@@ -160,6 +160,8 @@ Result<void> Application::start_workers() {
   if (!outer) return tl::unexpected(outer.error());
   if (auto used = check_advertised(*outer, media_addresses()); !used) return used;
   const unsigned count = worker_count(config_);
+  sfu::Limits limits;
+  limits.participant_bits_per_second = config_.participant_mbits * 1e6;
   for (unsigned i = 0; i < count; ++i) {
     auto addresses = media_addresses();
     if (addresses.empty()) return fail(ErrorCode::invalid_argument, "no network interface is up: name one with --media-address");
@@ -167,7 +169,7 @@ Result<void> Application::start_workers() {
       address.port = config_.media_port == 0 ? std::uint16_t{0} : static_cast<std::uint16_t>(config_.media_port + i);
     auto worker = MediaWorker::create(i, addresses, *certificate, control_, [this](const SessionId& session, sfu::Event event) {
       directory_->handle_event(session, std::move(event));
-    }, std::chrono::seconds(config_.recording_pre_roll_seconds), *outer);
+    }, std::chrono::seconds(config_.recording_pre_roll_seconds), *outer, limits);
     if (!worker && config_.media_port != 0)
       return fail(worker.error().code, worker.error().message + "\nMedia use the UDP ports " + std::to_string(config_.media_port) + " to " + std::to_string(config_.media_port + count - 1) +
                                            ", one for each worker. Another server may have them: choose others with --media-port N (0: any free ones).");
@@ -239,6 +241,10 @@ Result<void> Application::start() {
   add_live_routes(rest_, parts);
   add_export_routes(rest_, parts);
   add_session_routes(rest_, *directory_);
+  rest_.on_limit_reached([this](const SessionId& session, const AccessToken& token, const std::string& what) {
+    services_->limit_reached(session, {token.identity, what, {}});
+  });
+  http_->on_limit_reached([this](const char* what) { services_->limit_reached({{}, what, {}}); });
   signalling_ = std::make_unique<Signalling>(*directory_, verify_for_return_, drops_);
   http_->start();
   if (metrics_http_) metrics_http_->start();

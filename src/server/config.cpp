@@ -18,7 +18,7 @@ namespace {
 struct Options {
   std::optional<std::string> recordings, web, key_file, token_audience, tls_cert, tls_key, recording_signing_key, recording_key, ready_file, metrics_listen, metrics_token_file;
   std::optional<std::int64_t> port, media_port, workers, recording_reserve_mb, recording_pre_roll_seconds, recording_retention_days;
-  std::optional<std::int64_t> connections_total, connections_per_address, connections_reserved, connections_idle_seconds, participants_per_identity;
+  std::optional<std::int64_t> connections_total, connections_per_address, connections_reserved, connections_idle_seconds, participants_per_identity, participant_mbits;
   std::optional<std::vector<std::string>> listen, media_addresses, trusted_proxies, advertise;
   std::optional<bool> dev, allow_autopublish;
 };
@@ -59,6 +59,7 @@ void each_number(Options& o, Visit visit) {
   visit("connections-reserved", o.connections_reserved, 0, 1'000'000, "how many of the total only connections with a valid token may use");
   visit("connections-idle-seconds", o.connections_idle_seconds, 1, 3600, "a connection without a request is closed after so long");
   visit("participants-per-identity", o.participants_per_identity, 1, 100, "participants that one identity may have in a session at a time");
+  visit("participant-mbits", o.participant_mbits, 1, 100'000, "Mbit/s that one participant may send; the rest is dropped");
   visit("recording-reserve-mb", o.recording_reserve_mb, 0, 1'000'000'000, "a recording begins with at least so many MB free, and ends at half of it; 0: the disk may fill up");
   visit("recording-pre-roll-seconds", o.recording_pre_roll_seconds, 0, 120, "how much of its newest media each session keeps in memory; a recording begins that far back");
   visit("recording-retention-days", o.recording_retention_days, 0, 36'500, "finished recordings are deleted so many days after their end; 0: they are kept");
@@ -152,6 +153,7 @@ void apply(const Options& o, ServeConfig& config) {
   apply(o.advertise, config.advertise);
   apply(o.trusted_proxies, config.trusted_proxies);
   apply(o.participants_per_identity, config.participants_per_identity);
+  apply(o.participant_mbits, config.participant_mbits);
   apply(o.connections_total, config.connections_total);
   apply(o.connections_per_address, config.connections_per_address);
   apply(o.connections_reserved, config.connections_reserved);

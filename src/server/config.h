@@ -35,6 +35,7 @@ struct ServeConfig {
   std::size_t connections_total = 5000, connections_per_address = 1000, connections_reserved = 500;
   unsigned connections_idle_seconds = 30;
   std::size_t participants_per_identity = 4;  // in a session
+  unsigned participant_mbits = 100;           // that one participant may send
   std::vector<std::string> trusted_proxies;  // address ranges
   std::string metrics_listen;      // ADDRESS:PORT; empty: /metrics beside everything else
   std::string metrics_token_file;  // empty: without a token

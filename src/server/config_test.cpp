@@ -63,13 +63,14 @@ TEST_F(ConfigTest, every_flag_arrives) {
 }
 
 TEST_F(ConfigTest, limits_proxies_and_metrics_have_flags_and_tables) {
-  const auto limits = file("limits.toml", "dev = true\ntrusted_proxy = [\"10.0.0.0/8\", \"::1\"]\nparticipants_per_identity = 2\n[connections]\ntotal = 100\nper_address = 7\nreserved = 10\nidle_seconds = 3\n[metrics]\nlisten = \"[::1]:9100\"\ntoken_file = \"/t\"\n");
+  const auto limits = file("limits.toml", "dev = true\ntrusted_proxy = [\"10.0.0.0/8\", \"::1\"]\nparticipants_per_identity = 2\nparticipant_mbits = 30\n[connections]\ntotal = 100\nper_address = 7\nreserved = 10\nidle_seconds = 3\n[metrics]\nlisten = \"[::1]:9100\"\ntoken_file = \"/t\"\n");
   const auto config = served({"--config", limits});
   EXPECT_EQ(config.connections_total, 100u);
   EXPECT_EQ(config.connections_per_address, 7u);
   EXPECT_EQ(config.connections_reserved, 10u);
   EXPECT_EQ(config.connections_idle_seconds, 3u);
   EXPECT_EQ(config.participants_per_identity, 2u);
+  EXPECT_EQ(config.participant_mbits, 30u);
   EXPECT_EQ(config.trusted_proxies, (std::vector<std::string>{"10.0.0.0/8", "::1"}));
   EXPECT_EQ(config.metrics_listen + config.metrics_token_file, "[::1]:9100/t");
   EXPECT_EQ(served({"--dev", "--trusted-proxy", "10.0.0.1", "--trusted-proxy", "192.0.2.0/24"}).trusted_proxies.size(), 2u);

@@ -47,6 +47,7 @@ HttpAnswer error_answer(const Error& error, unsigned status) {
   HttpAnswer answer = json_answer(body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace),
                                   status != 0 ? status : http_status(error.code));
   answer.challenge = answer.status == 401;
+  if (error.code == ErrorCode::limit_exceeded) answer.limit = error.message;
   return answer;
 }
 

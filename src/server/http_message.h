@@ -23,6 +23,7 @@ struct HttpAnswer {
   bool cacheable = false;           // its name changes with its content
   bool page = false;                // HTML: with a content security policy
   bool challenge = false;           // WWW-Authenticate
+  std::string limit;                // that was reached, in words; empty: none
   std::string identity;             // of the request's valid token; empty: none
 };
 

@@ -10,6 +10,7 @@
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/websocket/rfc6455.hpp>
 
+#include "runtime/clock.h"
 #include "server/host_header.h"
 #include "server/http_response.h"
 #include "server/proxy_protocol.h"
@@ -116,8 +117,12 @@ bool HttpServer::admit(const Visitor& visitor) {
 }
 
 bool HttpServer::apply(ConnectionGate::Verdict verdict) {
-  if (verdict.refusal == ConnectionGate::Refusal::total) drops_.add(Drop::connection_limit);
-  if (verdict.refusal == ConnectionGate::Refusal::address) drops_.add(Drop::connection_address_limit);
+  const auto refuse = [this](Drop why, const char* what) {
+    drops_.add(why);
+    if (limits_told_.allow(runtime::now())) limit_reached_(what);
+  };
+  if (verdict.refusal == ConnectionGate::Refusal::total) refuse(Drop::connection_limit, "The server has as many connections as it may have: newcomers are refused.");
+  if (verdict.refusal == ConnectionGate::Refusal::address) refuse(Drop::connection_address_limit, "A client's address has as many connections as it may have: newcomers from there are refused.");
   if (verdict.yields) close(*verdict.yields);
   return verdict.refusal == ConnectionGate::Refusal::none;
 }

@@ -16,6 +16,7 @@
 #include "server/connection_gate.h"
 #include "server/disk_reader.h"
 #include "server/http_routes.h"
+#include "server/rate_limit.h"
 
 namespace amphi::server {
 
@@ -44,6 +45,8 @@ class HttpServer {
   /// Takes no further connections; those that exist go on.
   void stop_accepting();
   std::size_t connections() const { return gate_.open(); }
+  /// A limit of the whole server was reached, in words; at most once a second.
+  void on_limit_reached(std::function<void(const char* what)> told) { limit_reached_ = std::move(told); }
   std::size_t websockets() const { return websockets_; }
 
  private:
@@ -82,6 +85,8 @@ class HttpServer {
   const TrustedProxies proxies_;
   DiskReader reader_;
   ConnectionGate gate_;
+  std::function<void(const char* what)> limit_reached_ = [](const char*) {};
+  RateLimit limits_told_{1, 2};
   ConnectionGate::Number next_number_ = 1;
   std::unordered_map<ConnectionGate::Number, std::weak_ptr<AnyStream>> streams_;
   std::size_t websockets_ = 0;

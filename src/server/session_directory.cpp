@@ -142,7 +142,6 @@ asio::awaitable<Result<Member>> SessionDirectory::join(AccessToken token, std::s
   const Member member{session.id, *id};
   session.joining.insert(token.identity);
   if (const auto room = make_room(session, token.identity); !room) {
-    if (room.error().code == ErrorCode::limit_exceeded) hooks_.limit_reached(session.id, {}, token.identity + ": " + room.error().message);
     stop_joining(session, token.identity);
     co_return tl::unexpected(room.error());
   }
@@ -155,7 +154,6 @@ asio::awaitable<Result<Member>> SessionDirectory::join(AccessToken token, std::s
   MediaSession* there = find(member.session);  // everything may have been closed meanwhile
   if (!there) co_return going_down();
   if (!added) {
-    if (added.error().code == ErrorCode::limit_exceeded) hooks_.limit_reached(there->id, {}, added.error().message);
     stop_joining(*there, token.identity);
     // Two connections brought the same resume token of the server before this one: the later of them is another participant.
     if (added.error().code == ErrorCode::invalid_argument) co_return fail(ErrorCode::disconnected, "Another connection has resumed this participant.");
@@ -317,10 +315,6 @@ void SessionDirectory::tell(MediaSession& session, const std::string& text, cons
     if (participant.connection && id != except) participant.connection->send(text);
 }
 
-void SessionDirectory::limit_reached(const Member& member, const std::string& what) {
-  if (const Participant* found = find(member)) hooks_.limit_reached(member.session, member.participant, found->identity + ": " + what);
-}
-
 void SessionDirectory::handle_event(const SessionId& id, sfu::Event event) {
   MediaSession* session = find(id);
   if (!session) return;
@@ -352,6 +346,10 @@ void SessionDirectory::handle_event(const SessionId& id, sfu::Event event) {
                  },
                  [&](sfu::TransportConnected& e) { spdlog::debug("{}: a transport is connected", e.participant.value); },
                  [&](sfu::TransportDisconnected& e) { spdlog::debug("{}: a transport is silent", e.participant.value); },
+                 [&](sfu::LimitReached& e) {
+                   const Participant* who = find(Member{id, e.participant});
+                   hooks_.limit_reached(id, {who ? who->identity : std::string(), std::move(e.what), e.participant.value});
+                 },
                  [&](sfu::TransportFailed& e) { transport_failed(*session, e); },
                  [&](sfu::SourcesCompete& e) {
                    spdlog::warn("session {}: feed {} of {} has several sources at the same time: ssrc {} is forwarded and recorded, ssrc {} is dropped",

@@ -24,6 +24,7 @@
 #include "server/resume_token.h"
 #include "server/signalling_messages.h"
 #include "server/websocket_connection.h"
+#include "services/reached_limits.h"
 
 namespace amphi::server {
 
@@ -40,8 +41,8 @@ class SessionDirectory {
     std::function<void(const SessionId&)> participant_joined;
     std::function<void(const SessionId&, const ParticipantId&)> participant_left;
     std::function<void(const SessionId&)> session_removed;
-    /// A participant has reached a limit; empty: nobody in particular. `what`: in words.
-    std::function<void(const SessionId&, const ParticipantId&, const std::string& what)> limit_reached = [](const auto&, const auto&, const auto&) {};
+    /// Every limit that somebody reaches is told here, or to ServicesHub::limit_reached itself.
+    std::function<void(const SessionId&, services::ReachedLimit)> limit_reached = [](const auto&, auto) {};
   };
   struct Limits {
     std::size_t sessions = 10'000;
@@ -97,8 +98,8 @@ class SessionDirectory {
   boost::asio::awaitable<Result<sfu::FeedInfo>> mute(SessionId session, FeedId feed, bool muted);
   bool is_banned(const SessionId& session, const std::string& identity) const;
 
-  /// Tells everybody in the session that a participant has reached a limit.
-  void limit_reached(const Member& member, const std::string& what);
+  /// Tells everybody in the session that a limit was reached.
+  void limit_reached(const SessionId& session, services::ReachedLimit limit) { hooks_.limit_reached(session, std::move(limit)); }
 
   void handle_event(const SessionId& session, sfu::Event event);
   /// Nothing of this session is being recorded any more.

@@ -87,6 +87,7 @@ struct SignallingRig {
     hooks.is_recording = [](const SessionId&) { return false; };
     hooks.stop_recording = hooks.participant_joined = hooks.session_removed = [](const SessionId&) {};
     hooks.participant_left = [](const SessionId&, const ParticipantId&) {};
+    hooks.limit_reached = [this](const SessionId& session, const services::ReachedLimit& limit) { on_limit_reached(session, limit); };
     directory.set_hooks(std::move(hooks));
     server = HttpServer::listen(control, {Address::v4(127, 0, 0, 1, 0)}, std::nullopt, routes, drops).value();
     server->start();
@@ -113,6 +114,7 @@ struct SignallingRig {
     done.get_future().wait();
   }
 
+  std::function<void(const SessionId&, const services::ReachedLimit&)> on_limit_reached = [](const auto&, const auto&) {};
   asio::io_context control;
   Counters<Drop> drops;
   runtime::SystemRandom random;

@@ -1,5 +1,6 @@
 #include "server/websocket_connection.h"
 
+#include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -35,9 +36,15 @@ WebSocketConnection::WebSocketConnection(std::shared_ptr<AnyStream> stream, Limi
   socket_.control_callback([this](websocket::frame_type, beast::string_view) { take_frame(); });
 }
 
+/// Posted: a limit is also reached while a message is sent to everybody, and the warning is one more.
+void WebSocketConnection::limit_reached(const std::string& what) {
+  if (limit_reached_) asio::post(stream_->get_executor(), [told = limit_reached_, what] { told(what); });
+}
+
 bool WebSocketConnection::take_frame() {
   if (dead_ || frames_.allow(runtime::now())) return !dead_;
   drops_.add(Drop::ws_frame_rate_limited);
+  limit_reached("Too many WebSocket frames a second.");
   abort();
   return false;
 }
@@ -72,6 +79,7 @@ void WebSocketConnection::send(std::string text) {
   if (!is_open()) return;
   if (queued_bytes_ + text.size() > limits_.queue) {
     drops_.add(Drop::ws_slow_reader);
+    limit_reached("A connection reads too slowly, and is closed.");
     return abort();
   }
   queued_bytes_ += text.size();
@@ -81,6 +89,7 @@ void WebSocketConnection::send(std::string text) {
 }
 
 void WebSocketConnection::send_error(const Error& error, bool fatal, std::string_view in_reply_to) {
+  if (error.code == ErrorCode::limit_exceeded) limit_reached(error.message);
   send(signalling::error(error, fatal, in_reply_to));
   if (fatal) close();
 }
