@@ -65,7 +65,7 @@ TEST(MediaUnreachable, later_is_told_as_well_and_the_feeds_go_on_afterwards) {
     ASSERT_TRUE(surgeon.probe.wait([&] { return surgeon.probe.happened().unreachable == 1; }, 25s)) << server.log();
     EXPECT_EQ(surgeon.outgoing->state(), FeedState::running) << "it has not ended";
     EXPECT_TRUE(surgeon.outgoing->statistics().stalled);
-    // The transport that was lost first is told; the other one follows within the time between two answers of the server's.
+    // The session is told when its first transport is lost. A feed is told when its own transport is lost.
     EXPECT_TRUE(surgeon.probe.wait([&] { return surgeon.outgoing->error() == Errc::mediaUnreachable; }, 5s));
   }
   EXPECT_TRUE(surgeon.probe.wait([&] { return surgeon.probe.happened().reachable == 1; }, 40s)) << server.log();
