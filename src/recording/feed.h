@@ -47,7 +47,9 @@ class Feed {
   /// The feed has gone, and may come again: uses all that arrived, and leaves the file open.
   void leave(Time now);
   /// It is there again, and its file goes on behind a gap. Only a feed with a file, in the same codec.
-  void come_back(Time now);
+  void come_back(bool muted, Time now);
+  /// Nothing of it is recorded until it comes back.
+  void mute(Time now) { watch_.mute(now); }
   /// Uses all that arrived and completes the file, which lasts until `now`, or until the feed had gone.
   void finish(Time now);
   void set_hash(const Sha256Digest& digest);
@@ -77,10 +79,12 @@ class Feed {
   };
 
   void drain(Time now, bool flush);
-  void take_frames(Time now);
+  void take_frames(Time now, bool breaks = false);
+  void order_frames(Time now, bool breaks);
+  void take_placed(Time now);
   void take_packet(const rtp::RtpHeader& header, ByteView payload, Time arrival, std::uint64_t missing, Time now);
   void take_frame(Frame frame, Time now);
-  void watch_order(const Frame& frame, Time now);
+  void tell_sending_order();
   /// False: the participant's share of the tracks is used up.
   bool open_file(const Frame& first);
   void refuse_packet(Time now);
@@ -111,7 +115,7 @@ class Feed {
   FeedTimeline timeline_;
   FeedWatch watch_;
   PictureOrder order_;
-  bool sending_order_told_ = false;
+  bool late_order_told_ = false;
   bool listed_ = false;
   bool refused_ = false;
   FrameClock clock_;

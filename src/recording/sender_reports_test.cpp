@@ -125,12 +125,6 @@ std::vector<std::pair<Duration, double>> apart(const Placed& placed) {
   return result;
 }
 
-/// NTP times of a clock that tells whole seconds only.
-std::optional<Report> whole_seconds(Stream stream, Duration t, Duration media) {
-  const Duration seconds = (kNow + t) / 1s * 1s;
-  return Report{ntp(seconds), ticks(media, rate(stream))};
-}
-
 std::optional<Report> truth(Stream stream, Duration t, Duration media) { return Report{ntp(kNow + t), ticks(media, rate(stream))}; }
 
 /// Truth in the reports, but NTP time is `clock(stream, t)`.
@@ -152,7 +146,6 @@ std::vector<Behaviour> behaviours() {
   std::vector<Behaviour> rows{
       {"no reports", [](Stream, Duration, Duration) { return std::optional<Report>(); }},
       {"true reports", truth, 8s},
-      {"NTP time in whole seconds", whole_seconds},
       {"NTP 0", [](Stream stream, Duration, Duration media) { return std::optional(Report{{0}, ticks(media, rate(stream))}); }},
       {"an NTP time that stands still", with_clock([](Stream, Duration) { return kNow; })},
       {"NTP time counts from the sender's start", with_clock([](Stream, Duration t) { return t + 3s; }), 8s},
@@ -355,7 +348,6 @@ TEST(SenderReports, with_ntp_0_or_with_contradictions_are_counted) {
       if (row.name == name) return play(row, true).drops;
     return Drops{};
   };
-  EXPECT_EQ(drops("NTP time in whole seconds")[Drop::report_without_clock], 120u);
   EXPECT_EQ(drops("NTP 0")[Drop::report_without_clock], 120u);
   EXPECT_EQ(drops("an NTP time that stands still")[Drop::implausible_report], 118u);
   EXPECT_EQ(drops("true reports")[Drop::implausible_report], 0u);

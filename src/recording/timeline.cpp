@@ -192,14 +192,21 @@ Duration FeedTimeline::wanted_place(rtp::Timestamp timestamp, Time arrival) {
   return behind_.value() <= kMostBehind ? reported : wanted;
 }
 
+/// `step` before the newest frame: as far as the sender says, in the scale of the line since the frame before the newest, which a correction
+/// of the line may have made shorter.
+Duration FeedTimeline::place_before(rtp::Timestamp step) const {
+  if (-step >= advance_ || moved_ == length(advance_)) return last_ + length(step);
+  return last_ + Duration(static_cast<std::int64_t>(static_cast<double>(moved_.count()) * (static_cast<double>(step) / static_cast<double>(advance_))));
+}
+
 Duration FeedTimeline::place(rtp::WireTimestamp wire, Time arrival, bool reordered) {
   const Duration arrived = arrival - start_;
   const rtp::Timestamp timestamp = extended(wire);
   if (probe_ && timestamp >= probe_->timestamp) settle(arrival);
   const bool has_last = placed_any_ && !anew_;
   const rtp::Timestamp step = has_last ? timestamp - last_timestamp_ : 0;
-  // Shown before the newest: as far from it as the sender says. The newest stays the one that the line goes on from.
-  if (reordered && step < 0 && length(step) > -kJump) return last_ + length(step);
+  // Shown before the newest, which stays the frame that the line goes on from.
+  if (reordered && step < 0 && length(step) > -kJump) return place_before(step);
   const Duration offset = arrived - length(timestamp);
   const bool by_arrival = level_.is_off_rate() && !report_;
   const bool stepped = has_last && !by_arrival && !earliest_.empty() && has_stepped(step, offset, reordered);
@@ -220,6 +227,8 @@ Duration FeedTimeline::place(rtp::WireTimestamp wire, Time arrival, bool reorder
   if (!placed_any_) place = std::max(place, floor_);
   if (placed_any_) place = std::max(place, last_);
   if (!placed_any_) first_ = place;
+  advance_ = has_last && !anew ? step : 0;
+  moved_ = place - last_;
   last_ = place;
   last_timestamp_ = timestamp;
   last_arrival_ = arrival;

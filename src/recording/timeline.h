@@ -81,6 +81,7 @@ class FeedTimeline {
   void shift_line(Duration by);
   bool has_stepped(rtp::Timestamp step, Duration offset, bool reordered) const;
   Duration follow_step(rtp::WireTimestamp wire, rtp::Timestamp timestamp, Time arrival);
+  Duration place_before(rtp::Timestamp step) const;
   Duration drifted(Duration media) const;
   bool left_the_line(Duration expected, Time arrival);
   std::optional<Duration> participant_time(rtp::Timestamp timestamp);
@@ -120,6 +121,8 @@ class FeedTimeline {
   rtp::Timestamp last_timestamp_ = 0;
   Duration first_{}, last_{};  // where the first frame lies, and the one before
   Duration usual_step_{};      // from a frame to the next, lately
+  rtp::Timestamp advance_ = 0;  // from the frame before that one, in timestamps and on the line
+  Duration moved_{};
   Time last_arrival_;
   std::optional<Time> late_since_;
 };

@@ -66,8 +66,57 @@ TEST(Signalling, who_offers_faster_than_anybody_has_to_is_refused_and_nobody_els
   ASSERT_EQ(loud->join("s loud", joined["resumeToken"])["resumed"], true);
   answer(*loud), answer(*loud), answer(*loud);
   EXPECT_EQ(answer(*loud)["code"], "limit_exceeded") << "another connection changes nothing";
+  loud = std::make_unique<Talker>(rig.port(), "s");
+  ASSERT_NE(loud->join("s loud")["participantId"], joined["participantId"]);
+  answer(*loud), answer(*loud), answer(*loud);
+  EXPECT_EQ(answer(*loud)["code"], "limit_exceeded") << "another participant of the identity has no budget of its own";
   EXPECT_EQ(answer(quiet)["code"], "malformed") << "nobody else is disturbed";
   rig.on_control([&] { EXPECT_GE(rig.drops[Drop::ws_offer_rate_limited], 25u); });
+}
+
+TEST(Signalling, a_token_of_a_former_key_brings_back_the_participant_that_came_with_it_and_nobody_else) {
+  SignallingRig rig;
+  rig.run();
+  auto surgeon = std::make_unique<Talker>(rig.port(), "s");
+  const Json joined = surgeon->join("s surgeon");
+  ASSERT_EQ(joined["type"], "joined");
+  const auto refused = [&](const std::string& token, const std::string& resume) {
+    const Json heard = Talker(rig.port(), "s").join(token, resume);
+    EXPECT_EQ(heard["code"], "unauthorized") << token << " " << heard;
+    EXPECT_EQ(heard["fatal"], true);
+  };
+  refused("former s guest", "");
+  refused("former s surgeon", "");
+  refused("former s surgeon -60", joined["resumeToken"]);  // another token of the former key, with other grants perhaps
+  const Json back = Talker(rig.port(), "s").join("former s surgeon", joined["resumeToken"]);
+  EXPECT_EQ(back["resumed"], true) << back;
+  EXPECT_EQ(back["participantId"], joined["participantId"]);
+  EXPECT_EQ(Talker(rig.port(), "s").join("s surgeon -60", back.value("resumeToken", ""))["resumed"], true) << "a token of the current key";
+}
+
+TEST(Signalling, a_limit_is_told_with_the_identity_that_reached_it_also_where_it_does_not_come_in) {
+  SignallingRig rig;
+  std::vector<std::string> told;
+  rig.on_limit_reached = [&](const SessionId& session, const services::ReachedLimit& limit) {
+    told.push_back(session.value + " " + limit.identity + (limit.participant_id.empty() ? " " : " in ") + limit.what);
+  };
+  rig.run();
+  const auto all_told = [&] {
+    std::vector<std::string> copy;
+    rig.on_control([&] { copy = told; });
+    return copy;
+  };
+  Talker loud(rig.port(), "s");
+  ASSERT_EQ(loud.join("s loud")["type"], "joined");
+  std::vector<std::unique_ptr<Talker>> others;
+  Json last;
+  for (int i = 0; i < 3; ++i) last = others.emplace_back(std::make_unique<Talker>(rig.port(), "s"))->join("s loud");
+  EXPECT_EQ(last["code"], "limit_exceeded");
+  EXPECT_EQ(all_told(), std::vector<std::string>{"s loud This identity has 3 participants in the session, which is the most."});
+  for (int i = 0; i < 250; ++i) loud.say({{"type", "ping"}});
+  while (!loud.hear().is_null()) continue;
+  ASSERT_EQ(all_told().size(), 2u);
+  EXPECT_EQ(all_told()[1], "s loud in Too many messages a second.");
 }
 
 TEST(Signalling, a_participant_that_never_acknowledged_its_join_is_gone_with_its_connection_and_any_other_is_held) {
@@ -106,6 +155,57 @@ TEST(Signalling, a_participant_that_never_acknowledged_its_join_is_gone_with_its
   EXPECT_EQ(Talker(rig.port(), "s").join("s held", back.value("resumeToken", ""))["resumed"], true) << "a resume acknowledges";
   watcher.say({{"type", "publishOffer"}, {"sdp", "x"}, {"feeds", Json::array()}});
   hear("error");  // nobody has left meanwhile
+}
+
+TEST(Signalling, a_participant_that_is_lost_may_return_and_one_that_leaves_or_is_removed_does_not) {
+  SignallingRig rig;
+  rig.run();
+  Talker watcher(rig.port(), "s");
+  ASSERT_EQ(watcher.join("s watcher")["type"], "joined");
+  const auto left_by = [&](const std::function<void(std::optional<Talker>&, const Json& joined)>& goes) {
+    std::optional<Talker> who(std::in_place, rig.port(), "s");
+    const Json joined = who->join("s who");
+    EXPECT_EQ(watcher.hear()["type"], "participantJoined");
+    goes(who, joined);
+    const Json heard = watcher.hear();
+    EXPECT_EQ(heard["type"], "participantLeft") << heard;
+    return heard.value("mayReturn", false);
+  };
+  EXPECT_FALSE(left_by([](std::optional<Talker>& who, const Json&) { who->say({{"type", "leave"}}); }));
+  EXPECT_FALSE(left_by([](std::optional<Talker>& who, const Json&) { who->say({{"type", "leave"}, {"mayReturn", false}}); }));
+  EXPECT_TRUE(left_by([](std::optional<Talker>& who, const Json&) { who->say({{"type", "leave"}, {"mayReturn", true}}); }));
+  EXPECT_TRUE(left_by([](std::optional<Talker>& who, const Json&) { who.reset(); })) << "before it had acknowledged its join";
+  EXPECT_FALSE(left_by([&](std::optional<Talker>&, const Json& joined) {
+    rig.on_control([&] { EXPECT_TRUE(rig.directory.expel({SessionId("s"), ParticipantId(joined["participantId"])}, "test")); });
+  }));
+}
+
+TEST(Signalling, two_joins_with_a_resume_token_of_a_former_server_are_two_participants) {
+  std::string resume;
+  {
+    SignallingRig before;
+    before.run();
+    resume = Talker(before.port(), "s").join("s ann")["resumeToken"];
+  }
+  SignallingRig rig;
+  rig.run();
+  // Both are read before the media worker has answered the first.
+  std::promise<void> hold;
+  std::promise<void> held;
+  rig.workers[0]->post([&](MediaWorker&, Time) { held.set_value(), hold.get_future().wait(); });
+  held.get_future().wait();
+  Talker one(rig.port(), "s"), two(rig.port(), "s");
+  for (Talker* talker : {&one, &two}) talker->say({{"type", "join"}, {"version", 1}, {"token", "s ann"}, {"resumeToken", resume}});
+  // Another session's join is answered behind them on this connection's thread.
+  Talker third(rig.port(), "t");
+  third.say({{"type", "ping"}});
+  EXPECT_EQ(third.hear()["code"], "unauthorized");
+  hold.set_value();
+  const Json first = one.hear(), second = two.hear();
+  const Json& refused = first["type"] == "error" ? first : second;
+  const Json& joined = first["type"] == "error" ? second : first;
+  EXPECT_EQ(joined["type"], "joined");
+  EXPECT_TRUE(refused["type"] == "joined" || refused["code"] == "disconnected") << refused;
 }
 
 TEST(Signalling, a_token_that_has_expired_lets_nobody_in_and_brings_back_who_is_in) {
