@@ -10,7 +10,7 @@ constexpr Duration kLateForGood = 2s;  // a sender that paused its timestamps, n
 constexpr Duration kSudden = 25ms;     // a packet so late behind the one before is looked into
 constexpr Duration kSlip = 25ms;       // and the noise: arrivals that lie so much later for good
 constexpr Duration kLateFirst = 28ms;  // and the noise: the first of them
-constexpr int kLeastProbe = 3;         // packets
+constexpr int kLeastProbe = 8;         // packets
 constexpr Duration kLongestProbe = 1s;
 constexpr Duration kBurst = 45ms;      // by which the packets behind a late one catch up, if it was the network
 constexpr Duration kStepBack = 10ms;
@@ -152,7 +152,10 @@ void FeedTimeline::shift_line(Duration by) {
 /// its arrival; behind a gap in the media it is not.
 bool FeedTimeline::has_stepped(rtp::Timestamp step, Duration offset, bool reordered) const {
   if (step < 0) return !reordered && length(step) < -kStepBack;
-  return length(step) > usual_step_ + kStepAhead && offset < earliest_.value() - kStepAhead;
+  if (usual_step_ == Duration{0}) return false;
+  // Frames that others are shown before arrive early, by as many frames as those are.
+  const Duration least = reorders_ ? kJump : kStepAhead;
+  return length(step) > usual_step_ + least && offset < earliest_.value() - least;
 }
 
 /// Where the frame lies whose timestamp stepped: one step behind the one before, unless it arrived at another time than that.
@@ -179,7 +182,8 @@ Duration FeedTimeline::wanted_place(rtp::Timestamp timestamp, Time arrival) {
   const auto time = participant_time(timestamp);
   if (!time) return wanted;
   // A report that none has confirmed moves no other feed, except that the first feed's ties the clock.
-  const bool ties = !clock_.is_own(report_->setting) && (confirmed_ || founds_ || !clock_.known());
+  const bool ties = !clock_.is_own(report_->setting) && (confirmed_ || founds_);
+  if (!ties && !clock_.known()) return wanted;
   if (ties && !clock_.arrived(*time, arrival)) {
     drops_.add(Drop::implausible_report);
     report_.reset();
@@ -206,6 +210,7 @@ Duration FeedTimeline::place(rtp::WireTimestamp wire, Time arrival, bool reorder
   const bool has_last = placed_any_ && !anew_;
   const rtp::Timestamp step = has_last ? timestamp - last_timestamp_ : 0;
   // Shown before the newest, which stays the frame that the line goes on from.
+  reorders_ |= reordered;
   if (reordered && step < 0 && length(step) > -kJump) return place_before(step);
   const Duration offset = arrived - length(timestamp);
   const bool by_arrival = level_.is_off_rate() && !report_;
@@ -274,7 +279,8 @@ ParticipantClock::Setting FeedTimeline::same_setting(const Report& report, Durat
 
 /// Whether NTP time has gained on media time, or lost, though the arrivals have not.
 bool FeedTimeline::runs_away(const Report& report, Time now) {
-  if (!report.timestamp || earliest_.empty()) return false;
+  if (report.tied) anchor_.reset();  // each report ties it to the arrivals again
+  if (report.tied || !report.timestamp || earliest_.empty()) return false;
   const Duration time = report.ntp + report.add;
   if (!anchor_) anchor_ = Anchor{time, *report.timestamp, std::nullopt, {}};
   if (!report.level) return false;

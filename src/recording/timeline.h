@@ -32,7 +32,7 @@ class FeedTimeline {
       : clock_rate_(clock_rate == 0 ? 1 : clock_rate), start_(start), floor_(floor), clock_(clock), drops_(drops) {}
 
   /// How long frames wait for `place` when `observe` says so.
-  static constexpr Duration kProbe = 150ms;
+  static constexpr Duration kProbe = 300ms;
 
   /// A packet arrived. Before the first frame is placed this tells where arrivals lie. True: it came later behind the one before than its
   /// timestamp says. Either the network stalled, and a burst follows, or the sender paused its timestamps. The packets of the next kProbe
@@ -118,6 +118,7 @@ class FeedTimeline {
   std::optional<Time> newest_arrival_;
   bool placed_any_ = false;
   bool anew_ = true;  // nothing is placed since the line began, or began anew
+  bool reorders_ = false;  // some frame was shown before the newest
   rtp::Timestamp last_timestamp_ = 0;
   Duration first_{}, last_{};  // where the first frame lies, and the one before
   Duration usual_step_{};      // from a frame to the next, lately
