@@ -44,9 +44,10 @@ std::optional<Duration> ParticipantClock::added_by(Setting setting) const {
   return std::nullopt;
 }
 
-ParticipantClock::Setting ParticipantClock::set(Duration add, Duration tolerance, Duration ntp, bool own) {
+ParticipantClock::Setting ParticipantClock::set(Duration add, Duration tolerance, Duration ntp, bool own, Setting before) {
   const auto nearer = [&](const Known& a, const Known& b) { return distance(a.add, add) < distance(b.add, add); };
-  const auto nearest = std::min_element(settings_.begin(), settings_.end(), nearer);
+  const auto previous = std::find_if(settings_.begin(), settings_.end(), [&](const Known& k) { return k.number == before; });
+  const auto nearest = std::min_element(previous == settings_.end() ? settings_.begin() : previous + 1, settings_.end(), nearer);
   Known found{numbers_ + 1, add, {}, own};
   if (nearest != settings_.end() && distance(nearest->add, add) <= tolerance) {
     found = *nearest;
@@ -64,8 +65,11 @@ void ParticipantClock::confirm(Setting setting, Duration ntp) {
   auto known = std::find_if(settings_.begin(), settings_.end(), [&](const Known& k) { return k.number == setting; });
   if (known == settings_.end()) return;
   const Duration add = known->add;
-  while (++known != settings_.end())
-    if (ntp + add > known->since + kReportNoise) known->own = true;
+  while (++known != settings_.end()) {
+    if (ntp + add <= known->since + kReportNoise) continue;
+    if (distance(known->add, add) <= kSameSetting) known->add = add;
+    else known->own = true;
+  }
 }
 
 std::optional<ParticipantClock::Setting> ParticipantClock::adding(Duration more_than, Duration less_than) const {

@@ -44,13 +44,13 @@ class ParticipantClock {
   std::optional<Duration> added_by(Setting setting) const;
   /// The newest, of all feeds rather than an own one.
   std::optional<Setting> newest() const { return adding(Duration::min(), Duration::max()); }
-  /// One that adds `add` within `tolerance`, which is the newest from now on; made if there is none. `own`: one feed's clock, unknown to the
-  /// other feeds.
-  Setting set(Duration add, Duration tolerance, Duration ntp, bool own = false);
+  /// One newer than `before` that adds `add` within `tolerance`, and is the newest from now on; made if there is none. `own`: one feed's
+  /// clock, unknown to the other feeds.
+  Setting set(Duration add, Duration tolerance, Duration ntp, bool own = false, Setting before = 0);
   bool is_own(Setting setting) const;
   /// The newest that adds an amount between these; one of all feeds rather than an own one.
   std::optional<Setting> adding(Duration more_than, Duration less_than) const;
-  /// A report of time `ntp` still goes by `setting`: newer settings from before it are own ones.
+  /// A report of time `ntp` still goes by `setting`: newer settings from before it are own ones, or the same one if they add almost as much.
   void confirm(Setting setting, Duration ntp);
 
  private:
@@ -59,6 +59,7 @@ class ParticipantClock {
   static constexpr Duration kBeginning = 5s;  // until then it follows at once
   static constexpr int kEasing = 200;
   static constexpr std::size_t kMostSettings = 8;
+  static constexpr Duration kSameSetting = 20ms;  // a step that some feeds' reports show, and the noise hides in others
   struct Known {
     Setting number = 0;
     Duration add{};

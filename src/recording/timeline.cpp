@@ -264,8 +264,8 @@ ParticipantClock::Setting FeedTimeline::stepped_setting(const Report& report, Du
   if (corrects && !clock_.adding(add - kReportNoise, add + kReportNoise)) return report_->setting;
   const bool knows = report.level && report_->level;
   const Duration slipped = knows ? *report.level - *report_->level : Duration{0};
-  if (distance(slipped, set_by) < distance(slipped, Duration{0})) return report_->setting;
-  return clock_.set(add, kReportNoise + media_passed / kUnknownDrift, report.ntp);
+  if (distance(slipped, set_by) + level_.noise() < distance(slipped, Duration{0})) return report_->setting;
+  return clock_.set(add, kReportNoise + media_passed / kUnknownDrift, report.ntp, false, report_->setting);
 }
 
 ParticipantClock::Setting FeedTimeline::same_setting(const Report& report, Duration drifted_by, Duration media_passed) {
@@ -291,8 +291,9 @@ bool FeedTimeline::runs_away(const Report& report, Time now) {
     return false;
   }
   const Duration media = length(*report.timestamp - anchor_->timestamp);
-  const Duration gained = time - anchor_->time - media, shifted = *report.level - *anchor_->level;
-  return distance(gained, Duration{0}) > kRunAway + media / kRunAwayDrift && distance(shifted, Duration{0}) < distance(shifted, gained);
+  const Duration gained = time - anchor_->time - media, shifted = *report.level - *anchor_->level, noise = level_.noise();
+  const Duration size = distance(gained, Duration{0}), followed = gained < Duration{0} ? -shifted : shifted;
+  return size > kRunAway + media / kRunAwayDrift && followed + noise / 2 < size / 2;
 }
 
 /// The line goes on at the arrivals, and as far before them as the reports had put it.
