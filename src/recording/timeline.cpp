@@ -316,12 +316,14 @@ bool FeedTimeline::is_believed(const rtp::ReportedInstant& report, Time now) {
   // One report of a stream proves nothing, but NTP time that has gone on since a report of another stream is unlikely to be a lie.
   if (verdict == rtp::ReportCheck::Verdict::unconfirmed) return goes_on;
   // A sender whose reports confirmed each other has set its clock, or its media slipped. While media stands still its arrivals will tell.
-  if (confirmed_ && !stood_still && ++contradictions_ <= kMostContradictions) return true;
+  if (confirmed_ && !stood_still) {
+    if (++contradictions_ > kMostContradictions) drops_.add(Drop::implausible_report);
+    return true;
+  }
   drops_.add(Drop::implausible_report);
-  if (stood_still && confirmed_) return false;
-  if (!confirmed_ && std::exchange(founds_, false)) clock_.untie();
-  const bool lay_before = confirmed_ && report_ && !behind_.empty() && behind_.value() <= kMostBehind;
-  leave_report(lay_before ? behind_.value() : lead_);
+  if (confirmed_) return false;
+  if (std::exchange(founds_, false)) clock_.untie();
+  report_.reset();
   return false;
 }
 
