@@ -274,6 +274,26 @@ std::vector<Behaviour> stalls() {
   return rows;
 }
 
+/// A queue or another path delays one stream for good, or no longer: true reports mend the line.
+std::vector<Behaviour> delay_changes() {
+  std::vector<Behaviour> rows;
+  for (const Duration by : {60ms, 100ms, 160ms, 240ms, 400ms, 1000ms}) {
+    for (const Stream which : {audio, video}) {
+      for (const Duration skipped : {0ms, 200ms, 500ms}) {
+        const auto queued = [=](Stream stream, Duration t) { return stream == which && t >= 10s && t < 30s ? by : 0s; };
+        const auto no_frames = [=](Stream stream, Duration t) { return stream == which && t >= 30s - skipped && t < 30s; };
+        for (const Duration every : {1s, 5s}) {
+          Behaviour row{which == audio ? "the sound is delayed for 20 s" : "the picture is delayed for 20 s", truth, 8s, {}, no_frames, {}, {}, queued};
+          row.report_every = every;
+          row.unless = {{0s, every == 1s ? 8s : 16s}, {10s - 100ms, 10s + by + every + 6s}, {30s - skipped - 100ms, 30s + by + every + 6s}};
+          rows.push_back(row);
+        }
+      }
+    }
+  }
+  return rows;
+}
+
 /// Timestamps that say nothing about the time.
 std::vector<Behaviour> useless_timestamps() {
   std::vector<Behaviour> rows;
@@ -338,6 +358,8 @@ TEST(SenderReports, or_none_keep_streams_together_when_timestamps_step) { expect
 TEST(SenderReports, or_none_keep_streams_together_when_a_device_pauses_shortly) { expect_in_sync(short_pauses()); }
 
 TEST(SenderReports, or_none_keep_streams_together_when_the_network_stalls) { expect_in_sync(stalls()); }
+
+TEST(SenderReports, mend_the_line_when_the_delay_of_one_stream_changes) { expect_in_sync(delay_changes()); }
 
 TEST(SenderReports, or_none_keep_streams_together_when_timestamps_are_useless) { expect_in_sync(useless_timestamps()); }
 

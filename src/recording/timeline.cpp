@@ -117,7 +117,7 @@ bool FeedTimeline::observe_advance(rtp::Timestamp timestamp, Duration offset, Ti
   if (anew_ || !newest_arrival_ || earliest_.empty()) return false;
   const Duration later = (arrival - *newest_arrival_) - length(timestamp - newest_timestamp_);
   if (later <= kSudden || offset - earliest_.value() <= kLateFirst + level_.noise()) return false;
-  probe_ = Probe{timestamp, arrival, offset, offset, offset, 1};
+  probe_ = Probe{timestamp, *newest_arrival_, arrival, offset, offset, offset, 1};
   return true;
 }
 
@@ -134,16 +134,30 @@ void FeedTimeline::settle(Time arrival) {
   const bool caught_up = probe.first - probe.least > kBurst + noise, still_falls_behind = probe.last - probe.least > kBurst + noise;
   if (caught_up || still_falls_behind || slip < kSlip + noise) return level_.add_noise(slip, arrival);
   drops_.add(Drop::timestamp_jump);
-  if (report_ && report_->timestamp) report_->ntp += slip;
   shift_line(slip);
   anew_ = true;
+}
+
+/// The arrivals say that timestamps slipped or stepped: they mean a time that is `by` later. The report may be from behind that, and came
+/// before the arrivals could tell: then the clock was not set after all.
+void FeedTimeline::move_report(Duration by) {
+  if (report_->set_by != Duration{0} && distance(report_->set_by, by) <= kEstimate) {
+    report_->setting = report_->setting_before;
+    report_->set_by = Duration{0};
+  } else {
+    report_->ntp += by;
+    report_->moved += by;
+    report_->estimated = true;
+    report_->set_by = Duration{0};
+  }
+  report_->level.reset();
 }
 
 /// Timestamps lie `by` later on the line from here on.
 void FeedTimeline::shift_line(Duration by) {
   earliest_.shift(by);
   level_.restart();
-  if (report_) report_->estimated = true, report_->level.reset();
+  if (report_) move_report(by);
   anchor_.reset();
   late_since_.reset();
 }
@@ -163,14 +177,13 @@ Duration FeedTimeline::follow_step(rtp::WireTimestamp wire, rtp::Timestamp times
   const Duration passed = std::max(arrival - last_arrival_, Duration{0});
   const Duration advance = distance(passed, usual_step_) <= kBurst + level_.noise() ? usual_step_ : passed;
   drops_.add(Drop::timestamp_jump);
-  if (const auto time = participant_time(last_timestamp_)) {
+  const auto time = participant_time(last_timestamp_);
+  shift_line(advance - length(timestamp - last_timestamp_));
+  if (report_ && report_->estimated) {
     report_->ntp = *time + advance - report_->add;
     report_->wire = wire;
     report_->timestamp = timestamp;
-  } else {
-    report_.reset();
   }
-  shift_line(advance - length(timestamp - last_timestamp_));
   probe_.reset();
   newest_arrival_.reset();
   return advance;
@@ -260,12 +273,15 @@ ParticipantClock::Setting FeedTimeline::first_setting(const Report& report, Time
 /// NTP time and media time are not equally far on. If it was the media that slipped, its arrivals did as well.
 ParticipantClock::Setting FeedTimeline::stepped_setting(const Report& report, Duration set_by, Duration media_passed) {
   const Duration add = report_->add - set_by;
+  const Duration tolerance = kReportNoise + media_passed / kUnknownDrift;
+  // As it was before the line moved: the arrivals had moved for another reason, such as a longer way.
+  if (report_->estimated && distance(set_by, -report_->moved) <= tolerance) return report_->setting;
   const bool corrects = report_->estimated && distance(set_by, Duration{0}) <= kEstimate;
   if (corrects && !clock_.adding(add - kReportNoise, add + kReportNoise)) return report_->setting;
   const bool knows = report.level && report_->level;
   const Duration slipped = knows ? *report.level - *report_->level : Duration{0};
   if (distance(slipped, set_by) + level_.noise() < distance(slipped, Duration{0})) return report_->setting;
-  return clock_.set(add, kReportNoise + media_passed / kUnknownDrift, report.ntp, false, report_->setting);
+  return clock_.set(add, tolerance, report.ntp, false, report_->setting);
 }
 
 ParticipantClock::Setting FeedTimeline::same_setting(const Report& report, Duration drifted_by, Duration media_passed) {
@@ -330,7 +346,7 @@ bool FeedTimeline::is_believed(const rtp::ReportedInstant& report, Time now) {
 void FeedTimeline::handle_sender_report(rtp::NtpTime ntp, rtp::WireTimestamp timestamp, Time now) {
   if (detached_ || (level_.is_off_rate() && !report_)) return drops_.add(Drop::implausible_report);
   if (!is_believed({ntp, timestamp}, now)) return;
-  Report report{ntp_duration(ntp), timestamp, std::nullopt, 0, {}, false, false, level_.level()};
+  Report report{ntp_duration(ntp), timestamp, std::nullopt, level_.level(), probe_ ? probe_->before : newest_arrival_};
   if (!earliest_.empty()) {
     report.timestamp = rtp::extend(timestamp, last_timestamp_);
     // Taken as sent when it arrived, it must put the newest frame near that frame's arrival; earlier where the sender's
@@ -346,6 +362,9 @@ void FeedTimeline::handle_sender_report(rtp::NtpTime ntp, rtp::WireTimestamp tim
     const Duration set_by = report.ntp - report_->ntp - drifted(media_passed);
     steps = distance(set_by, Duration{0}) > kReportNoise + media_passed / kUnknownDrift;
     report.setting = steps ? stepped_setting(report, set_by, media_passed) : same_setting(report, set_by, media_passed);
+    const bool goes_on = report_->set_by != Duration{0} && report_->heard == report.heard;
+    report.setting_before = goes_on ? report_->setting_before : report_->setting;
+    if (goes_on || report.setting != report_->setting) report.set_by = set_by + (goes_on ? report_->set_by : Duration{0});
   } else {
     report.setting = first_setting(report, now);
     report.tied = clock_.is_own(report.setting);

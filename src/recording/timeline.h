@@ -50,17 +50,21 @@ class FeedTimeline {
     Duration ntp{};
     rtp::WireTimestamp wire = 0;
     std::optional<rtp::Timestamp> timestamp;  // known once a frame is there to widen it by
+    std::optional<Duration> level;            // ArrivalLevel::level when it came
+    std::optional<Time> heard;                // the newest packet before it that is not being looked into
     ParticipantClock::Setting setting = 0;
     Duration add{};  // as last known
     bool tied = false;       // by a setting of its own, to the arrivals
     bool estimated = false;  // timestamps stepped since: its NTP time is that of the arrivals
-    std::optional<Duration> level{};  // ArrivalLevel::level when it came
+    Duration moved{};        // by those steps
+    Duration set_by{};       // what it told of the clock, against `setting_before`
+    ParticipantClock::Setting setting_before = 0;
   };
 
   /// The packets that came since one was late.
   struct Probe {
     rtp::Timestamp timestamp = 0;  // of the late one
-    Time since;                    // and its arrival
+    Time before, since;            // the arrivals of the packet before it, and its own
     Duration first{};              // arrival minus timestamp, of the late one
     Duration least{}, last{};      // the least and the last since
     int packets = 0;
@@ -79,6 +83,7 @@ class FeedTimeline {
   bool observe_advance(rtp::Timestamp timestamp, Duration offset, Time arrival);
   void settle(Time arrival);
   void shift_line(Duration by);
+  void move_report(Duration by);
   bool has_stepped(rtp::Timestamp step, Duration offset, bool reordered) const;
   Duration follow_step(rtp::WireTimestamp wire, rtp::Timestamp timestamp, Time arrival);
   Duration place_before(rtp::Timestamp step) const;
