@@ -8,13 +8,24 @@ void ArrivalLevel::add(Duration offset, std::optional<Duration> earliest, Time a
   watch_rate(offset, arrival);
   if (group_ && arrival - group_->since >= kGroup && group_->packets >= kLeastPackets) {
     if (earliest) add_noise(group_->least - *earliest, arrival);
-    level_ = last_ ? std::min(*last_, group_->least) : group_->least;
-    last_ = group_->least;
+    level_ = last_ ? std::min(last_->least, group_->least) : group_->least;
+    watch_standstill();
+    last_ = group_;
     group_.reset();
   }
   if (!group_) group_ = Group{arrival, offset, 0};
   group_->least = std::min(group_->least, offset);
   ++group_->packets;
+}
+
+/// Told sooner than other rates are: until then all frames lie at one place.
+void ArrivalLevel::watch_standstill() {
+  const bool stands = last_ && group_->least - last_->least > (group_->since - last_->since) * 3 / 4;
+  standing_ = stands ? standing_ + 1 : 0;
+  if (standing_ < kMostStanding) return;
+  off_rate_ = true;
+  off_ = std::max(off_, 1);
+  good_ = 0;
 }
 
 void ArrivalLevel::restart() {

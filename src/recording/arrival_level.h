@@ -31,10 +31,12 @@ class ArrivalLevel {
   static constexpr Duration kGroup = 150ms;
   static constexpr int kLeastPackets = 3;
   static constexpr Duration kMostNoise = 200ms;
+  static constexpr int kMostStanding = 4;  // groups in a row between which timestamps advance by less than a quarter of the arrivals
   static constexpr Duration kRateWindow = 500ms;
   static constexpr int kFar = 4, kOff = 33;           // one part in so many: by so much the rates differ
   static constexpr int kMostFar = 2, kMostOff = 5;  // windows in a row that say so
 
+  void watch_standstill();
   void watch_rate(Duration offset, Time arrival);
   void end_rate_window(Time arrival);
 
@@ -43,10 +45,11 @@ class ArrivalLevel {
     Duration least{};
     int packets = 0;
   };
-  std::optional<Group> group_, window_;  // window_: of the rate
-  std::optional<Duration> last_, level_;  // of the group before; of both
+  std::optional<Group> group_, last_, window_;  // last_: the group before; window_: of the rate
+  std::optional<Duration> level_;               // of both groups
   WindowedMinimum noise_{5s};             // negative: of the most
   std::optional<Group> last_window_;
+  int standing_ = 0;                  // groups in a row
   int far_ = 0, off_ = 0, good_ = 0;  // windows in a row; negative: the timestamps are fast
   bool off_rate_ = false;
 };

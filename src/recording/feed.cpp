@@ -210,7 +210,8 @@ void Feed::watch_silence(Duration at, bool bidirectional) {
   regular_interval_ = std::max(regular_interval_, std::min(interval, last_interval_));
   last_interval_ = interval;
   end_silence();
-  if (interval > silent_after()) silence_ = Silence{written_until_, at};
+  // Where timestamps are useless the line has holes, though media arrived throughout.
+  if (std::min(interval, timeline_.passed()) > silent_after()) silence_ = Silence{written_until_, at};
 }
 
 void Feed::end_silence() {

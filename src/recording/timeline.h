@@ -41,6 +41,8 @@ class FeedTimeline {
   /// Where this frame lies. Frames never lie before the ones before them, except `reordered` ones, whose timestamps may step back.
   /// Equal places are told apart by FrameClock.
   Duration place(rtp::WireTimestamp timestamp, Time arrival, bool reordered = false);
+  /// Between the last two frames, by their arrivals or by their timestamps, whichever is more: in this time nothing was sent.
+  Duration passed() const { return passed_; }
   void handle_sender_report(rtp::NtpTime ntp, rtp::WireTimestamp timestamp, Time now);
   /// Other timestamps from here on: the next frame lies where it arrives.
   void restart();
@@ -129,6 +131,7 @@ class FeedTimeline {
   Duration usual_step_{};      // from a frame to the next, lately
   rtp::Timestamp advance_ = 0;  // from the frame before that one, in timestamps and on the line
   Duration moved_{};
+  Duration passed_{};
   Time last_arrival_;
   std::optional<Time> late_since_;
 };
