@@ -57,6 +57,7 @@ void Feed::handle_packet(rtp::Seq seq, const rtp::RtpHeader& header, ByteView pa
     drain(now, true);
     reorder_.reset();
     assembler_.restart();
+    order_.restart();
     timeline_.restart();
     begin_gap("restart", 0);
   }
@@ -105,6 +106,7 @@ void Feed::handle_timeout(Time now) {
     take_frames(now);
     tell_open_gap();
   }
+  take_placed(now);
   if (track_) track_->handle_timeout(now);
   tell_unlisted(now, false);
 }
@@ -112,7 +114,7 @@ void Feed::handle_timeout(Time now) {
 Time Feed::next_timeout() const {
   if (finished_) return Time::max();
   const Time frame = reorder_.held() == 0 ? assembler_.next_timeout() : reorder_.next_timeout();
-  return std::min({frame, track_ ? track_->next_timeout() : Time::max(), tell_unlisted_at_.value_or(Time::max())});
+  return std::min({frame, order_.next_timeout(), track_ ? track_->next_timeout() : Time::max(), tell_unlisted_at_.value_or(Time::max())});
 }
 
 void Feed::drain(Time now, bool flush) {
@@ -120,20 +122,34 @@ void Feed::drain(Time now, bool flush) {
     take_packet(packet->header, packet->payload, packet->arrival, packet->missing_before, now);
   }
   if (flush) assembler_.flush(now);
-  take_frames(now);
+  take_frames(now, flush);
   tell_open_gap();
 }
 
-void Feed::take_frames(Time now) {
-  while (auto frame = assembler_.poll()) take_frame(std::move(*frame), now);
+void Feed::take_frames(Time now, bool breaks) {
+  order_frames(now, breaks || assembler_.damaged());
   if (assembler_.damaged()) begin_gap("damaged", 0);
+}
+
+/// `breaks`: what follows does not go on from these frames.
+void Feed::order_frames(Time now, bool breaks) {
+  while (auto frame = assembler_.poll()) {
+    order_.add(std::move(*frame), now);
+    take_placed(now);
+  }
+  if (breaks) order_.flush();
+  take_placed(now);
+}
+
+void Feed::take_placed(Time now) {
+  while (auto frame = order_.poll(now)) take_frame(std::move(*frame), now);
 }
 
 void Feed::take_packet(const rtp::RtpHeader& header, ByteView payload, Time arrival, std::uint64_t missing, Time now) {
   if (missing > 0) {
     record_.lost_packets += missing;
     assembler_.handle_loss();
-    while (auto frame = assembler_.poll()) take_frame(std::move(*frame), now);  // lies before the gap
+    order_frames(now, true);  // they lie before the gap
     // What had come already when the overflow was told lies before it.
     const bool overflow = overflowed_at_ && arrival >= *overflowed_at_;
     begin_gap(overflow ? "overflow" : "loss", missing);
@@ -148,8 +164,8 @@ void Feed::take_frame(Frame frame, Time now) {
   const bool first = !track_;
   if (first && !open_file(frame)) return;
   watch_.wrote_frame();
-  watch_order(frame, now);
-  const Duration line = timeline_.place(frame.timestamp, frame.arrival, frame.bidirectional);
+  tell_sending_order();
+  const Duration line = timeline_.place(frame.timestamp, frame.timed, frame.bidirectional);
   const std::int64_t ticks = clock_.place(line - offset_, frame.keyframe, frame.bidirectional);
   const Duration at = offset_ + clock_.duration(ticks);
   first ? tell_late_start(at, frame) : watch_silence(at, frame.bidirectional);
@@ -165,9 +181,8 @@ void Feed::take_frame(Frame frame, Time now) {
   update_record();
 }
 
-void Feed::watch_order(const Frame& frame, Time now) {
-  order_.look(frame, now);
-  if (record_.sending_order || !order_.is_sending(now)) return;
+void Feed::tell_sending_order() {
+  if (record_.sending_order || !order_.is_sending()) return;
   record_.sending_order = true;
   desk_.journal.sending_order(*file_number_);
 }
@@ -302,6 +317,7 @@ void Feed::come_back(Time now) {
   left_at_.reset();
   reorder_.reset();
   assembler_.restart();
+  order_.restart();
   timeline_.restart();
   ssrc_.reset();
   begin_gap("absent", 0);
@@ -344,9 +360,9 @@ FeedStatus Feed::look(Time now) {
   const std::string name = feed.label.empty() ? std::string(rtp::text(feed.codec.kind())) : feed.label;
   std::string message = status_message(name, reason, feed.codec.name, now - watch_.since());
   FeedStatus status{feed.id, feed.participant, feed.label, feed.codec.kind(), reason, watch_.since() - start_, std::move(message), changed, {}, false};
-  const bool sending_order = order_.is_sending(now);
-  if (sending_order) status.picture_order = name + ": B-frames without display times; pictures are shown in the wrong order";
-  status.picture_order_changed = std::exchange(sending_order_told_, sending_order) != sending_order;
+  const bool late = order_.is_late(now);
+  if (late) status.picture_order = name + ": B-frames without display times arrive too slowly to be put in order; frames are shown unevenly";
+  status.picture_order_changed = std::exchange(late_order_told_, late) != late;
   return status;
 }
 

@@ -77,10 +77,12 @@ class Feed {
   };
 
   void drain(Time now, bool flush);
-  void take_frames(Time now);
+  void take_frames(Time now, bool breaks = false);
+  void order_frames(Time now, bool breaks);
+  void take_placed(Time now);
   void take_packet(const rtp::RtpHeader& header, ByteView payload, Time arrival, std::uint64_t missing, Time now);
   void take_frame(Frame frame, Time now);
-  void watch_order(const Frame& frame, Time now);
+  void tell_sending_order();
   /// False: the participant's share of the tracks is used up.
   bool open_file(const Frame& first);
   void refuse_packet(Time now);
@@ -111,7 +113,7 @@ class Feed {
   FeedTimeline timeline_;
   FeedWatch watch_;
   PictureOrder order_;
-  bool sending_order_told_ = false;
+  bool late_order_told_ = false;
   bool listed_ = false;
   bool refused_ = false;
   FrameClock clock_;

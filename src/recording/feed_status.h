@@ -56,7 +56,7 @@ struct FeedStatus {
   Duration since{};     // on the recording's time line
   std::string message;  // names the feed, the reason and the seconds; empty: recorded
   bool changed = false;  // its reason is another than in the report before
-  std::string picture_order;          // in words: B-frames without display times; empty: all is well
+  std::string picture_order;          // in words: B-frames that arrive too slowly to be put in order; empty: all is well
   bool picture_order_changed = false;
 };
 

@@ -24,8 +24,8 @@ void log_changes(const RecordingId& id, const recording::FeedsChanged& changed) 
   for (const auto& feed : changed.feeds) {
     if (feed.picture_order_changed) {
       if (++logged > kMostLogged) ++more;
-      else if (!feed.picture_order.empty()) spdlog::warn("recording.picture_order recording={} feed={} participant={} order=sending", id.value, feed.feed.value, feed.participant.value);
-      else spdlog::info("recording.picture_order recording={} feed={} participant={} order=display", id.value, feed.feed.value, feed.participant.value);
+      else if (!feed.picture_order.empty()) spdlog::warn("recording.picture_order recording={} feed={} participant={} state=late", id.value, feed.feed.value, feed.participant.value);
+      else spdlog::info("recording.picture_order recording={} feed={} participant={} state=in_order", id.value, feed.feed.value, feed.participant.value);
     }
     if (!feed.changed) continue;
     if (++logged > kMostLogged) ++more;
