@@ -78,6 +78,8 @@ class FrameAssembler {
   void close();
   void close_vp8(Open& done);
   void close_h264(Open& done);
+  /// A picture that no packet is missing of was dropped, or a packet is.
+  void wait_for_keyframe();
   void give(Frame frame);
   void drop(Drop why, std::uint64_t packets);
   void drop_ahead();
@@ -95,8 +97,8 @@ class FrameAssembler {
   std::deque<Frame> ready_;
 
   rtp::H264Depacketizer depacketizer_;
-  H264ParameterSets sets_;
-  rtp::H264OrderCounter orders_;
+  H264Stream stream_;
+  std::size_t fingerprint_ = 0;  // of the newest picture
   std::uint32_t unit_packets_ = 0;  // since the newest unit that was complete
   std::vector<Bytes> ahead_;        // units that came before the picture that they belong to
   std::uint32_t ahead_packets_ = 0;

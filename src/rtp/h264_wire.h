@@ -15,6 +15,7 @@ inline constexpr unsigned kDelimiter = 9;
 inline constexpr unsigned kFiller = 12;
 inline constexpr unsigned kStapA = 24;
 inline constexpr unsigned kFuA = 28;
+inline constexpr unsigned kFuB = 29;
 
 inline constexpr unsigned kFuStart = 0x80;
 inline constexpr unsigned kFuEnd = 0x40;
