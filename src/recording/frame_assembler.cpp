@@ -161,7 +161,7 @@ void FrameAssembler::break_open(Drop why) {
 
 void FrameAssembler::close() {
   if (depacketizer_.in_fragment()) break_open(Drop::incomplete_frame);
-  unmarked_ends_ = unmarked_ends_ || (!open_->broken && !open_->marked);
+  unmarked_ends_ = unmarked_ends_ || (!open_->broken && (!open_->marked || marks_inside_));
   depacketizer_.reset();
   unit_packets_ = 0;
   Open done = std::move(*open_);

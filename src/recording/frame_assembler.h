@@ -78,7 +78,7 @@ class FrameAssembler {
   void close();
   void close_vp8(Open& done);
   void close_h264(Open& done);
-  /// A picture that no packet is missing of was dropped, or a packet is.
+  /// A frame or a packet is missing: no frame goes on before the next keyframe.
   void wait_for_keyframe();
   void give(Frame frame);
   void drop(Drop why, std::uint64_t packets);
@@ -93,7 +93,7 @@ class FrameAssembler {
   bool damaged_ = false;
   bool marks_ = false;         // this sender sets markers
   bool marks_inside_ = false;  // also within a frame
-  bool unmarked_ends_ = false; // frames of it have ended without
+  bool unmarked_ends_ = false; // frames of it have ended without, or with one that tells nothing
   std::deque<Frame> ready_;
 
   rtp::H264Depacketizer depacketizer_;

@@ -113,7 +113,8 @@ std::optional<Drop> H264Picture::take(Bytes nal, H264Stream& stream, bool is_kno
 
 std::optional<Drop> H264Picture::take_slice(ByteView nal, unsigned type, H264Stream& stream) {
   const auto slice = rtp::parse_slice(nal);  // data partitions (types 2 to 4) have none: no decoder in use takes them
-  if (!slice || (type == kIdr && !slice->intra)) return Drop::invalid_frame;
+  // An IDR slice is intra coded and of a reference picture (7.4.1.2.4, 7.4.3).
+  if (!slice || (type == kIdr && (!slice->intra || !slice->reference))) return Drop::invalid_frame;
   if (slices_ == 0 && slice->first_macroblock != 0) return Drop::incomplete_frame;
   if (slices_ == 0 && type == kIdr) stream.sets.activate(slice->pps);
   const auto active = stream.sets.find(slice->pps);

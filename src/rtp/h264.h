@@ -94,6 +94,7 @@ struct H264Slice {
   std::uint8_t pps = 0;
   bool bidirectional = false;  // a B slice
   bool intra = false;          // an I or SI slice
+  bool reference = false;      // of a picture that others may refer to
 };
 
 /// The beginning of the header of a slice (NAL unit types 1 and 5). nullopt: another type, truncated, or beyond the standard's limits.

@@ -5,14 +5,11 @@
 namespace amphi::rtp {
 
 bool H264References::add(const H264SliceHeader& picture, const H264Sps& sps) {
-  if (picture.idr) known_ = Known{picture.number, picture.number, true, false};
+  if (picture.idr) known_ = Known{picture.number, picture.number, true};
   if (!known_) return true;
   if (!picture.idr && !goes_on(picture, sps)) return false;
-  const bool needs = !picture.idr && !picture.intra;
-  if (needs && !known_->any_reference) return false;
   known_->newest = picture.number;
-  known_->was_reference = picture.reference || picture.idr;
-  known_->any_reference = known_->any_reference || picture.reference;
+  known_->was_reference = picture.reference;
   if (picture.reference) known_->reference = picture.number;
   if (picture.anew) known_->reference = known_->newest = 0;
   return true;

@@ -29,7 +29,6 @@ class H264References {
     std::int64_t reference = 0;  // frame_num of the newest reference picture
     std::int64_t newest = 0;     // and of the newest picture
     bool was_reference = false;  // the newest picture
-    bool any_reference = false;  // since the newest IDR picture
   };
   bool goes_on(const H264SliceHeader& picture, const H264Sps& sps);
 

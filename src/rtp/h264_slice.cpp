@@ -66,14 +66,13 @@ std::optional<H264SliceHeader> parse_slice_header(ByteView slice, const H264Sps&
   if (slice.empty() || sps.number_bits == 0 || (sps.order_type == 0 && sps.order_bits == 0)) return std::nullopt;
   H264SliceHeader header;
   header.idr = (static_cast<unsigned>(slice[0]) & h264::kTypeMask) == h264::kIdr;
-  header.reference = (static_cast<unsigned>(slice[0]) & 0x60u) != 0;
+  header.reference = (static_cast<unsigned>(slice[0]) & h264::kReferenceMask) != 0;
   BitReader in(slice.subspan(1));
   in.unsigned_golomb();  // first_mb_in_slice
   const std::uint32_t type = in.unsigned_golomb() % 5;
   in.unsigned_golomb();                 // pic_parameter_set_id
   if (sps.separate_planes) in.bits(2);  // colour_plane_id
   header.number = in.bits(sps.number_bits);
-  header.intra = type == 2 || type == 4;
   header.field = sps.fields && in.bit();
   header.bottom = header.field && in.bit();
   if (header.idr) in.unsigned_golomb();  // idr_pic_id

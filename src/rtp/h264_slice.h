@@ -11,7 +11,6 @@ namespace amphi::rtp {
 
 struct H264SliceHeader {
   bool idr = false, reference = false;
-  bool intra = false;                  // an I or SI slice
   bool field = false, bottom = false;  // a field; a bottom field
   std::int64_t number = 0;             // frame_num
   std::int64_t lsb = 0;                // pic_order_cnt_lsb

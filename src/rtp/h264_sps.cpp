@@ -211,6 +211,7 @@ std::optional<H264Slice> parse_slice(ByteView nal) {
   const std::uint32_t slice_type = in.unsigned_golomb();
   const std::uint32_t pps = in.unsigned_golomb();
   if (!in.ok() || slice_type > 9 || pps > 255) return std::nullopt;
+  slice.reference = (static_cast<unsigned>(nal[0]) & h264::kReferenceMask) != 0;
   slice.bidirectional = slice_type % 5 == 1;
   slice.intra = slice_type % 5 == 2 || slice_type % 5 == 4;
   slice.pps = static_cast<std::uint8_t>(pps);

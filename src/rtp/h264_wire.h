@@ -4,6 +4,7 @@
 namespace amphi::rtp::h264 {
 
 inline constexpr unsigned kForbiddenBit = 0x80;
+inline constexpr unsigned kReferenceMask = 0x60;  // nal_ref_idc
 inline constexpr unsigned kTypeMask = 0x1f;
 
 inline constexpr unsigned kSlice = 1;
