@@ -141,8 +141,8 @@ TEST(RealSenders, what_a_decoder_cannot_take_is_not_written) {
     return twice;
   });
   each("units that decoders ignore", 150, [&](std::size_t, const auto& picture) {
-    Payloads out{joined({0x00, 0x11, 0x22}, {}), joined({0x7e, 1, 2}, {})};
-    for (const Bytes& payload : packetize_h264(picture)) out.push_back(payload), out.push_back(joined({0x7f, 1, 2}, {})), out.push_back(joined({0x16, 1, 2}, {}));
+    Payloads out{joined({0x00, 0x11, 0x22}, {}), joined({0x7e, 1, 2}, {}), joined({0x16, 1, 2}, {})};
+    for (const Bytes& payload : packetize_h264(picture)) out.push_back(payload), out.push_back(joined({0x7f, 1, 2}, {}));
     return out;
   });
   for (const Row& row : rows) {
