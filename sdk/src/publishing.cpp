@@ -89,7 +89,7 @@ void Publishing::answered(const std::string& sdp, const std::vector<signalling::
       if (feed.mid == info.mid) line->stream->feed->set_id(feed.feed_id);
     if (line->accepted) continue;
     const auto why = std::find_if(refused_lines.begin(), refused_lines.end(), [&](const auto& each) { return each.mid == info.mid; });
-    line->stream->feed->end(why == refused_lines.end() ? Errc::unsupported : errc_of(why->error.code));  // which removes the line by and by
+    line->stream->feed->fail(why == refused_lines.end() ? Error{ErrorCode::unsupported, "the server's answer rejects the m-line"} : why->error);  // which removes the line by and by
   }
   expect_connection(now);
   start_streams();
@@ -104,7 +104,7 @@ void Publishing::expect_connection(Time now) {
 void Publishing::refused(const Error& error, Time now) {
   outstanding_ = false;
   for (auto& line : lines_)
-    if (line->offered && !line->accepted) line->stream->feed->end(errc_of(error.code));
+    if (line->offered && !line->accepted) line->stream->feed->fail(error);
   offer_if_needed(now);
 }
 
@@ -229,7 +229,7 @@ void Publishing::fail(const Error& error) {
   restarts_.stop();
   reachability_.settled();
   if (error.code == ErrorCode::fingerprint_mismatch) events_.falsified(error);
-  for (auto& line : lines_) line->stream->feed->end(errc_of(error.code));
+  for (auto& line : lines_) line->stream->feed->fail(error);
 }
 
 bool Publishing::owns(const Address& local) const { return std::find(local_.begin(), local_.end(), local) != local_.end(); }

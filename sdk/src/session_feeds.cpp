@@ -69,7 +69,7 @@ OutgoingPipeline::Events SessionCore::outgoing_events(const std::shared_ptr<Feed
     });
   };
   events.failed = [feed = std::weak_ptr(feed)](const PipelineFailure& failure) {
-    if (const auto alive = feed.lock()) alive->end(failure.code);
+    if (const auto alive = feed.lock()) alive->end(failure.code, failure.text);
   };
   events.ended = [feed = std::weak_ptr(feed)] {
     if (const auto alive = feed.lock()) alive->end({});
@@ -136,7 +136,7 @@ std::shared_ptr<FeedCore> SessionCore::subscribe_video(const std::string& feed_i
     if (ended_ || feed->ended() || !transport_) return feed->end({});
     const auto present = feed_info(subscribed.id);
     if (!present) return feed->end({});  // gone in the meantime
-    if (unsupported_.contains(subscribed.id)) return feed->end(Errc::unsupported);
+    if (const auto refused = unsupported_.find(subscribed.id); refused != unsupported_.end()) return feed->fail(refused->second);
     if (const auto* before = video_sources_.of(subscribed.id)) {
       const auto old = incoming_video_.at(before).feed;
       remove_incoming_video(before);
@@ -324,12 +324,12 @@ void SessionCore::wait_for_source(const FeedCore* feed) {
   for (const FeedInfo& other : others) restore_video(other);
 }
 
-void SessionCore::on_feed_unsupported(const std::string& feed_id) {
-  unsupported_.insert(feed_id);
+void SessionCore::on_feed_unsupported(const std::string& feed_id, const Error& error) {
+  unsupported_[feed_id] = error;
   if (const auto* subscription = video_sources_.of(feed_id)) {
     const auto feed = incoming_video_.at(subscription).feed;
     remove_incoming_video(subscription);
-    feed->end(Errc::unsupported);
+    feed->fail(error);
   }
   detach_audio(feed_id);
 }

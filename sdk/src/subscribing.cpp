@@ -68,7 +68,7 @@ void Subscribing::follow(const std::string& feed_id, Sink& sink) {
 
 void Subscribing::attach(const std::string& feed_id, const std::string& participant, std::shared_ptr<RtpInlet> inlet,
                          std::shared_ptr<FeedCore> feed) {
-  if (failure_ && feed != nullptr) return feed->end(*failure_);
+  if (failure_ && feed != nullptr) return feed->fail(*failure_);
   Sink& sink = sinks_[feed_id];
   sink = {std::move(inlet), std::move(feed), participant, {}, {}};
   for (Line& line : lines_)
@@ -154,12 +154,12 @@ void Subscribing::renew(Time now) {
 
 void Subscribing::fail(const Error& error) {
   failed_ = true;
-  failure_ = errc_of(error.code);
+  failure_ = error;
   restarts_.stop();
   reachability_.settled();
   if (error.code == ErrorCode::fingerprint_mismatch) events_.falsified(error);
   for (auto& [id, sink] : sinks_)
-    if (sink.feed != nullptr) sink.feed->end(*failure_);
+    if (sink.feed != nullptr) sink.feed->fail(*failure_);
 }
 
 void Subscribing::handle_timeout(Time now) {

@@ -44,6 +44,7 @@ std::string_view counter_name(Drop drop) {
     case Drop::duplicate_keyframe_request: return "duplicate_keyframe_request";
     case Drop::report_too_soon: return "report_too_soon";
     case Drop::rtcp_over_budget: return "rtcp_over_budget";
+    case Drop::ingress_over_budget: return "ingress_over_budget";
     case Drop::unknown_path: return "unknown_path";
     case Drop::unvalidated_path: return "unvalidated_path";
     case Drop::codec_change: return "codec_change";
@@ -71,13 +72,13 @@ LocalTransport Peer::Impl::local_transport() const {
 }
 
 Result<void> Peer::Impl::take_remote(const RemoteTransport& remote, dtls::Role role_now, Time now) {
-  if (fingerprint && *fingerprint != remote.fingerprint)
+  if (fingerprints && *fingerprints != remote.fingerprints)
     return fail(ErrorCode::fingerprint_mismatch, "a later description names another DTLS fingerprint");
   if (!dtls.set_role(role_now)) return fail(ErrorCode::invalid_argument, "the DTLS handshake has begun in the other role");
   role = role_now;
-  if (!fingerprint) {
-    fingerprint = remote.fingerprint;
-    dtls.set_remote_fingerprint(remote.fingerprint, now);
+  if (!fingerprints) {
+    fingerprints = remote.fingerprints;
+    dtls.set_remote_fingerprint(remote.fingerprints, now);
   }
   ice.set_remote(remote.credentials, remote.candidates, now);
   remote_credentials = remote.credentials;
@@ -131,6 +132,8 @@ void Peer::close_line(Line line) {
   if (!state.offered || state.negotiated.rejected) state.free = true;
 }
 
+void Peer::set_candidates(std::vector<Address> candidates) { impl_->config.candidates = std::move(candidates); }
+
 void Peer::restart_ice(Time now) {
   impl_->ice.restart(now);
   impl_->drain_ice(now);
@@ -145,14 +148,14 @@ std::string Peer::create_offer(Time) {
     state.offered = true;
     offer.push_back(state.negotiated);
     offer.back().active = state.open;
-    // A first line that was taken only turns inactive: it names the transport of all (RFC 9143 7.2).
-    offer.back().rejected = state.free || (!state.open && offer.size() > 1);
+    // The line that names the transport of all only turns inactive (RFC 9143 7.2).
+    offer.back().rejected = state.free || (!state.open && offer.size() - 1 != impl_->transport_line);
     offer.back().declined = false;
     offer.back().formats = offered_formats(state.codec, impl_->config.end == End::client);
     offer.back().format = offer.back().formats.front();
   }
   impl_->offered = offer;
-  return write_offer(impl_->local_transport(), offer, impl_->config.end == End::client);
+  return write_offer(impl_->local_transport(), offer, impl_->transport_line, impl_->config.end == End::client);
 }
 
 Result<void> Peer::accept_answer(std::string_view sdp, Time now) {
@@ -164,6 +167,7 @@ Result<void> Peer::accept_answer(std::string_view sdp, Time now) {
     if (!role) return tl::unexpected(role.error());
     if (auto taken = impl_->take_remote(*answer->remote, *role, now); !taken) return taken;
   }
+  impl_->choose_transport_line(answer->lines);
   for (std::size_t i = 0; i < answer->lines.size(); ++i) {
     LineState& line = impl_->lines[i];
     if (line.negotiated.mid != answer->lines[i].mid) continue;  // another took its place meanwhile: for the next offer
@@ -174,6 +178,14 @@ Result<void> Peer::accept_answer(std::string_view sdp, Time now) {
   impl_->extensions = answer->extensions;
   impl_->offered.reset();
   return {};
+}
+
+/// Firefox closes the transport when the offer's BUNDLE group begins with another line than before.
+void Peer::Impl::choose_transport_line(const std::vector<NegotiatedLine>& answered) {
+  const auto taken = [](const NegotiatedLine& line) { return !line.rejected; };
+  if (taken(answered[transport_line])) return;
+  const auto first = std::find_if(answered.begin(), answered.end(), taken);
+  transport_line = first == answered.end() ? 0 : static_cast<Line>(first - answered.begin());
 }
 
 void Peer::Impl::refuse_lines(const OfferTerms& terms, std::vector<NegotiatedLine>& wanted) const {
@@ -199,7 +211,7 @@ Result<std::string> Peer::accept_offer(std::string_view sdp, Time now, const Off
   for (std::size_t i = 0; i < impl_->lines.size(); ++i)
     if (impl_->lines[i].negotiated.mid != offer->lines[i].mid && !impl_->lines[i].negotiated.rejected)
       return fail(ErrorCode::invalid_argument, "the offer's m-lines are in another order");
-  if (impl_->fingerprint && offer->remote && *impl_->fingerprint != offer->remote->fingerprint)
+  if (impl_->fingerprints && offer->remote && *impl_->fingerprints != offer->remote->fingerprints)
     return fail(ErrorCode::fingerprint_mismatch, "a later description names another DTLS fingerprint");
   dtls::Role role = impl_->role.value_or(impl_->preferred_role());
   if (offer->remote) {

@@ -33,6 +33,8 @@ enum class Drop : std::uint8_t {
   unsupported_packetization,  // of an H.264 picture with a payload of the interleaved mode (STAP-B, MTAP, FU-B), or of no mode at all
   ignored_unit,               // an H.264 unit of a type that decoders ignore; its packet is counted with the picture that it came with
   ignored_parameter_sets,     // `sprop-parameter-sets` that cannot be used
+  queue_full,        // a packet that found no room in the queue before the recorder; a track has it in `overflowPackets`
+  queue_over_share,  // a packet beyond the share of its identity of that queue; likewise
   count_,
 };
 
@@ -84,6 +86,10 @@ constexpr std::string_view counter_name(Drop drop) {
       return "refused_feed";
     case Drop::refused_feed_packet:
       return "refused_feed_packet";
+    case Drop::queue_full:
+      return "queue_full";
+    case Drop::queue_over_share:
+      return "queue_over_share";
     case Drop::count_:
       break;
   }

@@ -308,9 +308,9 @@ void Feed::leave(Time now) {
   if (track_) desk_.journal.away(*file_number_);
 }
 
-void Feed::come_back(Time now) {
+void Feed::come_back(bool muted, Time now) {
   const Duration left = *left_at_ - start_;
-  if (left - written_until_ > silent_after()) {
+  if (!watch_.is_muted() && left - written_until_ > silent_after()) {
     begin_gap("silent", 0);
     end_gap(written_until_ = left);
   }
@@ -324,6 +324,8 @@ void Feed::come_back(Time now) {
   desk_.journal.back(*file_number_);
   tell_open_gap();
   keyframe_at_ = now;
+  if (muted) return watch_.mute(now);
+  watch_.unmute();
   if (assembler_.waits_for_keyframe()) want_keyframe(now);
 }
 

@@ -52,7 +52,7 @@ void FrameAssembler::handle_loss() {
 }
 
 void FrameAssembler::begin(rtp::WireTimestamp timestamp, Time arrival) {
-  open_.emplace();
+  open_ = Open{};
   open_->frame.timestamp = timestamp;
   open_->frame.arrival = arrival;
   open_->after_loss = std::exchange(loss_, false);

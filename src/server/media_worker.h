@@ -38,12 +38,12 @@ class MediaWorker final : public runtime::MediaHandler {
   static Result<std::unique_ptr<MediaWorker>> create(unsigned index, const std::vector<Address>& bind,
                                                      std::shared_ptr<const dtls::Certificate> certificate,
                                                      boost::asio::io_context& control, EventSink on_event, Duration pre_roll,
-                                                     const std::vector<OuterAddress>& outer = {});
+                                                     const std::vector<OuterAddress>& outer = {}, sfu::Limits limits = {});
   ~MediaWorker() override;
 
   std::vector<Address> addresses() const { return loop_->local_addresses(); }
-  /// As what clients are told of them.
-  const std::vector<Address>& candidates() const { return candidates_; }
+  /// What clients are told of them, with these outer addresses.
+  std::vector<Address> candidates(const std::vector<OuterAddress>& outer) const { return candidates_of(addresses(), outer); }
   /// Closes every session's peers, and ends the thread.
   void stop();
 
@@ -67,16 +67,20 @@ class MediaWorker final : public runtime::MediaHandler {
   /// `began`: else what was kept for it is kept on.
   void end_recording(const SessionId& session, Time at, bool began = true);
   WorkerReport report();
+  /// For all descriptions from now on, of present sessions as well.
+  void set_candidates(const std::vector<Address>& candidates);
 
  private:
   MediaWorker(std::shared_ptr<const dtls::Certificate> certificate, boost::asio::io_context& control, EventSink on_event,
-              Duration pre_roll);
+              Duration pre_roll, sfu::Limits limits);
 
   void handle_datagrams(std::span<Datagram> in, SendBatch& out, Time now) override;
   void handle_timeout(SendBatch& out, Time now) override;
   Time next_timeout() const noexcept override { return std::min(router_.next_timeout(), keep_at_); }
   void run_posted(std::function<void(MediaWorker&, Time)>& task, SendBatch& out, Time now);
   void forward_events();
+  /// Everybody is told where the kernel dropped datagrams for want of room.
+  void look_at_socket(Time now);
   void look_after_keepers(SendBatch& out, Time now);
 
   struct Pinned {
@@ -93,12 +97,14 @@ class MediaWorker final : public runtime::MediaHandler {
   runtime::SystemRandom random_;
   sfu::Router router_;
   std::vector<Pinned> sessions_;
+  const sfu::Limits limits_;
+  Time look_at_{};             // of the next look at the socket
   const Duration pre_roll_;    // zero: none is kept
   Time keep_at_ = Time::max();  // of the next look at the keepers
   Counters<peer::Drop> gone_peer_drops_;  // of sessions that are over
   Counters<ice::Drop> gone_ice_drops_;
   sfu::SessionStats gone_totals_;                                  // the same: a counter never falls
-  std::vector<Address> candidates_;
+  std::vector<Address> candidates_;  // worker, once it runs
   std::unique_ptr<runtime::MediaLoop> loop_;
 };
 

@@ -34,6 +34,12 @@ std::vector<services::FeedState> feed_states(const recording::FeedsChanged& chan
   return states;
 }
 
+/// Labels are the participants' words, and stay out of the log.
+void log_warning(const SessionId& session, const RecordingId& id, const RecordingWarning& warning) {
+  if (warning.participant.empty()) spdlog::warn("session {}: recording {}: {}", session.value, id.value, warning.message);
+  else spdlog::warn("recording.{} session={} recording={} participant={} feed={}", warning.code, session.value, id.value, warning.participant.value, warning.feed.value);
+}
+
 std::vector<services::Warning> feed_warnings(const recording::FeedsChanged& changed) {
   std::vector<services::Warning> warnings;
   for (const auto& limit : changed.limits) warnings.push_back({"limit_exceeded", limit.message, std::nullopt, {}, limit.participant.value});
@@ -58,7 +64,7 @@ SessionDirectory::Hooks ServicesHub::hooks() {
   hooks.stop_recording = [this](const SessionId& session) { stop_recording(session); };
   hooks.participant_joined = [this](const SessionId& session) { participant_joined(session); };
   hooks.participant_left = [this](const SessionId& session, const ParticipantId& who) { participant_left(session, who); };
-  hooks.limit_reached = [this](const SessionId& session, const ParticipantId& who, const std::string& what) { limit_reached(session, who, what); };
+  hooks.limit_reached = [this](const SessionId& session, services::ReachedLimit limit) { limit_reached(session, std::move(limit)); };
   hooks.session_removed = [this](const SessionId& session) { session_removed(session); };
   return hooks;
 }
@@ -102,12 +108,12 @@ Recordings::Events ServicesHub::recording_events() {
     pump(*room);
   };
   events.warned = [this](const SessionId& session, const RecordingId& id, std::vector<RecordingWarning> warnings) {
-    for (const RecordingWarning& warning : warnings) spdlog::warn("session {}: recording {}: {}", session.value, id.value, warning.message);
+    for (const RecordingWarning& warning : warnings) log_warning(session, id, warning);
     if (warnings.empty()) spdlog::info("session {}: recording {}: the disk is well again", session.value, id.value);
     Room* room = find(session);
     if (!room) return;
     std::vector<services::Warning> told;
-    for (RecordingWarning& warning : warnings) told.push_back({std::move(warning.code), std::move(warning.message), warning.minutes_left});
+    for (RecordingWarning& warning : warnings) told.push_back({std::move(warning.code), std::move(warning.message), warning.minutes_left, warning.feed.value, warning.participant.value});
     room->machine->recording_warnings(id, std::move(told), runtime::now());
     pump(*room);
   };
@@ -160,12 +166,17 @@ std::optional<services::Caller> ServicesHub::greet(WebSocketConnection& connecti
   if (token->session != session)
     return refuse(Drop::ws_unauthorized, ErrorCode::unauthorized, "The token is for another session.", "hello");
   const ParticipantId participant(hello->participant_id);
+  if (token->superseded && !directory_.came_with({session, participant}, *token))
+    return refuse(Drop::ws_unauthorized, ErrorCode::unauthorized, invalid_signature().message, "hello");
   const std::string* identity = directory_.identity_of(session, participant);
   if (!identity || *identity != token->identity) {  // the same words for both: nobody learns who is here
     if (has_expired(*token, runtime::wall_now())) return refuse(Drop::ws_unauthorized, ErrorCode::unauthorized, expired().message, "hello");
     return refuse(Drop::ws_unauthorized, ErrorCode::not_found, "This participant is not in the session.", "hello");
   }
   connection.authenticated(identity_key(*token));
+  connection.on_limit_reached([this, session, identity = token->identity, participant = participant.value](const std::string& what) {
+    limit_reached(session, {identity, what, participant});
+  });
   return services::Caller{participant, token->identity, token->grants.record};
 }
 
@@ -290,11 +301,16 @@ asio::awaitable<Result<services::Marker>> ServicesHub::add_marker(SessionId sess
   co_return marker;
 }
 
-void ServicesHub::limit_reached(const SessionId& session, const ParticipantId& participant, const std::string& what) {
+void ServicesHub::limit_reached(const SessionId& session, services::ReachedLimit limit) {
   Room* room = find(session);
   if (!room) return;
-  room->machine->limit_reached(what, participant, runtime::now());
+  room->machine->limit_reached(std::move(limit), runtime::now());
   pump(*room);
+}
+
+void ServicesHub::limit_reached(const services::ReachedLimit& limit) {
+  for (const auto& [id, room] : rooms_)
+    if (is_recording(id)) limit_reached(id, limit);
 }
 
 void ServicesHub::session_removed(const SessionId& session) {

@@ -1,5 +1,5 @@
 // One accepted WebSocket: whole text messages in, a bounded queue of text messages out. A reader that is too slow for its queue
-// is cut off; a message that is too large is never held in memory. What the messages mean is its user's business.
+// is cut off; a message that is too large is never held in memory, and a flood of frames (pings, empty fragments) ends the connection. What the messages mean is its user's business.
 // Thread: control.
 #pragma once
 
@@ -17,6 +17,7 @@
 #include "server/any_stream.h"
 #include "server/drops.h"
 #include "server/http_message.h"
+#include "server/rate_limit.h"
 
 namespace amphi::server {
 
@@ -39,13 +40,18 @@ class WebSocketConnection : public std::enable_shared_from_this<WebSocketConnect
   /// Its first message had a valid token: the connection yields its place to no newcomer any more.
   void authenticated(const std::string& identity) { origin_.authenticated(identity); }
 
+  /// The connection is somebody's: each limit that it reaches from now on is told, in words. Later than the call that reached it.
+  using LimitReached = std::function<void(const std::string& what)>;
+  void on_limit_reached(LimitReached told) { limit_reached_ = std::move(told); }
+  void limit_reached(const std::string& what);
+
   /// False: the handshake failed.
   boost::asio::awaitable<bool> accept(const HttpRequest& request);
   /// The next message. After an End the connection can still send and be closed.
   boost::asio::awaitable<tl::expected<std::string, End>> read();
 
   void send(std::string text);
-  /// The protocols' `error`: after a fatal one the connection is closed.
+  /// The protocols' `error`: after a fatal one the connection is closed. `limit_exceeded` is a limit that was reached.
   void send_error(const Error& error, bool fatal, std::string_view in_reply_to = {});
   /// Closes after what was sent before, and for good within seconds.
   void close();
@@ -53,10 +59,13 @@ class WebSocketConnection : public std::enable_shared_from_this<WebSocketConnect
   void abort();
   bool is_open() const { return !closing_ && !dead_; }
 
+  /// When the last message began, or was whole.
   Time last_heard() const { return last_heard_; }
   Time last_sent() const { return last_sent_; }
 
  private:
+  /// Of any kind. False: there were too many, and the connection is dead.
+  bool take_frame();
   void pump();
   void start_close();
 
@@ -65,11 +74,13 @@ class WebSocketConnection : public std::enable_shared_from_this<WebSocketConnect
   const Limits limits_;
   Counters<Drop>& drops_;
   const Origin origin_;
+  LimitReached limit_reached_;
   boost::beast::flat_buffer incoming_;
   std::deque<std::string> queue_;
   std::size_t queued_bytes_ = 0;
   bool writing_ = false, closing_ = false, close_started_ = false, dead_ = false;
   Time last_heard_, last_sent_;
+  RateLimit frames_;
 };
 
 }  // namespace amphi::server

@@ -25,8 +25,9 @@ namespace asio = boost::asio;
 namespace fs = std::filesystem;
 using asio::ip::tcp;
 
-UdpLoss::UdpLoss(int percent) {
-  const std::string some = percent >= 100 ? "" : "numgen random mod 100 < " + std::to_string(percent);
+UdpLoss::UdpLoss(int percent, Of what) {
+  std::string some = percent >= 100 ? "" : "numgen random mod 100 < " + std::to_string(percent);
+  if (what == Of::dtls) some += " @th,64,8 20-63";  // the first byte of the payload (RFC 7983 7)
   const std::string rules = "table inet amphi_test { chain input { type filter hook input priority 0; meta l4proto udp " + some + " drop; }; }";
   const auto result = run_command({"nft", rules});
   if (result.status != 0) throw std::runtime_error("nft: " + result.out);

@@ -12,10 +12,11 @@
 
 namespace amphi::end_to_end {
 
-/// Drops `percent` of all UDP datagrams of this namespace, both ways; gone with the object. 100 cuts the media.
+/// Drops `percent` of all UDP datagrams of this namespace, or of its DTLS records, both ways; gone with the object. 100 cuts the media.
 class UdpLoss {
  public:
-  explicit UdpLoss(int percent);
+  enum class Of { everything, dtls };
+  explicit UdpLoss(int percent, Of what = Of::everything);
   ~UdpLoss();
   UdpLoss(const UdpLoss&) = delete;
   UdpLoss& operator=(const UdpLoss&) = delete;

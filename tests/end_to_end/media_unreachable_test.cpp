@@ -40,6 +40,20 @@ TEST(MediaUnreachable, from_the_start_is_told_tried_further_and_told_again_when_
   EXPECT_EQ(surgeon.probe.happened().disconnected + student.probe.happened().disconnected, 0);
 }
 
+TEST(MediaUnreachable, a_dtls_handshake_that_is_never_answered_is_told_and_tried_anew_over_new_transports) {
+  ServerProcess server;
+  Participant surgeon(server, "127.0.0.1", "surgeon"), student(server, "127.0.0.1", "student");
+  std::optional<UdpLoss> filter(std::in_place, 100, UdpLoss::Of::dtls);
+  ASSERT_TRUE(surgeon.join() && student.join()) << server.log();
+  ASSERT_TRUE(surgeon.probe.wait([&] { return surgeon.probe.happened().unreachable == 1; }, 16s)) << "ICE connects, and nobody is told\n" << server.log();
+  EXPECT_EQ(surgeon.outgoing->state(), FeedState::starting);
+  ASSERT_TRUE(surgeon.probe.wait([&] { return surgeon.probe.happened().reconnecting > 0; }, 20s)) << "the handshake has no deadline\n" << server.log();
+  filter.reset();
+  EXPECT_TRUE(surgeon.probe.wait([&] { return surgeon.probe.happened().reachable == 1 && student.probe.happened().reachable == 1; }, 60s)) << server.log();
+  EXPECT_TRUE(surgeon.probe.wait([&] { return surgeon.outgoing->state() == FeedState::running && !surgeon.outgoing->error(); }, 20s));
+  EXPECT_EQ(surgeon.probe.happened().disconnected, 0);
+}
+
 TEST(MediaUnreachable, later_is_told_as_well_and_the_feeds_go_on_afterwards) {
   ServerProcess server;
   Participant surgeon(server, "127.0.0.1", "surgeon"), student(server, "127.0.0.1", "student");
@@ -51,7 +65,8 @@ TEST(MediaUnreachable, later_is_told_as_well_and_the_feeds_go_on_afterwards) {
     ASSERT_TRUE(surgeon.probe.wait([&] { return surgeon.probe.happened().unreachable == 1; }, 25s)) << server.log();
     EXPECT_EQ(surgeon.outgoing->state(), FeedState::running) << "it has not ended";
     EXPECT_TRUE(surgeon.outgoing->statistics().stalled);
-    EXPECT_EQ(surgeon.outgoing->error(), Errc::mediaUnreachable);
+    // The session is told when its first transport is lost. A feed is told when its own transport is lost.
+    EXPECT_TRUE(surgeon.probe.wait([&] { return surgeon.outgoing->error() == Errc::mediaUnreachable; }, 5s));
   }
   EXPECT_TRUE(surgeon.probe.wait([&] { return surgeon.probe.happened().reachable == 1; }, 40s)) << server.log();
   EXPECT_TRUE(student.sees_more(20, 30s)) << server.log();

@@ -23,7 +23,7 @@ function makeWatch() {
   } as unknown as Platform;
   const note = (what: string): void => void log.push(`${what} ${now}`);
   const watch = new IceWatch(connection as unknown as RTCPeerConnection, platform, {
-    restart: () => note('restart'), reachable: (yes) => note(yes ? 'reachable' : 'unreachable'), broken: () => note('broken'), active: () => state.active,
+    restart: () => note('restart'), reachable: (yes, pathWorks) => note(yes ? 'reachable' : pathWorks ? 'stuck' : 'unreachable'), broken: () => note('broken'), active: () => state.active,
   });
   const become = (ice: string, whole: string): void => {
     connection.iceConnectionState = ice;
@@ -94,7 +94,7 @@ test('without signalling the time does not count', () => {
 test('DTLS that failed on a sound path is told as broken', () => {
   const { become, take } = makeWatch();
   become('connected', 'failed');
-  expect(take()).toEqual(['unreachable 0', 'broken 0']);
+  expect(take()).toEqual(['stuck 0', 'broken 0']);
 });
 
 test('a transport that the other end closed is broken 2 s later, once signalling is connected', () => {
@@ -110,7 +110,7 @@ test('a transport that the other end closed is broken 2 s later, once signalling
   expect(take()).toEqual([]);
   state.active = true;
   moveTo(60_000);
-  expect(take()).toEqual(['unreachable 10000', 'broken 10000']);
+  expect(take()).toEqual(['stuck 10000', 'broken 10000']);
 });
 
 test('a transport that the other end closed is nothing to a watch that is closed as well', () => {
@@ -121,6 +121,20 @@ test('a transport that the other end closed is nothing to a watch that is closed
   closeDtls();
   moveTo(60_000);
   expect(take()).toEqual([]);
+});
+
+test('DTLS that does not come about within 10 s on a sound path is told and broken', () => {
+  const { watch, become, moveTo, take } = makeWatch();
+  watch.expectConnection();
+  become('connected', 'connecting');
+  moveTo(60_000);
+  expect(take()).toEqual(['stuck 10000', 'broken 10000']);
+});
+
+test('a handshake that is stuck is not taken for a blocked port', () => {
+  const said: string[] = [];
+  new MediaReachability((error) => said.push(error.message), () => undefined).report('publishing', false, true, '');
+  expect(said.join()).toMatch(/network path works.*DTLS/);
 });
 
 test('a watch that is closed does nothing any more', () => {
@@ -138,13 +152,13 @@ test('both transports are told as one, with the port that may be blocked', () =>
   const said: string[] = [];
   const media = new MediaReachability((error) => said.push(error.message), () => said.push('reachable'));
   const sdp = 'v=0\r\na=candidate:1 1 udp 2130706431 192.0.2.1 7881 typ host\r\na=candidate:2 1 udp 2130706430 2001:db8::1 7881 typ host\r\n';
-  media.report('publishing', true, sdp);
-  media.report('subscribing', false, sdp);
-  media.report('publishing', false, sdp);
-  media.report('publishing', true, sdp);
+  media.report('publishing', true, true, sdp);
+  media.report('subscribing', false, false, sdp);
+  media.report('publishing', false, false, sdp);
+  media.report('publishing', true, true, sdp);
   expect(media.error?.code).toBe('media_unreachable');
-  media.report('subscribing', true, sdp);
-  media.report('subscribing', true, sdp);
+  media.report('subscribing', true, true, sdp);
+  media.report('subscribing', true, true, sdp);
   expect(said).toEqual([
     'No audio or video gets through to the server. The media port UDP 7881 at 192.0.2.1, 2001:db8::1 may be blocked by a firewall or NAT.', 'reachable']);
   expect(explainUnreachable('')).toContain('The server\'s UDP media port may be blocked');

@@ -12,9 +12,9 @@ const closedForMs = 2_000;
 
 export interface WatchEvents {
   restart(): void;
-  /** False: no media gets through for 10 s. True: connected. */
-  reachable(yes: boolean): void;
-  /** DTLS failed on a path that works, or was closed: only a new connection can help. Told behind `reachable(false)`. */
+  /** True: connected. False: no media gets through for 10 s. `pathWorks`: ICE is connected, and DTLS is not. */
+  reachable(yes: boolean, pathWorks: boolean): void;
+  /** DTLS failed, is stuck on a path that works, or was closed: only a new connection can help. Told behind `reachable(false)`. */
   broken(): void;
   /** Whether signalling is connected: without it the time does not count, for the cause is told elsewhere. */
   active(): boolean;
@@ -51,9 +51,15 @@ export class IceWatch {
       this.cancelPatience = undefined;
       if (!this.events.active()) return this.expectConnection();
       this.unreachable = true;
-      this.events.reachable(false);
-      if (this.cancel === undefined) this.arm(0);
+      const pathWorks = this.isPathThere();
+      this.events.reachable(false, pathWorks);
+      if (pathWorks) this.events.broken();
+      else if (this.cancel === undefined) this.arm(0);
     }, patienceMs);
+  }
+
+  private isPathThere(): boolean {
+    return this.connection.iceConnectionState === 'connected' || this.connection.iceConnectionState === 'completed';
   }
 
   private readonly look = (): void => {
@@ -68,13 +74,13 @@ export class IceWatch {
   };
 
   private readonly lookAtConnection = (): void => {
-    const { connectionState, iceConnectionState } = this.connection;
+    const { connectionState } = this.connection;
     if (connectionState === 'connected') {
       this.cancelPatience?.();
       this.cancelPatience = undefined;
       this.unreachable = false;
-      this.events.reachable(true);
-    } else if (connectionState === 'failed' && (iceConnectionState === 'connected' || iceConnectionState === 'completed')) {
+      this.events.reachable(true, true);
+    } else if (connectionState === 'failed' && this.isPathThere()) {
       this.breakAfter(0);
     } else if (connectionState === 'failed' || connectionState === 'disconnected') {
       this.expectConnection();
@@ -104,7 +110,7 @@ export class IceWatch {
       return;
     }
     this.unreachable = true;
-    this.events.reachable(false);
+    this.events.reachable(false, true);
     this.events.broken();
   }
 

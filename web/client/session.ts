@@ -227,8 +227,8 @@ export class MediaServerSession {
   private watchEvents(transport: Transport): Omit<WatchEvents, 'restart'> {
     return {
       active: () => this.currentState === 'connected',
-      reachable: (yes) => this.media.report(transport, yes, this.peerConnections[transport]?.remoteDescription?.sdp ?? ''),
-      broken: () => this.renewTransports('The encrypted media connection failed.'),
+      reachable: (yes, pathWorks) => this.media.report(transport, yes, pathWorks, this.peerConnections[transport]?.remoteDescription?.sdp ?? ''),
+      broken: () => this.renewTransports('The encrypted connection (DTLS) failed: the certificate at the other end may not be the announced one.'),
     };
   }
 
@@ -240,7 +240,7 @@ export class MediaServerSession {
 
   private transportFailed(transport: Transport, error: AmphiError): void {
     if (error.code === 'disconnected') return; // its path is lost: IceWatch restarts it
-    this.media.report(transport, false, this.peerConnections[transport]?.remoteDescription?.sdp ?? '');
+    this.media.report(transport, false, true, this.peerConnections[transport]?.remoteDescription?.sdp ?? '');
     this.renewTransports(error.message);
   }
 

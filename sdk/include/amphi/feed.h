@@ -69,6 +69,9 @@ class Feed {
   FeedState state() const;
   /// Why the feed failed. In `starting` and `running`: `mediaUnreachable` while no media gets through to the server, else empty.
   std::error_code error() const;
+  /// Why `error()` is set, in words: the server's own where the server refused the feed (the codecs that it takes, the limit that is reached),
+  /// GStreamer's where an input, codec or output failed, else `error().message()`. Empty without an error.
+  std::string errorMessage() const;
   FeedStatistics statistics() const;
   /// Called on the session's callback thread at each change of state from now on, and when `mediaUnreachable` begins or ends.
   void onStateChanged(StateHandler handler);

@@ -68,7 +68,8 @@ class MediaServerSession : public std::enable_shared_from_this<MediaServerSessio
       std::string label;
       FeedKind kind = FeedKind::video;
       bool recorded = false;
-      /// Why the feed is not recorded; empty: it is. "waiting_for_media" and "silent": nothing arrives. "no_keyframe", "malformed",
+      /// Why the feed is not recorded; empty: it is. "waiting_for_media" and "silent": nothing arrives. "muted": an administrator
+      /// has muted it. "no_keyframe", "malformed",
       /// "missing_parameter_sets", "unsupported_packetization", "no_valid_frame", "limit_exceeded", and any name that a later server adds:
       /// media arrive and are lost.
       std::string reason;
