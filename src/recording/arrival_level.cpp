@@ -18,7 +18,7 @@ void ArrivalLevel::add(Duration offset, std::optional<Duration> earliest, Time a
   ++group_->packets;
 }
 
-/// Told sooner than other rates are: until then all frames lie at one place.
+/// Detects timestamps that hardly advance sooner than other rates, because all frames lie at one place until then.
 void ArrivalLevel::watch_standstill() {
   const bool stands = last_ && group_->least - last_->least > (group_->since - last_->since) * 3 / 4;
   standing_ = stands ? standing_ + 1 : 0;

@@ -210,7 +210,7 @@ void Feed::watch_silence(Duration at, bool bidirectional) {
   regular_interval_ = std::max(regular_interval_, std::min(interval, last_interval_));
   last_interval_ = interval;
   end_silence();
-  // Where timestamps are useless the line has holes, though media arrived throughout.
+  // The line of useless timestamps has holes where media arrived.
   if (std::min(interval, timeline_.passed()) > silent_after()) silence_ = Silence{written_until_, at};
 }
 

@@ -31,6 +31,17 @@ Duration ParticipantClock::offset(Time now) {
   return *steady_;
 }
 
+int ParticipantClock::moved(Time since) {
+  if (movement_ > 0 && std::chrono::abs(since - moved_at_) <= kTogether) return movement_;
+  moved_at_ = since;
+  moved_back_ = false;
+  return ++movement_;
+}
+
+void ParticipantClock::move_back(int number) {
+  if (number == movement_) moved_back_ = true;
+}
+
 bool ParticipantClock::goes_on(rtp::NtpTime ntp, Time now) {
   const bool result = !reported_ || distance(rtp::between(ntp, *reported_), now - reported_at_) <= kTooEarly;
   reported_ = ntp;

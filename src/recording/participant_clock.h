@@ -38,6 +38,12 @@ class ParticipantClock {
   /// feeds, whose packets wait for lost ones each by itself, must not learn of it at different times.
   Duration offset(Time now);
 
+  /// The line of a feed moved at `since`, because its arrivals did. Lines that move together share the number, for the network may be the reason.
+  int moved(Time since);
+  /// A report says that the network was.
+  void move_back(int number);
+  bool is_moved_back(int number) const { return number == movement_ && moved_back_; }
+
   /// A report came, of any feed: whether NTP time has gone on since the report before as arrivals have. True for the first.
   bool goes_on(rtp::NtpTime ntp, Time now);
   /// What the setting adds to NTP; nullopt: too long ago.
@@ -56,6 +62,7 @@ class ParticipantClock {
  private:
   static constexpr Duration kWindow = 15s;
   static constexpr Duration kMostEarly = 10s, kMostLate = 60s;  // what a sender keeps over a cut, and is asked for again, comes late and is true
+  static constexpr Duration kTogether = 300ms;
   static constexpr Duration kBeginning = 5s;  // until then it follows at once
   static constexpr int kEasing = 200;
   static constexpr std::size_t kMostSettings = 8;
@@ -69,6 +76,9 @@ class ParticipantClock {
   WindowedMinimum offset_{kWindow};
   std::optional<Duration> steady_;  // the offset, without its jumps
   Time steady_since_, steady_at_;
+  int movement_ = 0;  // the newest, and when it began
+  Time moved_at_;
+  bool moved_back_ = false;
   std::optional<rtp::NtpTime> reported_;  // the newest report, and when it came
   Time reported_at_;
   std::deque<Known> settings_;

@@ -277,7 +277,7 @@ std::vector<Behaviour> stalls() {
 /// A queue or another path delays one stream for good, or no longer: true reports mend the line.
 std::vector<Behaviour> delay_changes() {
   std::vector<Behaviour> rows;
-  for (const Duration by : {60ms, 100ms, 160ms, 240ms, 400ms, 1000ms}) {
+  for (const Duration by : {60ms, 100ms, 160ms, 240ms, 400ms, 900ms}) {
     for (const Stream which : {audio, video}) {
       for (const Duration skipped : {0ms, 200ms, 500ms}) {
         const auto queued = [=](Stream stream, Duration t) { return stream == which && t >= 10s && t < 30s ? by : 0s; };
@@ -289,6 +289,12 @@ std::vector<Behaviour> delay_changes() {
           rows.push_back(row);
         }
       }
+    }
+    for (const Duration every : {1s, 5s}) {
+      Behaviour row{"another path delays both streams", truth, every == 1s ? 8s : 16s, {}, {}, {}, every == 1s ? 8s : 16s, [=](Stream, Duration t) { return t >= 20s ? by : 0s; }};
+      row.report_every = every;
+      if (by > 200ms) row.unless = {{20s, 22s + every}};  // mended at half speed, and the picture is captured 70 ms before it arrives
+      rows.push_back(row);
     }
   }
   return rows;

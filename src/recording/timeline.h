@@ -7,9 +7,10 @@
 //
 // Reports and timestamps that step are judged by the arrivals. Timestamps that stood still or stepped move the feed's arrivals against its
 // timestamps for good (recording/arrival_level.h): the line goes on from there. A step of NTP time without such a shift is a clock that was
-// set. NTP time that runs away from steady arrivals detaches the feed from its reports: it stays as far before its arrivals as it was.
-// Timestamps of another rate than the arrivals' are not used at all. Corrections are slewed; only forward, and beyond kJump or behind a
-// shift, does a line step. Durations are nanoseconds on either line. Thread: the recorder's.
+// set. A report that restates the relation from before such a shift undoes it: the delay changed, not the timestamps. NTP time that runs away
+// from steady arrivals detaches the feed from its reports: it stays as far before its arrivals as it was. Timestamps of another rate than the
+// arrivals' are not used. Corrections are slewed; a line steps only forward, and only beyond kJump or behind a shift. Durations are
+// nanoseconds on either line. Thread: the recorder's.
 #pragma once
 
 #include <cstdint>
@@ -41,25 +42,28 @@ class FeedTimeline {
   /// Where this frame lies. Frames never lie before the ones before them, except `reordered` ones, whose timestamps may step back.
   /// Equal places are told apart by FrameClock.
   Duration place(rtp::WireTimestamp timestamp, Time arrival, bool reordered = false);
-  /// Between the last two frames, by their arrivals or by their timestamps, whichever is more: in this time nothing was sent.
+  /// The distance of the last two frames, by their arrivals or by their timestamps, whichever is more.
   Duration passed() const { return passed_; }
   void handle_sender_report(rtp::NtpTime ntp, rtp::WireTimestamp timestamp, Time now);
   /// Other timestamps from here on: the next frame lies where it arrives.
   void restart();
 
  private:
+  static constexpr Duration kBurst = 45ms;  // by which the packets behind a late one catch up, if it was the network
+
   struct Report {
     Duration ntp{};
     rtp::WireTimestamp wire = 0;
     std::optional<rtp::Timestamp> timestamp;  // known once a frame is there to widen it by
     std::optional<Duration> level;            // ArrivalLevel::level when it came
-    std::optional<Time> heard;                // the newest packet before it that is not being looked into
+    std::optional<Time> heard;                // arrival of the newest packet before it, or before the probe
     ParticipantClock::Setting setting = 0;
     Duration add{};  // as last known
     bool tied = false;       // by a setting of its own, to the arrivals
     bool estimated = false;  // timestamps stepped since: its NTP time is that of the arrivals
     Duration moved{};        // by those steps
-    Duration set_by{};       // what it told of the clock, against `setting_before`
+    int movement = 0;        // of the participant, if it was that one only
+    Duration set_by{};       // by which it says that the clock was set since `setting_before`
     ParticipantClock::Setting setting_before = 0;
   };
 
@@ -84,8 +88,9 @@ class FeedTimeline {
   rtp::Timestamp extended(rtp::WireTimestamp wire) const;
   bool observe_advance(rtp::Timestamp timestamp, Duration offset, Time arrival);
   void settle(Time arrival);
-  void shift_line(Duration by);
-  void move_report(Duration by);
+  void shift_line(Duration by, int movement = 0);
+  void move_report(Duration by, int movement);
+  void move_back();
   bool has_stepped(rtp::Timestamp step, Duration offset, bool reordered) const;
   Duration follow_step(rtp::WireTimestamp wire, rtp::Timestamp timestamp, Time arrival);
   Duration place_before(rtp::Timestamp step) const;
