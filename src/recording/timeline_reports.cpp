@@ -11,6 +11,7 @@ constexpr Duration kMostReportError = 10s;
 constexpr int kMostContradictions = 2;  // in a row, which are not counted
 constexpr Duration kLatestReport = 5s;
 constexpr Duration kEstimate = 100ms;   // by which a report corrects a line that followed its arrivals
+constexpr Duration kMostMoved = 48h;    // more than one step of a 32-bit timestamp
 constexpr int kUnknownDrift = 2500;     // one part in so many, between NTP clock and media clock
 constexpr double kMostDrift = 1e-3;
 constexpr Duration kDriftMemory = 120s;
@@ -36,7 +37,7 @@ void FeedTimeline::move_report(Duration by, int movement) {
   } else {
     report_->ntp += by;
     report_->movement = report_->estimated ? 0 : movement;
-    report_->moved += by;
+    report_->moved = std::clamp(report_->moved + by, -kMostMoved, kMostMoved);
     report_->estimated = true;
     report_->set_by = Duration{0};
   }
