@@ -32,6 +32,9 @@ enum class Drop : std::uint8_t {
   refused_feed_packet, // a packet of one
   unsupported_packetization,  // of an H.264 picture with a payload of the interleaved mode (STAP-B, MTAP, FU-B), or of no mode at all
   ignored_parameter_sets,     // `sprop-parameter-sets` that cannot be used
+  // Packets that the connection dropped before the recorder, as it tells:
+  not_selected_source,  // of another source that sends on the same m-line (rtp/source_selector.h)
+  repeated_packet,      // with a number that came before, or is too old to tell
   count_,
 };
 
@@ -77,6 +80,10 @@ constexpr std::string_view counter_name(Drop drop) {
       return "unsupported_packetization";
     case Drop::ignored_parameter_sets:
       return "ignored_parameter_sets";
+    case Drop::not_selected_source:
+      return "not_selected_source";
+    case Drop::repeated_packet:
+      return "repeated_packet";
     case Drop::refused_feed:
       return "refused_feed";
     case Drop::refused_feed_packet:

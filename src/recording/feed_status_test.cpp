@@ -163,4 +163,204 @@ TEST(FeedStatus, parameter_sets_in_the_description_make_a_feed_recordable_and_se
   EXPECT_EQ(manifest["feedsWithoutMedia"][0]["dropped"]["ignored_parameter_sets"], 1);
 }
 
+namespace {
+
+/// How often a fault began and ended, and the words of its beginning.
+struct Told {
+  int changes = 0;
+  std::string first, last;
+};
+Told told(const Studio& studio, FeedFault fault, const std::string& id = "one") {
+  Told told;
+  for (const auto& report : studio.reports)
+    for (const FeedStatus& status : report.second.feeds) {
+      if (status.feed.value != id) continue;
+      const FaultStatus& now = status.of(fault);
+      if (now.changed && told.changes++ == 0) told.first = now.message;
+      told.last = now.message;
+    }
+  return told;
+}
+
+using Loses = bool (*)(int n, Duration at);
+
+struct Lossy {
+  const char* name;
+  Loses loses;       // of the packets, fifty a second for 20 s
+  bool garbage;      // comes with a payload that is not valid, instead of not at all
+  const char* told;  // begin of the message at the end; nullptr: never told
+  FeedReason reason;
+};
+
+}  // namespace
+
+TEST(FeedFaults, a_feed_that_loses_a_part_of_its_media_is_told_with_the_share) {
+  const Lossy table[] = {
+      {"none", [](int, Duration) { return false; }, false, nullptr, FeedReason::recorded},
+      {"2 %", [](int n, Duration) { return n % 50 == 7; }, false, nullptr, FeedReason::recorded},
+      {"10 %", [](int n, Duration) { return n % 10 == 7; }, false, "camera: 10 % of its media of the last 5 s are lost", FeedReason::recorded},
+      {"10 % garbage", [](int n, Duration) { return n % 10 == 7; }, true, "camera: 10 %", FeedReason::recorded},
+      {"40 %", [](int n, Duration) { return n % 5 > 2; }, false, "camera: 40 %", FeedReason::recorded},
+      {"40 % garbage", [](int n, Duration) { return n % 5 > 2; }, true, "camera: 40 %", FeedReason::recorded},
+      {"90 %", [](int n, Duration) { return n % 10 != 0; }, false, "camera: 90 %", FeedReason::media_lost},
+      {"90 % garbage", [](int n, Duration) { return n % 10 != 0; }, true, "camera: 90 %", FeedReason::media_lost},
+      {"97 % garbage", [](int n, Duration) { return n % 33 != 0; }, true, "camera: 97 %", FeedReason::media_lost},
+      {"first nothing, then 40 %", [](int n, Duration at) { return at > 10s && n % 5 > 2; }, false, "camera: 40 %", FeedReason::recorded},
+  };
+  for (const Lossy& row : table) {
+    SCOPED_TRACE(row.name);
+    Studio studio;
+    studio.recorder.add_feed(feed("one", opus_codec()), studio.at(0ms));
+    for (int n = 0; n < 1000; ++n) {
+      const bool lost = n > 0 && row.loses(n, 20ms * n);
+      if (!lost || row.garbage) studio.packet("one", n, static_cast<rtp::WireTimestamp>(n) * 960, true, lost ? nal({0xff, 0x3f}) : kOpus, studio.at(20ms * n));
+    }
+    const Told fault = told(studio, FeedFault::media_lost);
+    EXPECT_EQ(fault.changes, row.told ? 1 : 0) << "told once, and until the end";
+    const std::string expected = row.told ? row.told : "";
+    EXPECT_EQ(fault.last.substr(0, expected.empty() ? 99 : expected.size()), expected) << fault.last;
+    const FeedStatus status = status_of(studio, "one");
+    EXPECT_EQ(wire_name(status.reason), wire_name(row.reason));
+    if (row.reason == FeedReason::media_lost) {
+      EXPECT_EQ(status.message, fault.last);
+    }
+  }
+}
+
+TEST(FeedFaults, lost_media_are_no_longer_told_when_none_are_lost_for_a_while) {
+  struct Row {
+    const char* name;
+    Loses loses;
+    int changes;
+  };
+  const Row table[] = {
+      {"half of 3 s", [](int n, Duration at) { return at > 5s && at < 8s && n % 2 == 0; }, 2},
+      {"most of 3 s", [](int n, Duration at) { return at > 5s && at < 8s && n % 10 != 0; }, 2},
+      {"twice", [](int n, Duration at) { return ((at > 5s && at < 8s) || (at > 16s && at < 18s)) && n % 2 == 0; }, 3},
+      {"around the limit", [](int n, Duration at) { return n % (at / 2s % 2 == 0 ? 14 : 30) == 3; }, 1},
+      {"an outage of the network", [](int, Duration at) { return at > 5s && at < 11s; }, 0},
+      {"a short outage", [](int, Duration at) { return at > 5s && at < 5500ms; }, 0},
+  };
+  for (const Row& row : table) {
+    SCOPED_TRACE(row.name);
+    Studio studio;
+    studio.recorder.add_feed(feed("one", opus_codec()), studio.at(0ms));
+    for (int n = 0; n < 1000; ++n)
+      if (!row.loses(n, 20ms * n)) studio.packet("one", n, static_cast<rtp::WireTimestamp>(n) * 960, true, kOpus, studio.at(20ms * n));
+    const Told fault = told(studio, FeedFault::media_lost);
+    EXPECT_EQ(fault.changes, row.changes);
+    EXPECT_EQ(fault.last.empty(), row.changes % 2 == 0);
+    EXPECT_EQ(status_of(studio, "one").reason, FeedReason::recorded);
+  }
+}
+
+TEST(FeedFaults, a_camera_of_which_a_frame_in_two_seconds_is_recorded_loses_most_of_its_media) {
+  Studio studio;
+  studio.recorder.add_feed(feed("one", vp8_codec()), studio.at(0ms));
+  for (int n = 0; n < 300; ++n)
+    studio.packet("one", n, static_cast<rtp::WireTimestamp>(n) * 2970, true, n % 60 == 0 ? kKey : n % 2 == 1 ? nal({0x10}) : kDelta, studio.at(33ms * n));
+  const FeedStatus status = status_of(studio, "one");
+  EXPECT_EQ(wire_name(status.reason), "media_lost");
+  EXPECT_EQ(status.message.substr(0, 9), "camera: 9") << status.message;
+}
+
+TEST(FeedFaults, what_was_lost_before_the_first_keyframe_is_not_told) {
+  Studio studio;
+  studio.recorder.add_feed(feed("one", vp8_codec()), studio.at(0ms));
+  for (int n = 0; n < 300; ++n) studio.packet("one", n, static_cast<rtp::WireTimestamp>(n) * 2970, true, n == 45 ? kKey : kDelta, studio.at(33ms * n));
+  EXPECT_EQ(told(studio, FeedFault::media_lost).changes, 0);
+}
+
+TEST(FeedFaults, sources_that_send_beside_the_selected_one_are_told_and_counted) {
+  struct Row {
+    const char* name;
+    Duration from, to;
+    int changes;
+  };
+  for (const Row& row : {Row{"for 10 s", 1s, 11s, 2}, Row{"to the end", 1s, 26s, 1}, Row{"stragglers of a change", 2s, 2500ms, 0}}) {
+    SCOPED_TRACE(row.name);
+    Studio studio;
+    studio.recorder.add_feed(feed("one", opus_codec()), studio.at(0ms));
+    std::uint64_t dropped = 0;
+    for (int n = 0; n < 1300; ++n) {
+      const Duration at = 20ms * n;
+      studio.packet("one", n, static_cast<rtp::WireTimestamp>(n) * 960, true, kOpus, studio.at(at));
+      if (n % 25 != 0 || at < row.from || at >= row.to) continue;
+      studio.recorder.handle_dropped(FeedId("one"), Drop::not_selected_source, 15, studio.at(at));
+      dropped += 15;
+    }
+    const Told fault = told(studio, FeedFault::sources_compete);
+    EXPECT_EQ(fault.changes, row.changes);
+    if (row.changes > 0) {
+      EXPECT_EQ(fault.first, "camera: several sources send at the same time; only one of them is recorded");
+    }
+    studio.stop(26s);
+    EXPECT_EQ(manifest_of(studio)["tracks"][0]["dropped"]["not_selected_source"], dropped);
+    EXPECT_EQ(manifest_of(studio)["tracks"][0]["packets"], 1300);
+  }
+}
+
+TEST(FeedFaults, a_feed_whose_packets_the_connection_drops_is_not_silent) {
+  Studio studio;
+  studio.recorder.add_feed(feed("one", opus_codec()), studio.at(0ms));
+  send(studio, "one", kOpus, 0ms, 3s, 1584);
+  for (Duration at = 3500ms; at <= 20s; at += 500ms) {
+    studio.run_until(studio.at(at));
+    studio.recorder.handle_dropped(FeedId("one"), Drop::repeated_packet, 50, studio.at(at));
+  }
+  const FeedStatus status = status_of(studio, "one");
+  EXPECT_EQ(wire_name(status.reason), "no_valid_frame");
+  studio.stop(20s);
+  const auto track = manifest_of(studio)["tracks"][0];
+  EXPECT_EQ(track["dropped"]["repeated_packet"], 34 * 50);
+  ASSERT_EQ(track["gaps"].size(), 1u);
+  EXPECT_EQ(track["gaps"][0]["reason"], "no_valid_frame");
+}
+
+TEST(FeedFaults, timestamps_that_do_not_go_by_the_arrivals_are_told) {
+  struct Row {
+    const char* name;
+    bool audio;
+    std::uint32_t ticks;  // from packet to packet, 20 ms or 33 ms apart
+    bool told;
+  };
+  const Row table[] = {{"an audio clock", true, 960, false},         {"a constant audio timestamp", true, 0, true},
+                       {"an audio clock of 16 kHz", true, 320, true}, {"an audio clock of 90 kHz", true, 1800, true},
+                       {"a video clock", false, 2970, false},         {"a constant video timestamp", false, 0, true},
+                       {"a video clock of 1 kHz", false, 33, true},   {"a video clock that is 5 % fast", false, 3120, false}};
+  for (const Row& row : table) {
+    SCOPED_TRACE(row.name);
+    Studio studio;
+    studio.recorder.add_feed(feed("one", row.audio ? opus_codec() : vp8_codec()), studio.at(0ms));
+    const Duration interval = row.audio ? 20ms : 33ms;
+    for (int n = 0; n * interval < 10s; ++n)
+      studio.packet("one", n, static_cast<rtp::WireTimestamp>(n) * row.ticks, true, row.audio ? kOpus : n == 0 ? kKey : kDelta, studio.at(interval * n));
+    const Told fault = told(studio, FeedFault::bad_timestamps);
+    EXPECT_EQ(fault.changes, row.told ? 1 : 0);
+    studio.stop(10s);
+    for (const auto& gap : manifest_of(studio)["tracks"][0]["gaps"]) EXPECT_NE(gap["reason"], "silent") << gap;
+  }
+}
+
+TEST(FeedFaults, pauses_and_bursts_are_no_bad_timestamps) {
+  struct Row {
+    const char* name;
+    Duration (*arrival)(int n);      // of the n-th packet
+    Duration (*timestamp)(int n);
+  };
+  const Row table[] = {
+      {"a microphone that pauses for 2 s without its timestamps", [](int n) -> Duration { return 20ms * n + 2s * (n / 100); }, [](int n) -> Duration { return 20ms * n; }},
+      {"a microphone in DTX", [](int n) -> Duration { return 400ms * n; }, [](int n) -> Duration { return 400ms * n; }},
+      {"a network that stalls for 3 s", [](int n) -> Duration { return n >= 100 && n < 250 ? 5s : 20ms * n; }, [](int n) -> Duration { return 20ms * n; }},
+      {"a single step", [](int n) -> Duration { return 20ms * n; }, [](int n) -> Duration { return 20ms * n + (n > 200 ? 30s : 0s); }},
+  };
+  for (const Row& row : table) {
+    SCOPED_TRACE(row.name);
+    Studio studio;
+    studio.recorder.add_feed(feed("one", opus_codec()), studio.at(0ms));
+    for (int n = 0; n < 500; ++n) studio.packet("one", n, static_cast<rtp::WireTimestamp>(row.timestamp(n) / 1us * 48 / 1000), true, kOpus, studio.at(row.arrival(n)));
+    EXPECT_EQ(told(studio, FeedFault::bad_timestamps).changes, 0);
+  }
+}
+
 }  // namespace amphi::recording::test

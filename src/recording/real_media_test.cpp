@@ -280,8 +280,8 @@ TEST(RealMediaOrder, b_frames_without_display_times_are_told_while_they_arrive_a
     std::string told;
     for (const auto& [at, report] : studio.reports)
       for (const FeedStatus& status : report.feeds) {
-        changes += status.picture_order_changed ? 1 : 0;
-        told = status.picture_order;
+        changes += status.of(FeedFault::picture_order).changed ? 1 : 0;
+        told = status.of(FeedFault::picture_order).message;
       }
     EXPECT_EQ(told, message);
     EXPECT_EQ(changes, row.told ? 1u : 0u);

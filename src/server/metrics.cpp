@@ -46,6 +46,8 @@ void control_part(Text& text, const MetricsInput& in) {
     const auto reason = static_cast<recording::FeedReason>(i);
     if (recording::loses_media(reason)) text.sample("feeds_not_recorded_total", "reason=\"" + std::string(recording::wire_name(reason)) + "\"", in.feed_losses[reason]);
   }
+  text.family("feed_faults_total", "counter", "How often a fault of a feed that is recorded began, by the code of its warning.");
+  in.feed_faults.for_each([&](std::string_view fault, std::uint64_t times) { text.sample("feed_faults_total", "fault=\"" + std::string(fault) + "\"", times); });
 }
 
 template <class Get>

@@ -169,6 +169,21 @@ void RecordingSink::sender_report(const FeedId& feed, rtp::NtpTime ntp, rtp::Wir
   });
 }
 
+/// Told as well as there is room: the connection counts them too.
+void RecordingSink::packets_dropped(const FeedId& feed, std::uint64_t not_selected, std::uint64_t repeated, Time now) {
+  const auto found = feeds_.find(feed);
+  if (found == feeds_.end() || !flush_waiting()) return;
+  for (const auto& [kind, packets] : {std::pair(Kind::not_selected, not_selected), std::pair(Kind::repeated, repeated)}) {
+    if (packets == 0) continue;
+    push(0, [&, kind = kind, packets = packets](Item& item, MutableBytes) {
+      item.kind = kind;
+      item.feed = found->second;
+      item.at = now;
+      item.lost = packets;
+    });
+  }
+}
+
 std::vector<RecordingSink::Item> RecordingSink::take_rest() {
   std::vector<Item> rest;
   for (Waiting& waiting : waiting_) waiting.tell(rest.emplace_back());

@@ -32,7 +32,7 @@ export interface RecordingState {
 }
 
 export interface RecordingWarning {
-  /** "storage_slow", "storage_low", "media_dropped", "limit_exceeded", "feed_not_recorded" or "picture_order". */
+  /** "storage_slow", "storage_low", "media_dropped", "limit_exceeded", "feed_not_recorded", "media_lost", "sources_compete", "bad_timestamps" or "picture_order". */
   readonly code: string;
   readonly message: string;
   readonly minutesLeft: number | undefined;
