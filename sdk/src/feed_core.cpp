@@ -1,5 +1,7 @@
 #include "feed_core.h"
 
+#include "error_map.h"
+
 namespace amphi::sdk {
 
 FeedCore::FeedCore(std::string id, std::string label, std::shared_ptr<Dispatcher> dispatcher)
@@ -16,6 +18,10 @@ FeedState FeedCore::state() const {
 std::error_code FeedCore::error() const {
   std::lock_guard lock(mutex_);
   return error_;
+}
+std::string FeedCore::error_message() const {
+  std::lock_guard lock(mutex_);
+  return error_message_.empty() && error_ ? error_.message() : error_message_;
 }
 FeedStatistics FeedCore::statistics() const {
   std::lock_guard lock(mutex_);
@@ -69,7 +75,9 @@ void FeedCore::set_unreachable(bool unreachable) {
   tell(now, error);
 }
 
-void FeedCore::end(std::error_code error) {
+void FeedCore::fail(const Error& error) { end(errc_of(error.code), error.message); }
+
+void FeedCore::end(std::error_code error, std::string message) {
   const FeedState final_state = error ? FeedState::failed : FeedState::stopped;
   std::function<void()> teardown;
   {
@@ -77,6 +85,7 @@ void FeedCore::end(std::error_code error) {
     if (state_ == FeedState::stopped || state_ == FeedState::failed) return;
     state_ = final_state;
     error_ = error;
+    error_message_ = std::move(message);
     teardown.swap(teardown_);
   }
   tell(final_state, error);
@@ -113,6 +122,7 @@ std::string Feed::id() const { return core_->id(); }
 std::string Feed::label() const { return core_->label(); }
 FeedState Feed::state() const { return core_->state(); }
 std::error_code Feed::error() const { return core_->error(); }
+std::string Feed::errorMessage() const { return core_->error_message(); }
 FeedStatistics Feed::statistics() const { return core_->statistics(); }
 void Feed::onStateChanged(StateHandler handler) { core_->on_state_changed(std::move(handler)); }
 void Feed::stop() { core_->stop(); }

@@ -8,6 +8,7 @@
 
 #include "amphi/error.h"
 #include "amphi/feed.h"
+#include "base/result.h"
 #include "dispatcher.h"
 
 namespace amphi::sdk {
@@ -21,6 +22,7 @@ class FeedCore : public std::enable_shared_from_this<FeedCore> {
   const std::string& label() const { return label_; }
   FeedState state() const;
   std::error_code error() const;
+  std::string error_message() const;
   FeedStatistics statistics() const;
   void on_state_changed(Feed::StateHandler handler);
   void stop();
@@ -33,8 +35,9 @@ class FeedCore : public std::enable_shared_from_this<FeedCore> {
   bool has_run() const { return state() == FeedState::running; }
   /// Whether no media can get through (`Errc::mediaUnreachable`) while the feed lives. Told at each change.
   void set_unreachable(bool unreachable);
-  /// Ends the feed: an empty error is `stopped`, any other `failed`. Only the first end counts.
-  void end(std::error_code error);
+  /// Ends the feed: an empty error is `stopped`, any other `failed`. `message`: the error's cause in words. Only the first end counts.
+  void end(std::error_code error, std::string message = {});
+  void fail(const Error& error);
   bool ended() const;
   void update(const std::function<void(FeedStatistics&)>& change);
 
@@ -47,6 +50,7 @@ class FeedCore : public std::enable_shared_from_this<FeedCore> {
   const std::shared_ptr<Dispatcher> dispatcher_;
   FeedState state_ = FeedState::starting;
   std::error_code error_;
+  std::string error_message_;   // empty: the error's own
   FeedStatistics statistics_;
   Feed::StateHandler handler_;
   std::function<void()> teardown_;

@@ -14,7 +14,7 @@ std::vector<double> restarts_until(IceRestarts& policy, Time end) {
   std::vector<double> at;
   while (policy.next_timeout() < end) {
     const Time now = policy.next_timeout();
-    if (policy.take_due(now)) at.push_back(std::chrono::duration<double>(now - kStart).count());
+    if (policy.take_due(now) == IceRestarts::Due::restart) at.push_back(std::chrono::duration<double>(now - kStart).count());
   }
   return at;
 }
@@ -23,7 +23,7 @@ Time after(Duration d) { return kStart + d; }
 TEST(IceRestarts, a_transport_that_works_is_left_alone) {
   IceRestarts policy;
   EXPECT_EQ(policy.next_timeout(), Time::max());
-  EXPECT_FALSE(policy.take_due(kStart));
+  EXPECT_EQ(policy.take_due(kStart), IceRestarts::Due::nothing);
   policy.signalling_interrupted();
   policy.signalling_resumed(kStart);
   EXPECT_EQ(policy.next_timeout(), Time::max());
@@ -32,7 +32,7 @@ TEST(IceRestarts, a_transport_that_works_is_left_alone) {
 TEST(IceRestarts, a_silence_is_given_two_seconds_and_then_restarts_come_ever_more_slowly) {
   IceRestarts policy;
   policy.silent(kStart);
-  EXPECT_FALSE(policy.take_due(after(1999ms)));
+  EXPECT_EQ(policy.take_due(after(1999ms)), IceRestarts::Due::nothing);
   EXPECT_EQ(restarts_until(policy, after(60s)), (std::vector<double>{2, 4, 8, 16, 26, 36, 46, 56}));
 }
 
@@ -66,9 +66,9 @@ TEST(IceRestarts, nothing_is_asked_for_while_signalling_is_interrupted_and_at_on
   policy.silent(kStart);
   policy.signalling_interrupted();
   EXPECT_EQ(policy.next_timeout(), Time::max());
-  EXPECT_FALSE(policy.take_due(after(25s)));
+  EXPECT_EQ(policy.take_due(after(25s)), IceRestarts::Due::nothing);
   policy.consent_lost(after(25s));
-  EXPECT_FALSE(policy.take_due(after(28s)));
+  EXPECT_EQ(policy.take_due(after(28s)), IceRestarts::Due::nothing);
   policy.signalling_resumed(after(29s));
   EXPECT_EQ(restarts_until(policy, after(40s)), (std::vector<double>{29, 31, 35}));
 }
@@ -77,7 +77,7 @@ TEST(IceRestarts, after_the_end_nothing_is_restarted) {
   IceRestarts policy;
   policy.silent(kStart);
   policy.stop();
-  EXPECT_FALSE(policy.take_due(after(60s)));
+  EXPECT_EQ(policy.take_due(after(60s)), IceRestarts::Due::nothing);
 }
 
 TEST(IceRestarts, another_network_is_tried_at_once_where_the_path_is_lost_and_left_alone_where_it_is_not) {
@@ -92,6 +92,32 @@ TEST(IceRestarts, another_network_is_tried_at_once_where_the_path_is_lost_and_le
   EXPECT_EQ(restarts_until(policy, after(16s)), (std::vector<double>{9, 11, 15})) << "and the pauses begin anew";
   policy.connected();
   EXPECT_FALSE(policy.lost());
+}
+
+TEST(IceRestarts, a_broken_transport_is_renewed_at_once_and_again_until_somebody_does) {
+  IceRestarts policy;
+  policy.silent(kStart);
+  policy.broken(kStart);
+  EXPECT_TRUE(policy.lost() && policy.is_broken());
+  EXPECT_EQ(policy.take_due(kStart), IceRestarts::Due::renewal);
+  EXPECT_EQ(policy.take_due(after(1s)), IceRestarts::Due::nothing);
+  policy.network_changed(after(1s));
+  policy.consent_lost(after(1s));
+  EXPECT_EQ(policy.next_timeout(), after(2s)) << "other news changes nothing";
+  EXPECT_EQ(policy.take_due(after(2s)), IceRestarts::Due::renewal);
+  policy.signalling_interrupted();
+  EXPECT_EQ(policy.next_timeout(), Time::max());
+  policy.signalling_resumed(after(90s));
+  EXPECT_EQ(policy.take_due(after(90s)), IceRestarts::Due::renewal);
+}
+
+TEST(IceRestarts, a_transport_that_the_other_end_closed_is_renewed_after_signalling_had_2_s_to_tell_the_cause) {
+  IceRestarts policy;
+  policy.closed(kStart);
+  EXPECT_EQ(policy.take_due(after(1999ms)), IceRestarts::Due::nothing);
+  EXPECT_EQ(policy.take_due(after(2s)), IceRestarts::Due::renewal);
+  policy.stop();
+  EXPECT_FALSE(policy.lost() || policy.is_broken());
 }
 
 }  // namespace

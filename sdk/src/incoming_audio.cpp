@@ -33,7 +33,7 @@ void IncomingAudioPipeline::start(Time base) {
   Pipeline::Events events;
   events.failed = [feed = feed_](const PipelineFailure& failure) {
     // A branch that breaks is silent: only the output is the feed itself.
-    if (failure.code == Errc::outputFailed) feed->end(failure.code);
+    if (failure.code == Errc::outputFailed) feed->end(failure.code, failure.text);
   };
   events.latency_changed = [this, pipelines = pipelines_, feed = std::weak_ptr(feed_)] {
     pipelines->post([this, feed] {
@@ -46,7 +46,7 @@ void IncomingAudioPipeline::start(Time base) {
                                    " ! audiomixer name=out-mixer latency=30000000 ! " + kFormat + " ! queue name=out-queue ! " +
                                    output_description(output_, mailbox_ != nullptr),
                                std::move(events));
-  if (!made) return feed_->end(Errc::outputFailed);
+  if (!made) return feed_->end(Errc::outputFailed, made.error().message);
   pipeline_ = std::move(*made);
   mixer_ = pipeline_->find("out-mixer");
   const auto sink = pipeline_->find("out");

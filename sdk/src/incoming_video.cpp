@@ -68,11 +68,13 @@ std::string IncomingVideoPipeline::output_description() const {
 }
 
 void IncomingVideoPipeline::start(rtp::CodecName codec, Time base) {
-  if (pipeline_ != nullptr) return;
+  if (pipeline_ != nullptr && codec == codec_) return;
+  reset();
+  codec_ = codec;
   const std::string output = output_description();
   if (output.empty()) return context_.feed->end(Errc::outputFailed);
   Pipeline::Events events;
-  events.failed = [feed = context_.feed](const PipelineFailure& failure) { feed->end(failure.code); };
+  events.failed = [feed = context_.feed](const PipelineFailure& failure) { feed->end(failure.code, failure.text); };
   events.latency_changed = [this, pipelines = context_.pipelines, feed = std::weak_ptr(context_.feed)] {
     // The feed's teardown is posted to the same thread, so a feed that lives still has its pipeline.
     pipelines->post([this, feed] {
@@ -83,7 +85,7 @@ void IncomingVideoPipeline::start(rtp::CodecName codec, Time base) {
   auto made = Pipeline::create(RtpInlet::description(codec) + " ! " + decoder(codec) +
                                    " ! queue name=decoded max-size-buffers=4 max-size-bytes=0 max-size-time=0 ! " + output,
                                std::move(events));
-  if (!made) return context_.feed->end(Errc::codecFailed);
+  if (!made) return context_.feed->end(Errc::codecFailed, made.error().message);
   pipeline_ = std::move(*made);
 
   const auto decoder_element = pipeline_->find("dec");

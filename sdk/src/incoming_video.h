@@ -47,6 +47,7 @@ class IncomingVideoPipeline {
   const Context context_;
   const std::shared_ptr<RtpInlet> inlet_;   // shared with the media thread, which must hold nothing of the application's
   std::unique_ptr<Pipeline> pipeline_;
+  rtp::CodecName codec_ = rtp::CodecName::vp8;   // what `pipeline_` decodes
   std::shared_ptr<Mailbox<OwnedPicture>> mailbox_;
   std::uint64_t frames_ = 0;     // the decoder's thread, and so is the meter
   FreezeMeter freezes_;

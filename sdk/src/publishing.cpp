@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::int64_t kUnixToNtp = 2'208'988'800;   // seconds from 1900 to 1970
 constexpr std::uint64_t kLeastVideoBitrate = 100'000;
+constexpr Duration kOldSound = 2s;   // a source that was suspended makes up for all it has missed, far faster than it can be heard
 
 /// The wall clock on the monotonic line, read once, so that all feeds of the process agree for ever and no clock step tears them apart.
 rtp::NtpTime ntp_of(Time t) {
@@ -88,7 +89,7 @@ void Publishing::answered(const std::string& sdp, const std::vector<signalling::
       if (feed.mid == info.mid) line->stream->feed->set_id(feed.feed_id);
     if (line->accepted) continue;
     const auto why = std::find_if(refused_lines.begin(), refused_lines.end(), [&](const auto& each) { return each.mid == info.mid; });
-    line->stream->feed->end(why == refused_lines.end() ? Errc::unsupported : errc_of(why->error.code));  // which removes the line by and by
+    line->stream->feed->fail(why == refused_lines.end() ? Error{ErrorCode::unsupported, "the server's answer rejects the m-line"} : why->error);  // which removes the line by and by
   }
   expect_connection(now);
   start_streams();
@@ -103,7 +104,7 @@ void Publishing::expect_connection(Time now) {
 void Publishing::refused(const Error& error, Time now) {
   outstanding_ = false;
   for (auto& line : lines_)
-    if (line->offered && !line->accepted) line->stream->feed->end(errc_of(error.code));
+    if (line->offered && !line->accepted) line->stream->feed->fail(error);
   offer_if_needed(now);
 }
 
@@ -119,6 +120,7 @@ void Publishing::start_streams() {
 void Publishing::send(const FeedCore* feed, const OutgoingPackets& packets, SendBatch& out, Time now) {
   Line* line = find(feed);
   if (line == nullptr) return;
+  const bool old = line->stream->codec.kind() == rtp::Kind::audio && now > packets.captured + kOldSound;
   std::size_t at = 0;
   for (const std::size_t size : packets.sizes) {
     const auto packet = rtp::parse_rtp(ByteView(packets.bytes).subspan(at, size), {});
@@ -131,7 +133,7 @@ void Publishing::send(const FeedCore* feed, const OutgoingPackets& packets, Send
     // Without a path the numbers stand still but for one, which shows that something is missing: a longer jump than half of their 16 bits
     // would part the two ends' SRTP packet indices for good (RFC 3711 3.3.1).
     const rtp::Seq sent_as = seq - line->withheld;
-    if (peer_.send_rtp(line->number, sent_as, packet->header, packet->payload, out, now)) {
+    if (!old && peer_.send_rtp(line->number, sent_as, packet->header, packet->payload, out, now)) {
       line->history.insert(sent_as, packet->header, packet->payload, now);
       line->gap = false;
       line->stream->feed->set_running();
@@ -190,14 +192,12 @@ void Publishing::handle(const peer::Event& event, SendBatch& out, Time now) {
   } else if (const auto* failed = std::get_if<peer::Failed>(&event)) {
     if (may_revive(failed->error, peer_, was_connected_)) {
       restarts_.consent_lost(now);
-    } else if (failed->error.code == ErrorCode::disconnected) {
-      restarts_.stop();  // closed at the other end: signalling tells whether anything comes after it
-      reachability_.settled();
-    } else if (failed->error.code == ErrorCode::timeout && events_.broken) {
-      restarts_.stop();  // a handshake that got no answer: only a new transport can try again
-      events_.broken(failed->error);
-    } else {
+    } else if (failed->error.code == ErrorCode::fingerprint_mismatch) {
       fail(failed->error);
+    } else {
+      broken_ = failed->error;
+      if (failed->error.code == ErrorCode::disconnected) restarts_.closed(now);
+      else restarts_.broken(now);
     }
   } else if (const auto* keyframe = std::get_if<peer::KeyframeRequested>(&event)) {
     if (const Line* line = find(keyframe->line)) line->stream->pipeline->request_keyframe();
@@ -208,12 +208,28 @@ void Publishing::handle(const peer::Event& event, SendBatch& out, Time now) {
   }
 }
 
+void Publishing::failed_at_server(const Error& error, Time now) {
+  if (failed_ || restarts_.is_broken()) return;
+  if (error.code == ErrorCode::disconnected) return restarts_.consent_lost(now);
+  broken_ = error;
+  restarts_.broken(now);
+}
+
+/// A new transport may work; without anybody to make one, this is the end of its feeds.
+void Publishing::renew(Time now) {
+  if (!events_.broken) return fail(broken_);
+  reachability_.lost();
+  events_.reachable(false);
+  update_statistics(now);
+  events_.broken(broken_);
+}
+
 void Publishing::fail(const Error& error) {
   failed_ = true;
   restarts_.stop();
   reachability_.settled();
   if (error.code == ErrorCode::fingerprint_mismatch) events_.falsified(error);
-  for (auto& line : lines_) line->stream->feed->end(errc_of(error.code));
+  for (auto& line : lines_) line->stream->feed->fail(error);
 }
 
 bool Publishing::owns(const Address& local) const { return std::find(local_.begin(), local_.end(), local) != local_.end(); }
@@ -231,7 +247,9 @@ void Publishing::handle_timeout(Time now) {
     events_.reachable(false);
     update_statistics(now);
   }
-  if (restarts_.take_due(now) && !outstanding_) {
+  const IceRestarts::Due due = restarts_.take_due(now);
+  if (due == IceRestarts::Due::renewal) renew(now);
+  if (due == IceRestarts::Due::restart && !outstanding_) {
     peer_.restart_ice(now);
     wanted_ = true;
     offer_if_needed(now);

@@ -52,6 +52,8 @@ class Publishing {
     restarts_.signalling_resumed(now);
     reachability_.signalling_resumed(now);
   }
+  /// What the server says of its end of this transport.
+  void failed_at_server(const Error& error, Time now);
   /// Whether the server no longer holds the participant: nothing gets through then until the session is joined anew.
   void set_lapsed(bool lapsed) { lapsed_ = lapsed; }
   void send(const FeedCore* feed, const OutgoingPackets& packets, SendBatch& out, Time now);
@@ -93,6 +95,7 @@ class Publishing {
   void expect_connection(Time now);
   void start_streams();
   void handle(const peer::Event& event, SendBatch& out, Time now);
+  void renew(Time now);
   void fail(const Error& error);
   void retransmit(const peer::PacketsRequested& asked, SendBatch& out, Time now);
   void report(Line& line, Time now);
@@ -110,6 +113,7 @@ class Publishing {
   bool was_connected_ = false;
   bool failed_ = false;      // for good
   bool lapsed_ = false;
+  Error broken_;             // why only a new transport can work; meaningful while restarts_.is_broken()
   IceRestarts restarts_;
   Reachability reachability_;
   Time statistics_at_ = Time::max();

@@ -26,6 +26,11 @@ class Reachability {
     signalling_ = true;
     since_ = now;
   }
+  /// Known without waiting.
+  void lost() {
+    wanted_ = false;
+    unreachable_ = true;
+  }
   /// True: tell it now.
   bool take_due(Time now) {
     if (now < next_timeout()) return false;

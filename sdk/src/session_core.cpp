@@ -170,9 +170,11 @@ void SessionCore::on_signalling(signalling::Output& output) {
   } else if (auto* changed = std::get_if<signalling::FeedChanged>(&output)) {
     on_feed_changed(changed->feed);
   } else if (auto* removed = std::get_if<signalling::FeedRemoved>(&output)) {
-    on_feed_removed(removed->feed_id);
+    on_feed_removed(*removed);
   } else if (auto* unsupported = std::get_if<signalling::FeedUnsupported>(&output)) {
-    on_feed_unsupported(unsupported->feed_id);
+    on_feed_unsupported(unsupported->feed_id, unsupported->error);
+  } else if (auto* failed = std::get_if<signalling::TransportFailed>(&output)) {
+    on_transport_failed(*failed);
   } else if (auto* ended = std::get_if<signalling::Ended>(&output)) {
     on_ended(ended->error);
   }

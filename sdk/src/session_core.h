@@ -117,8 +117,10 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   void on_feed_added(const signalling::FeedDescription& feed);
   FeedInfo info_of(const signalling::FeedDescription& described) const;  // with the mutex held
   void on_feed_changed(const signalling::FeedDescription& described);
-  void on_feed_removed(const std::string& feed_id);
-  void on_feed_unsupported(const std::string& feed_id);
+  void on_feed_removed(const signalling::FeedRemoved& removed);
+  /// Its owner was lost: it waits until the owner publishes it again.
+  void wait_for_source(const FeedCore* feed);
+  void on_feed_unsupported(const std::string& feed_id, const Error& error);
   void on_codec_known(const std::string& feed_id, rtp::CodecName codec);
   void end_all_feeds();
   std::optional<FeedInfo> feed_info(const std::string& feed_id) const;
@@ -132,6 +134,7 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   void begin_transports_again(const std::string& cname);
   void on_reachable(bool& unreachable, bool reachable);
   std::function<void(Error)> broken_event();
+  void on_transport_failed(const signalling::TransportFailed& failed);
 
   const Session::Configuration configuration_;
   const Result<SessionUrl> url_;
@@ -161,7 +164,7 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   std::vector<std::shared_ptr<OutgoingStream>> outgoing_;
   std::map<const FeedCore*, IncomingVideo> incoming_video_;
   VideoSources video_sources_;                               // which feed each of them shows
-  std::set<std::string> unsupported_;                        // feeds that our answers cannot take
+  std::map<std::string, Error> unsupported_;                 // feeds that the client's answers cannot take, and why
   std::shared_ptr<FeedCore> incoming_audio_feed_;
   std::shared_ptr<IncomingAudioPipeline> incoming_audio_;
   std::map<std::string, std::shared_ptr<RtpInlet>> audio_inlets_;   // by feed id

@@ -69,7 +69,7 @@ OutgoingPipeline::Events SessionCore::outgoing_events(const std::shared_ptr<Feed
     });
   };
   events.failed = [feed = std::weak_ptr(feed)](const PipelineFailure& failure) {
-    if (const auto alive = feed.lock()) alive->end(failure.code);
+    if (const auto alive = feed.lock()) alive->end(failure.code, failure.text);
   };
   events.ended = [feed = std::weak_ptr(feed)] {
     if (const auto alive = feed.lock()) alive->end({});
@@ -136,7 +136,7 @@ std::shared_ptr<FeedCore> SessionCore::subscribe_video(const std::string& feed_i
     if (ended_ || feed->ended() || !transport_) return feed->end({});
     const auto present = feed_info(subscribed.id);
     if (!present) return feed->end({});  // gone in the meantime
-    if (unsupported_.contains(subscribed.id)) return feed->end(Errc::unsupported);
+    if (const auto refused = unsupported_.find(subscribed.id); refused != unsupported_.end()) return feed->fail(refused->second);
     if (const auto* before = video_sources_.of(subscribed.id)) {
       const auto old = incoming_video_.at(before).feed;
       remove_incoming_video(before);
@@ -285,7 +285,8 @@ void SessionCore::on_feed_changed(const signalling::FeedDescription& described) 
   deliver(&Handlers::feed_changed, info);
 }
 
-void SessionCore::on_feed_removed(const std::string& feed_id) {
+void SessionCore::on_feed_removed(const signalling::FeedRemoved& removed) {
+  const std::string& feed_id = removed.feed_id;
   FeedInfo info;
   {
     std::lock_guard lock(mutex_);
@@ -296,8 +297,11 @@ void SessionCore::on_feed_removed(const std::string& feed_id) {
   }
   unsupported_.erase(feed_id);
   detach_audio(feed_id);
-  // While the session is joined anew its subscriptions wait for their sources; otherwise the owner has ended the feed.
-  if (const auto* subscription = video_sources_.of(feed_id)) {
+  // While the session is joined anew its subscriptions wait for their sources already.
+  const auto* subscription = video_sources_.of(feed_id);
+  if (subscription != nullptr && removed.may_return) {
+    wait_for_source(subscription);
+  } else if (subscription != nullptr) {
     const auto feed = incoming_video_.at(subscription).feed;
     remove_incoming_video(subscription);
     feed->end({});
@@ -305,12 +309,27 @@ void SessionCore::on_feed_removed(const std::string& feed_id) {
   deliver(&Handlers::feed_removed, info);
 }
 
-void SessionCore::on_feed_unsupported(const std::string& feed_id) {
-  unsupported_.insert(feed_id);
+void SessionCore::wait_for_source(const FeedCore* feed) {
+  const std::string lost = video_sources_.feed_of(feed);
+  detach_video(feed, lost);
+  video_sources_.lose(lost);
+  const IncomingVideo& incoming = incoming_video_.at(feed);
+  if (incoming.feed->has_run()) incoming.feed->update([](FeedStatistics& s) { s.stalled = true; });
+  std::vector<FeedInfo> others;  // the owner may be there again before its former participant is removed
+  {
+    std::lock_guard lock(mutex_);
+    for (const auto& [id, info] : feeds_)
+      if (info.kind == FeedKind::video) others.push_back(info);
+  }
+  for (const FeedInfo& other : others) restore_video(other);
+}
+
+void SessionCore::on_feed_unsupported(const std::string& feed_id, const Error& error) {
+  unsupported_[feed_id] = error;
   if (const auto* subscription = video_sources_.of(feed_id)) {
     const auto feed = incoming_video_.at(subscription).feed;
     remove_incoming_video(subscription);
-    feed->end(Errc::unsupported);
+    feed->fail(error);
   }
   detach_audio(feed_id);
 }

@@ -72,6 +72,14 @@ Subscribing::Events SessionCore::subscribing_events() {
   return events;
 }
 
+void SessionCore::on_transport_failed(const signalling::TransportFailed& failed) {
+  if (!transport_) return;
+  transport_->post([failed](Publishing& p, Subscribing& s, SendBatch&, Time now) {
+    if (failed.transport == "publishing") p.failed_at_server(failed.error, now);
+    else s.failed_at_server(failed.error, now);
+  });
+}
+
 std::function<void(Error)> SessionCore::broken_event() {
   if (!configuration_.reconnect) return {};
   return [this](const Error& error) {

@@ -40,22 +40,39 @@ void Client::connect(Time now) {
 }
 
 void Client::leave(Time now) {
-  if (state_ == State::ended) return;
+  if (ended()) return;
   if (state_ == State::idle) {  // connect() was never called: nothing to end, and nothing will begin
     state_ = State::ended;
     return;
   }
-  if (state_ == State::joined || state_ == State::joining) send(write_bare("leave"), now);
+  if (state_ == State::joined || state_ == State::joining) send(write_leave(false), now);
+  else if (!resume_token_.empty() && !lapsed_) return leave_behind(now);
   end(std::nullopt);
 }
 
+void Client::leave_behind(Time now) {
+  if (std::exchange(state_, State::leaving) != State::opening) outputs_.push_back(OpenConnection{});
+  joined_by_ = now + kGoodbyeWithin;
+  outputs_.push_back(Ended{std::nullopt});
+}
+
+void Client::left() {
+  state_ = State::ended;
+  outputs_.push_back(CloseConnection{});
+}
+
 void Client::abort(Error error, Time now) {
-  if (state_ == State::ended || state_ == State::idle) return;
-  if (state_ == State::joined || state_ == State::joining) send(write_bare("leave"), now);
+  if (ended() || state_ == State::idle) return;
+  if (state_ == State::joined || state_ == State::joining) send(write_leave(false), now);
   end(std::move(error));
 }
 
 void Client::connection_opened(Time now) {
+  if (state_ == State::leaving) {
+    send(write_join(config_.token, resume_token_, config_.client), now);
+    send(write_leave(false), now);
+    return left();
+  }
   if (state_ != State::opening) return;
   state_ = State::joining;
   last_heard_ = now;
@@ -64,6 +81,7 @@ void Client::connection_opened(Time now) {
 }
 
 void Client::connection_failed(Error error, Time now) {
+  if (state_ == State::leaving) return left();
   if (state_ == State::opening) lost(std::move(error), now);
 }
 
@@ -94,13 +112,13 @@ void Client::handle_message(std::string_view text, Time now) {
   } else if (auto* come = std::get_if<ParticipantJoined>(&*message)) {
     add_participant(come->participant);
   } else if (auto* gone = std::get_if<ParticipantLeft>(&*message)) {
-    remove_participant(gone->participant_id);
+    remove_participant(gone->participant_id, gone->may_return);
   } else if (auto* added = std::get_if<FeedAdded>(&*message)) {
     add_feed(added->feed);
   } else if (auto* changed = std::get_if<FeedChanged>(&*message)) {
     change_feed(changed->feed);
   } else if (auto* removed = std::get_if<FeedRemoved>(&*message)) {
-    remove_feed(removed->feed_id);
+    remove_feed(removed->feed_id, removed->may_return);
   } else if (auto* unsupported = std::get_if<FeedUnsupported>(&*message)) {
     if (feeds_.contains(unsupported->feed_id)) outputs_.push_back(std::move(*unsupported));
     else drops_.add(Drop::unexpected);
@@ -110,7 +128,7 @@ void Client::handle_message(std::string_view text, Time now) {
 void Client::handle(JoinedMessage& m, Time now) {
   if (state_ != State::joining) return drops_.add(Drop::unexpected);
   if (was_joined() && m.resumed && m.participant_id != participant_id_) {
-    send(write_bare("leave"), now);
+    send(write_leave(false), now);
     return refused({ErrorCode::disconnected, "the server resumed another participant"}, now);
   }
   state_ = State::joined;
@@ -162,6 +180,7 @@ void Client::handle(const ErrorMessage& m, Time now) {
     outputs_.push_back(SubscribeRefused{m.error});
     return;
   }
+  if (!m.transport.empty()) return outputs_.push_back(TransportFailed{m.transport, m.error});
   drops_.add(Drop::error_reported);
 }
 
@@ -176,7 +195,7 @@ void Client::refused(const Error& error, Time now) {
 
 void Client::rejoin(Error why, Time now) {
   if (state_ != State::joined || !config_.reconnect) return;
-  send(write_bare("leave"), now);
+  send(write_leave(true), now);
   give_up_participant(std::move(why), now);
 }
 
@@ -198,14 +217,15 @@ void Client::reconcile(const std::vector<ParticipantDescription>& present) {
     ids.insert(p.id);
     for (const auto& f : p.feeds) feed_ids.insert(f.id);
   }
+  // Nothing tells why an absent participant left, so it may return. An absent feed of a present participant was ended by its owner.
   std::vector<std::string> gone;
-  for (const auto& [id, feed] : feeds_)
-    if (!feed_ids.contains(id)) gone.push_back(id);
-  for (const auto& id : gone) remove_feed(id);
-  gone.clear();
   for (const auto& [id, identity] : participants_)
     if (!ids.contains(id)) gone.push_back(id);
-  for (const auto& id : gone) remove_participant(id);
+  for (const auto& id : gone) remove_participant(id, true);
+  gone.clear();
+  for (const auto& [id, feed] : feeds_)
+    if (!feed_ids.contains(id)) gone.push_back(id);
+  for (const auto& id : gone) remove_feed(id, false);
   for (const auto& p : present) add_participant(p);
 }
 
@@ -216,14 +236,14 @@ void Client::add_participant(const ParticipantDescription& participant) {
   for (const auto& feed : participant.feeds) add_feed(feed);
 }
 
-void Client::remove_participant(const std::string& id) {
+void Client::remove_participant(const std::string& id, bool may_return) {
   if (!participants_.contains(id)) return drops_.add(Drop::unexpected);
   std::vector<std::string> theirs;
   for (const auto& [feed_id, feed] : feeds_)
     if (feed.participant_id == id) theirs.push_back(feed_id);
-  for (const auto& feed_id : theirs) remove_feed(feed_id);
+  for (const auto& feed_id : theirs) remove_feed(feed_id, may_return);
   participants_.erase(id);
-  outputs_.push_back(ParticipantLeft{id});
+  outputs_.push_back(ParticipantLeft{id, may_return});
 }
 
 void Client::add_feed(const FeedDescription& feed) {
@@ -241,13 +261,13 @@ void Client::change_feed(const FeedDescription& feed) {
   outputs_.push_back(FeedChanged{feed});
 }
 
-void Client::remove_feed(const std::string& id) {
+void Client::remove_feed(const std::string& id, bool may_return) {
   if (feeds_.erase(id) == 0) return drops_.add(Drop::unexpected);
-  outputs_.push_back(FeedRemoved{id});
+  outputs_.push_back(FeedRemoved{id, may_return});
 }
 
 void Client::publish(std::string sdp, std::vector<OfferedFeed> feeds, Time now) {
-  if (state_ == State::ended || state_ == State::idle) return;
+  if (ended() || state_ == State::idle) return;
   outstanding_offer_ = write_publish_offer(sdp, feeds);
   if (state_ == State::joined) send(outstanding_offer_, now);  // otherwise: with the resume
 }
@@ -276,7 +296,7 @@ void Client::lost(Error why, Time now) {
 }
 
 void Client::end(std::optional<Error> error) {
-  if (state_ == State::ended) return;
+  if (ended()) return;
   state_ = State::ended;
   joined_by_ = retry_at_ = resume_until_ = Time::max();
   outputs_.push_back(CloseConnection{});
@@ -290,6 +310,10 @@ void Client::send(std::string text, Time now) {
 
 void Client::handle_timeout(Time now) {
   if (state_ == State::ended || state_ == State::idle) return;
+  if (state_ == State::leaving) {
+    if (now >= joined_by_) left();
+    return;
+  }
   if (now >= resume_until_) {
     if (!config_.reconnect && said_goodbye_) return end(std::nullopt);
     if (!config_.reconnect) return end(Error{ErrorCode::disconnected, "the connection could not be resumed in time"});
@@ -321,6 +345,7 @@ Time Client::next_timeout() const noexcept {
     case State::idle:
     case State::ended: return Time::max();
     case State::waiting: return std::min(retry_at_, resume_until_);
+    case State::leaving: return joined_by_;
     case State::opening:
     case State::joining: return std::min(joined_by_, resume_until_);
     case State::joined: return std::min(last_sent_ + kPingAfter, last_heard_ + kDeadAfter);

@@ -39,9 +39,10 @@ struct Rejoined {                              // the server knows nothing of ou
 };
 struct PublishRefused { Error error; };        // the outstanding publish offer came to nothing
 struct SubscribeRefused { Error error; };      // an answer, or the request for a restart, came to nothing
+struct TransportFailed { std::string transport; Error error; };  // at the server: "publishing" or "subscribing"
 struct Ended { std::optional<Error> error; };  // terminal, exactly once after connect(); empty: graceful
 using Output = std::variant<OpenConnection, SendText, CloseConnection, Joined, Interrupted, Lapsed, Resumed, Rejoined, PublishAnswer, PublishRefused,
-                            SubscribeOffer, SubscribeRefused, ParticipantJoined, ParticipantLeft, FeedAdded, FeedChanged, FeedRemoved, FeedUnsupported, Ended>;
+                            SubscribeOffer, SubscribeRefused, ParticipantJoined, ParticipantLeft, FeedAdded, FeedChanged, FeedRemoved, FeedUnsupported, TransportFailed, Ended>;
 
 enum class Drop { malformed, unknown_type, unexpected, error_reported, count_ };
 std::string_view counter_name(Drop drop);
@@ -60,13 +61,15 @@ class Client {
   static constexpr Duration kPingAfter = 3s;        // of own silence
   static constexpr Duration kDeadAfter = 10s;       // of the server's silence; also how long joining may take
   static constexpr Duration kSteadyAfter = 10s;     // joined for so long: the back-off starts from its first value again
+  static constexpr Duration kGoodbyeWithin = 5s;    // a connection that only leaves
   static constexpr Duration kResumeWindow = 30s;    // at most; the server may say less
 
   /// `random` outlives the client.
   Client(Config config, Random& random);
 
   void connect(Time now);
-  /// Graceful end at once, connected or not. A join that is under way is taken back.
+  /// Graceful end at once, connected or not. A join that is under way is taken back. Where the connection is lost and the server holds the
+  /// participant, a connection behind `Ended` tells it, once.
   void leave(Time now);
   /// An end that the owner found necessary (the media was falsified): leaves as well, but with an error.
   void abort(Error error, Time now);
@@ -85,7 +88,7 @@ class Client {
   void restart_subscribe(Time now);
 
   bool joined() const { return state_ == State::joined; }
-  bool ended() const { return state_ == State::ended; }
+  bool ended() const { return state_ == State::ended || state_ == State::leaving; }
 
   void handle_timeout(Time now);
   std::optional<Output> poll_output();
@@ -93,7 +96,7 @@ class Client {
   const Counters<Drop>& drops() const { return drops_; }
 
  private:
-  enum class State { idle, opening, joining, joined, waiting, ended };
+  enum class State { idle, opening, joining, joined, waiting, leaving, ended };
 
   void handle(JoinedMessage& m, Time now);
   void handle(const Closing& m, Time now);
@@ -102,12 +105,14 @@ class Client {
   void handle(const ErrorMessage& m, Time now);
   void reconcile(const std::vector<ParticipantDescription>& present);
   void add_participant(const ParticipantDescription& participant);
-  void remove_participant(const std::string& id);
+  void remove_participant(const std::string& id, bool may_return);
   void add_feed(const FeedDescription& feed);
   void change_feed(const FeedDescription& feed);
-  void remove_feed(const std::string& id);
+  void remove_feed(const std::string& id, bool may_return);
   void lost(Error why, Time now);
   void end(std::optional<Error> error);
+  void leave_behind(Time now);
+  void left();
   void send(std::string text, Time now);
   void give_up_participant(Error why, Time now);
   void lapse();

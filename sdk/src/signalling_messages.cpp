@@ -134,7 +134,7 @@ std::optional<Message> parse(std::string_view text) {
     if (!participant) return std::nullopt;
     return ParticipantJoined{std::move(*participant)};
   }
-  if (type == "participantLeft") return checked(r, ParticipantLeft{r.text("participantId")});
+  if (type == "participantLeft") return checked(r, ParticipantLeft{r.text("participantId"), r.optional_flag("mayReturn")});
   if (type == "feedAdded" || type == "feedChanged") {
     const Json* f = r.find("feed");
     auto feed = f != nullptr ? read_feed(*f) : std::nullopt;
@@ -142,7 +142,7 @@ std::optional<Message> parse(std::string_view text) {
     if (type == "feedChanged") return FeedChanged{std::move(*feed)};
     return FeedAdded{std::move(*feed)};
   }
-  if (type == "feedRemoved") return checked(r, FeedRemoved{r.text("feedId")});
+  if (type == "feedRemoved") return checked(r, FeedRemoved{r.text("feedId"), r.optional_flag("mayReturn")});
   if (type == "feedUnsupported")
     return checked(r, FeedUnsupported{r.text("feedId"), {error_code_from_wire(r.text("code")), r.optional_text("message")}});
   if (type == "closing") return checked(r, Closing{r.optional_text("reason"), r.optional_flag("mayReturn")});
@@ -153,6 +153,8 @@ std::optional<Message> parse(std::string_view text) {
     m.error = {error_code_from_wire(r.text("code")), r.optional_text("message")};
     m.fatal = r.optional_flag("fatal");
     m.in_reply_to = r.optional_text("inReplyTo");
+    m.transport = r.optional_text("transport");
+    if (!m.transport.empty() && m.transport != "publishing" && m.transport != "subscribing") return std::nullopt;
     return checked(r, std::move(m));
   }
   return UnknownMessage{};
@@ -178,6 +180,12 @@ std::string write_publish_offer(const std::string& sdp, const std::vector<Offere
 
 std::string write_subscribe_answer(const std::string& offer_id_text, const std::string& sdp) {
   return dump({{"type", "subscribeAnswer"}, {"offerId", Json::parse(offer_id_text, nullptr, false)}, {"sdp", sdp}});
+}
+
+std::string write_leave(bool may_return) {
+  Json json{{"type", "leave"}};
+  if (may_return) json["mayReturn"] = true;
+  return dump(json);
 }
 
 std::string write_bare(std::string_view type) { return dump({{"type", std::string(type)}}); }

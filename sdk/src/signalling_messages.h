@@ -53,10 +53,11 @@ struct SubscribeOffer {
   std::vector<MidFeed> feeds;
 };
 struct ParticipantJoined { ParticipantDescription participant; };
-struct ParticipantLeft { std::string participant_id; };
+/// `may_return`, here and below: lost rather than ended. The same identity may come back as another participant.
+struct ParticipantLeft { std::string participant_id; bool may_return = false; };
 struct FeedAdded { FeedDescription feed; };
 struct FeedChanged { FeedDescription feed; };
-struct FeedRemoved { std::string feed_id; };
+struct FeedRemoved { std::string feed_id; bool may_return = false; };
 /// Our answer to a subscribeOffer takes none of the feed's codecs.
 struct FeedUnsupported { std::string feed_id; Error error; };
 struct Closing { std::string reason; bool may_return = false; };
@@ -66,6 +67,7 @@ struct ErrorMessage {
   Error error;
   bool fatal = false;
   std::string in_reply_to;
+  std::string transport;  // "publishing" or "subscribing": that one has failed at the server
 };
 struct UnknownMessage {};
 using Message = std::variant<JoinedMessage, PublishAnswer, SubscribeOffer, ParticipantJoined, ParticipantLeft, FeedAdded, FeedChanged, FeedRemoved,
@@ -78,6 +80,8 @@ std::optional<Message> parse(std::string_view text);
 std::string write_join(const std::string& token, const std::string& resume_token, const std::string& client);
 std::string write_publish_offer(const std::string& sdp, const std::vector<OfferedFeed>& feeds);
 std::string write_subscribe_answer(const std::string& offer_id_text, const std::string& sdp);
-std::string write_bare(std::string_view type);  // leave, ping, pong, restartSubscribe
+/// `may_return`: the client joins again at once.
+std::string write_leave(bool may_return);
+std::string write_bare(std::string_view type);  // ping, pong, restartSubscribe
 
 }  // namespace amphi::sdk::signalling

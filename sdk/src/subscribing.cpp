@@ -68,7 +68,7 @@ void Subscribing::follow(const std::string& feed_id, Sink& sink) {
 
 void Subscribing::attach(const std::string& feed_id, const std::string& participant, std::shared_ptr<RtpInlet> inlet,
                          std::shared_ptr<FeedCore> feed) {
-  if (failure_ && feed != nullptr) return feed->end(*failure_);
+  if (failure_ && feed != nullptr) return feed->fail(*failure_);
   Sink& sink = sinks_[feed_id];
   sink = {std::move(inlet), std::move(feed), participant, {}, {}};
   for (Line& line : lines_)
@@ -124,28 +124,42 @@ void Subscribing::handle(const peer::Event& event, Time now) {
   } else if (const auto* failed = std::get_if<peer::Failed>(&event)) {
     if (may_revive(failed->error, peer_, was_connected_)) {
       restarts_.consent_lost(now);
-    } else if (failed->error.code == ErrorCode::disconnected) {
-      restarts_.stop();  // closed at the other end: signalling tells whether anything comes after it
-      reachability_.settled();
-    } else if (failed->error.code == ErrorCode::timeout && events_.broken) {
-      restarts_.stop();  // a handshake that got no answer: only a new transport can try again
-      events_.broken(failed->error);
-    } else {
+    } else if (failed->error.code == ErrorCode::fingerprint_mismatch) {
       fail(failed->error);
+    } else {
+      broken_ = failed->error;
+      if (failed->error.code == ErrorCode::disconnected) restarts_.closed(now);
+      else restarts_.broken(now);
     }
   } else if (const auto* report = std::get_if<peer::SenderReported>(&event)) {
     if (report->line < lines_.size() && !report->contradicts) lip_sync_.on_sender_report(lines_[report->line].feed_id, report->ntp, report->rtp_timestamp);
   }
 }
 
+void Subscribing::failed_at_server(const Error& error, Time now) {
+  if (failed_ || restarts_.is_broken()) return;
+  if (error.code == ErrorCode::disconnected) return restarts_.consent_lost(now);
+  broken_ = error;
+  restarts_.broken(now);
+}
+
+/// A new transport may work; without anybody to make one, this is the end of its feeds.
+void Subscribing::renew(Time now) {
+  if (!events_.broken) return fail(broken_);
+  reachability_.lost();
+  events_.reachable(false);
+  update_statistics(now);
+  events_.broken(broken_);
+}
+
 void Subscribing::fail(const Error& error) {
   failed_ = true;
-  failure_ = errc_of(error.code);
+  failure_ = error;
   restarts_.stop();
   reachability_.settled();
   if (error.code == ErrorCode::fingerprint_mismatch) events_.falsified(error);
   for (auto& [id, sink] : sinks_)
-    if (sink.feed != nullptr) sink.feed->end(*failure_);
+    if (sink.feed != nullptr) sink.feed->fail(*failure_);
 }
 
 void Subscribing::handle_timeout(Time now) {
@@ -156,7 +170,9 @@ void Subscribing::handle_timeout(Time now) {
     events_.reachable(false);
     update_statistics(now);
   }
-  if (restarts_.take_due(now)) events_.restart();
+  const IceRestarts::Due due = restarts_.take_due(now);
+  if (due == IceRestarts::Due::renewal) renew(now);
+  if (due == IceRestarts::Due::restart) events_.restart();
   if (now < statistics_at_) return;
   update_statistics(now);
   for (const LipSync::Hold& hold : lip_sync_.poll(now))

@@ -53,6 +53,8 @@ class Subscribing {
     restarts_.signalling_resumed(now);
     reachability_.signalling_resumed(now);
   }
+  /// What the server says of its end of this transport.
+  void failed_at_server(const Error& error, Time now);
   /// Whether the server no longer holds the participant: nothing gets through then until the session is joined anew.
   void set_lapsed(bool lapsed) { lapsed_ = lapsed; }
 
@@ -87,6 +89,7 @@ class Subscribing {
   void receive(const peer::ReceivedRtp& packet, Time now);
   void handle(const peer::Event& event, Time now);
   void negotiation_failed(const Error& error, Time now);
+  void renew(Time now);
   void fail(const Error& error);
   void update_statistics(Time now);
 
@@ -99,9 +102,10 @@ class Subscribing {
   LipSync lip_sync_;
   bool was_connected_ = false;
   bool failed_ = false;                      // for good
-  std::optional<std::error_code> failure_;   // and what comes later fails with
+  std::optional<Error> failure_;   // and what comes later fails with
   std::optional<Time> asked_anew_at_;        // for an offer, since one came to nothing
   bool lapsed_ = false;
+  Error broken_;             // why only a new transport can work; meaningful while restarts_.is_broken()
   IceRestarts restarts_;
   Reachability reachability_;
   Time statistics_at_ = Time::max();

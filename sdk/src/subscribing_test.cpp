@@ -18,14 +18,15 @@ struct Rig {
   SeededRandom random{1};
   std::shared_ptr<const dtls::Certificate> certificate = *dtls::Certificate::generate();
   peer::Peer server{{peer::End::server, {Address::v4(127, 0, 0, 1, 1000)}, certificate, "server"}, random};
-  int restarts = 0, answers = 0, falsified = 0;
+  int restarts = 0, answers = 0, falsified = 0, broken = 0;
+  bool reconnects = true;
   std::string reachable;   // what was told: "-" unreachable, "+" connected
   Subscribing subscribing{{peer::End::client, {Address::v4(127, 0, 0, 1, 2000)}, certificate, "client"}, random, events()};
   std::shared_ptr<Dispatcher> dispatcher = std::make_shared<Dispatcher>();
   std::shared_ptr<FeedCore> feed = std::make_shared<FeedCore>("fd_1", "camera", dispatcher);
   Time now{1h};
 
-  Rig() { subscribing.attach("fd_1", "par_1", std::make_shared<RtpInlet>([] {}), feed); }
+  explicit Rig(bool reconnecting = true) : reconnects(reconnecting) { subscribing.attach("fd_1", "par_1", std::make_shared<RtpInlet>([] {}), feed); }
   ~Rig() { dispatcher->stop(); }
   Subscribing::Events events() {
     Subscribing::Events told;
@@ -34,6 +35,7 @@ struct Rig {
     told.codec_known = [](const std::string&, rtp::CodecName) {};
     told.falsified = [this](const Error&) { ++falsified; };
     told.reachable = [this](bool yes) { reachable += yes ? "+" : "-"; };
+    if (reconnects) told.broken = [this](const Error&) { ++broken; };
     return told;
   }
   /// Until `end`, exactly from deadline to deadline; everything that is sent is lost.
@@ -119,6 +121,37 @@ TEST(Subscribing, a_transport_without_signalling_is_not_told_unreachable) {
   rig.subscribing.signalling_resumed(rig.now);
   rig.run(10s);
   EXPECT_EQ(rig.reachable, "-");
+}
+
+TEST(Subscribing, a_transport_that_failed_at_the_server_is_told_and_renewed_until_it_is_closed) {
+  for (const bool reconnects : {true, false}) {
+    Rig rig(reconnects);
+    rig.server.add_line({"", {rtp::CodecName::vp8, 90'000, 0, ""}, "stream", "track"});
+    rig.offer(rig.server.create_offer(rig.now));
+    rig.subscribing.failed_at_server({ErrorCode::disconnected, "no consent"}, rig.now);
+    rig.run(1ms);
+    EXPECT_EQ(rig.restarts, 1) << "an ICE restart may revive it";
+    EXPECT_EQ(rig.reachable, "");
+    rig.subscribing.failed_at_server({ErrorCode::timeout, "DTLS: no answer"}, rig.now);
+    rig.run(1ms);
+    EXPECT_EQ(rig.feed->state(), reconnects ? FeedState::starting : FeedState::failed);
+    if (!reconnects) continue;
+    EXPECT_EQ(rig.reachable, "-");
+    EXPECT_EQ(rig.broken, 1);
+    EXPECT_EQ(rig.feed->error(), Errc::mediaUnreachable);
+    rig.run(3s);
+    EXPECT_EQ(rig.broken, 2) << "signalling was on its way elsewhere";
+    rig.subscribing.signalling_interrupted();
+    rig.run(60s);
+    EXPECT_EQ(rig.broken, 2);
+    EXPECT_EQ(rig.restarts, 1);
+    DroppingBatch nowhere;
+    rig.subscribing.close(nowhere, rig.now);
+    rig.subscribing.failed_at_server({ErrorCode::timeout, "DTLS: no answer"}, rig.now);
+    rig.subscribing.signalling_resumed(rig.now);
+    rig.run(60s);
+    EXPECT_EQ(rig.broken, 2);
+  }
 }
 
 }  // namespace

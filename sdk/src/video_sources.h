@@ -1,6 +1,7 @@
-// Which feed of the session each incoming video feed shows, and which feed it shows after the session was joined anew. A subscription
-// follows its source by feed id, else by its owner's identity and label, else by the label alone. The label alone counts only where no
-// other video feed had that label before the loss; a substitute found by the label yields to the owner's own feed when that returns.
+// Which feed of the session each incoming video feed shows, and which feed it shows after its source was lost: because this session was
+// joined anew, or because the owner of the source was lost and joins anew. A subscription follows its source by feed id, else by its
+// owner's identity and label. After a loss of this session the label alone counts as well, where no other video feed had that label before;
+// such a substitute yields to the owner's own feed when that returns.
 // No I/O. Thread: its owner's.
 #pragma once
 
@@ -48,6 +49,14 @@ class VideoSources {
       e.substitute = false;
     }
   }
+  /// The owner of this feed was lost: its subscription waits for the same feed, or for one of the same owner and label.
+  void lose(const std::string& feed_id) {
+    for (Entry& e : entries_) {
+      if (feed_id.empty() || e.shown != feed_id) continue;
+      e.shown.clear();
+      e.label_alone = e.substitute = false;
+    }
+  }
   struct Claim {
     Subscription who = nullptr;   // nullptr: no subscription waits for the feed
     std::string before;           // the substitute that it showed until now; empty: none
@@ -63,6 +72,7 @@ class VideoSources {
     }
     if (best == nullptr) return {};
     best->substitute = best_rank == 1;
+    best->label_alone = true;  // the next loss of this session decides anew
     return {best->who, std::exchange(best->shown, appeared.feed_id)};
   }
 

@@ -78,5 +78,24 @@ TEST(VideoSources, a_second_loss_restores_what_was_subscribed_first) {
   EXPECT_EQ(sources.claim({"fd_3", "Ann", "camera"}).who, sub(1));
 }
 
+TEST(VideoSources, a_subscription_whose_owner_was_lost_waits_for_that_owner_and_nobody_else) {
+  VideoSources sources;
+  sources.add(sub(1), {"fd_1", "Ann", "camera"});
+  sources.add(sub(2), {"fd_2", "Bob", "camera"});
+  sources.lose("fd_1");
+  EXPECT_EQ(sources.of("fd_1"), nullptr);
+  EXPECT_EQ(sources.feed_of(sub(2)), "fd_2") << "the others are as they were";
+  EXPECT_EQ(sources.claim({"fd_3", "Cid", "camera"}).who, nullptr) << "the label alone names another source";
+  EXPECT_EQ(sources.claim({"fd_4", "Ann", "room"}).who, nullptr);
+  EXPECT_EQ(sources.claim({"fd_5", "Ann", "camera"}).who, sub(1));
+  sources.lose("fd_5");
+  EXPECT_EQ(sources.claim({"fd_5", "Ann", "camera"}).who, sub(1)) << "under the same id, in another codec";
+  sources.lose("fd_5");
+  sources.lose_all({"camera"});
+  EXPECT_EQ(sources.claim({"fd_6", "Ann", "camera"}).who, sub(1)) << "over a loss of this session as well";
+  sources.lose("");
+  EXPECT_EQ(sources.feed_of(sub(1)), "fd_6");
+}
+
 }  // namespace
 }  // namespace amphi::sdk

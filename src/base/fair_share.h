@@ -14,13 +14,16 @@ class FairShare {
   /// `places` in total. An identity may hold a `part`-th of the free places (2: half of them), and `always` in any case.
   FairShare(std::size_t places, std::size_t always, std::size_t part) : places_(places), always_(always), part_(part) {}
 
+  /// How many further places a holder of `held` may take, of `places` with `used` taken.
+  static std::size_t left(std::size_t places, std::size_t used, std::size_t held, std::size_t always, std::size_t part) {
+    const std::size_t free = places - std::min(used, places);
+    const std::size_t allowed = std::max(always, free / part);
+    return held < allowed ? std::min(allowed - held, free) : 0;
+  }
   /// How many further places the identity may take now.
   std::size_t left(const std::string& identity) const {
-    const std::size_t free = places_ - used_;
     const auto found = held_.find(identity);
-    const std::size_t held = found == held_.end() ? 0 : found->second;
-    const std::size_t allowed = std::max(always_, free / part_);
-    return held < allowed ? std::min(allowed - held, free) : 0;
+    return left(places_, used_, found == held_.end() ? 0 : found->second, always_, part_);
   }
   /// False: the identity has its share, or no place is free.
   bool take(const std::string& identity) {

@@ -142,6 +142,41 @@ TEST(IceLite, a_nominated_address_gets_the_media_only_when_it_proves_that_it_rec
   }
 }
 
+/// Pion checks all its addresses at once, nominates one of them, and sends media from there only.
+TEST(IceLite, a_check_that_another_address_answers_late_does_not_undo_the_nomination) {
+  const struct {
+    const char* what;
+    int nominated;  // 0: none, 1: the first address, 2: the second
+    bool before_the_first_answer;
+  } rows[] = {{"no nomination yet", 0, false}, {"nominated after its answer", 1, false}, {"nominated before its answer", 1, true},
+              {"the other one nominated", 2, false}, {"the other one nominated before any answer", 2, true}};
+  for (const auto& row : rows) {
+    SCOPED_TRACE(row.what);
+    Alone server(Role::lite_controlled);
+    server.receive(request_to(server.agent, "peer", 1), kClient);
+    server.receive(request_to(server.agent, "peer", 2), kElsewhere);
+    auto checks = answers(server.agent);
+    std::erase_if(checks, [](const stun::Message& message) { return message.message_class != stun::Class::request; });
+    ASSERT_EQ(checks.size(), 2U);
+    const auto answer = [&](std::size_t i, const Address& from) {
+      stun::Message response;
+      response.message_class = stun::Class::success;
+      response.transaction = checks[i].transaction;
+      server.receive(stun::write(response, "password-of-the-peer-xx"), from);
+    };
+    const auto nominate = [&] {
+      stun::Message nomination = request_to(server.agent, "peer", 3);
+      nomination.use_candidate = true;
+      if (row.nominated != 0) server.receive(nomination, row.nominated == 1 ? kClient : kElsewhere);
+    };
+    if (row.before_the_first_answer) nominate();
+    answer(0, kClient);
+    if (!row.before_the_first_answer) nominate();
+    answer(1, kElsewhere);
+    EXPECT_EQ(server.agent.selected(), (Pair{kServer, row.nominated == 2 ? kElsewhere : kClient}));
+  }
+}
+
 TEST(IceLite, an_address_that_never_answers_is_sent_at_most_three_times_its_bytes) {
   const struct {
     const char* what;

@@ -38,6 +38,9 @@ void Lite::on_request(const stun::Message& request, const Pair& pair, bool curre
     return;
   }
   path.serial = current ? current_.serial : previous_->serial;
+  if (request.use_candidate) {  // the newest nomination counts
+    for (Path& other : paths_) other.wanted = other.nominated = false;
+  }
   if (!selected_ || pair == *selected_) {
     move_to(path, now);
   } else {
@@ -46,10 +49,8 @@ void Lite::on_request(const stun::Message& request, const Pair& pair, bool curre
                        !validated(*selected_);
     if (!moves) return;
     if (path.validated_at) return move_to(path, now);
-    if (request.use_candidate) {  // the newest nomination counts
-      for (Path& other : paths_) other.wanted = false;
-    }
     path.wanted = true;
+    path.nominated = path.nominated || request.use_candidate;
   }
   if (!path.validated_at && path.check_due == Time::max()) begin_check(path, now);
 }
@@ -59,7 +60,7 @@ void Lite::move_to(Path& path, Time now) {
   if (selected_ && *selected_ != path.pair) {
     if (Path* old = find(*selected_)) old->abandoned_at = now;
   }
-  path.wanted = false;
+  path.wanted = path.nominated = false;
   path.abandoned_at.reset();
   if (path.validated_at && path.check_due == Time::max()) path.check_due = *path.validated_at + kRenewal;
   select(path.pair, current, now);
@@ -124,12 +125,15 @@ void Lite::on_response(const stun::Message& response, const Datagram& in, Time n
 }
 
 void Lite::on_validated(Path& path, Time now) {
+  const bool renewed = path.validated_at.has_value();
   path.validated_at = now;
   path.tries = 0;
   path.password.clear();
   path.check_due = selected_ == path.pair ? now + kRenewal : Time::max();
   path.received = path.sent = 0;
-  if (path.wanted) move_to(path, now);
+  if (path.wanted) return move_to(path, now);
+  if (renewed || selected_ != path.pair) return;
+  for (Path& other : paths_) other.wanted = other.nominated;  // without a nomination, only in place of a path that is not validated
 }
 
 void Lite::confirm(const Pair& pair, Time now) {

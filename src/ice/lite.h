@@ -35,6 +35,7 @@ class Lite final : public Machine {
     std::optional<Time> abandoned_at;      // since another pair was selected in its place
     Time heard{};
     bool wanted = false;                   // selected as soon as it is validated
+    bool nominated = false;                // wanted by USE-CANDIDATE
     std::uint32_t serial = 0;              // of the generation of its last request
     stun::TransactionId transaction{};     // of the check under way
     std::string password;

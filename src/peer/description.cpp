@@ -189,7 +189,7 @@ Result<dtls::Role> role_by_answer(sdp::Setup theirs, std::optional<dtls::Role> c
   return current.value_or(preferred);
 }
 
-std::string write_offer(const LocalTransport& local, const std::vector<NegotiatedLine>& lines, bool transport_feedback) {
+std::string write_offer(const LocalTransport& local, const std::vector<NegotiatedLine>& lines, std::size_t transport_line, bool transport_feedback) {
   sdp::SessionDescription offer = blank(local);
   for (const auto& line : lines) {
     if (line.rejected) {
@@ -215,7 +215,7 @@ std::string write_offer(const LocalTransport& local, const std::vector<Negotiate
     }
     media.rtcp_rsize = true;
     set_transport(media, local, sdp::Setup::actpass);
-    offer.bundle.push_back(line.mid);
+    offer.bundle.insert(&line == &lines[transport_line] ? offer.bundle.begin() : offer.bundle.end(), line.mid);
     offer.media.push_back(std::move(media));
   }
   return sdp::write(offer);
@@ -292,6 +292,10 @@ std::string write_answer(const ReadOffer& offer, const LocalTransport& local) {
     set_transport(reply, local, local.role == dtls::Role::server ? sdp::Setup::passive : sdp::Setup::active);
     answer.media.push_back(std::move(reply));
   }
+  // In the offer's order: its first mid that is taken names the transport (RFC 9143 7.3.1).
+  const auto& order = offer.description.bundle;
+  const auto place = [&](const std::string& mid) { return std::find(order.begin(), order.end(), mid); };
+  std::stable_sort(answer.bundle.begin(), answer.bundle.end(), [&](const auto& a, const auto& b) { return place(a) < place(b); });
   return sdp::write(answer);
 }
 

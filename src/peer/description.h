@@ -60,7 +60,8 @@ Result<dtls::Role> role_by_offer(sdp::Setup theirs, std::optional<dtls::Role> cu
 Result<dtls::Role> role_by_answer(sdp::Setup theirs, std::optional<dtls::Role> current, dtls::Role preferred);
 
 /// `transport_feedback`: whether to offer the transport-wide sequence number.
-std::string write_offer(const LocalTransport& local, const std::vector<NegotiatedLine>& lines, bool transport_feedback);
+/// `transport_line`: the line that is first in the BUNDLE group.
+std::string write_offer(const LocalTransport& local, const std::vector<NegotiatedLine>& lines, std::size_t transport_line, bool transport_feedback);
 
 struct ReadOffer {
   std::vector<NegotiatedLine> lines;   // those that cannot be taken say why in `refused`

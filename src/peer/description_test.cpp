@@ -56,6 +56,17 @@ std::string video_of(const std::string& types, const std::string& attributes, co
   return kHead + "m=video 9 UDP/TLS/RTP/SAVPF " + types + "\r\na=rtcp-mux\r\na=" + direction + "\r\na=mid:0\r\n" + kTransport + attributes;
 }
 
+TEST(Description, an_offer_names_at_most_16_sources_of_a_line_and_takes_none_from_the_next_line) {
+  std::string many;
+  for (int i = 1; i <= 200; ++i) many += "a=ssrc:" + std::to_string(i) + " cname:x\r\n";
+  const auto read = read_offer(kHead + bundle("0 1") + kVideo + kTransport + mid("0") + many + kAudio + kTransport + mid("1") + "a=ssrc:777 cname:x\r\n");
+  ASSERT_TRUE(read) << read.error().message;
+  ASSERT_EQ(read->lines.size(), 2u);
+  EXPECT_EQ(read->lines[0].sources.size(), 16u);
+  ASSERT_EQ(read->lines[1].sources.size(), 1u);
+  EXPECT_EQ(read->lines[1].sources[0].ssrc, 777u);
+}
+
 TEST(Description, each_m_line_of_an_offer_is_taken_or_refused_alone) {
   const std::string one = kHead + kVideo + kTransport + mid("0");
   const std::string two = kHead + bundle("0 1") + kVideo + kTransport + mid("0");
@@ -112,6 +123,13 @@ TEST(Description, each_m_line_of_an_offer_is_taken_or_refused_alone) {
   for (const Row& row : rows) EXPECT_EQ(outcome(row.offer), row.expected) << row.offer;
 }
 
+TEST(Description, an_answer_keeps_the_order_of_the_offers_bundle_whose_first_line_names_the_transport) {
+  const auto offer = read_offer(kHead + bundle("1 0") + kVideo + kTransport + mid("0") +
+                                "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=rtcp-mux\r\na=rtpmap:111 opus/48000/2\r\n" + kTransport + mid("1"));
+  ASSERT_TRUE(offer) << offer.error().message;
+  EXPECT_EQ(lines_of(write_answer(*offer, local()), "a=group"), "a=group:BUNDLE 1 0");
+}
+
 TEST(Description, an_answer_writes_the_transport_on_every_line_and_bundles_only_those_that_are_taken) {
   const auto offer = read_offer(kHead + bundle("t 0 1") + "m=text 9 UDP/TLS/RTP/SAVPF 98\r\n" + mid("t") + kVideo + kTransport + mid("0") +
                                 "m=audio 0 UDP/TLS/RTP/SAVPF 111\r\n" + mid("1"));
@@ -133,7 +151,7 @@ TEST(Description, an_offer_writes_formats_and_transport_on_lines_that_are_over) 
   over.mid = "1";
   over.rejected = true;
   over.formats = offered_formats({rtp::CodecName::vp8, 90'000, 0, ""}, false);
-  const std::string offer = write_offer(local(), {open, over}, false);
+  const std::string offer = write_offer(local(), {open, over}, 0, false);
   EXPECT_EQ(lines_of(offer, "m="), "m=video 9 UDP/TLS/RTP/SAVPF 96 97|m=video 0 UDP/TLS/RTP/SAVPF 96 97");
   EXPECT_EQ(lines_of(offer, "a=ice-ufrag"), "a=ice-ufrag:ufrag|a=ice-ufrag:ufrag");
   EXPECT_EQ(lines_of(offer, "a=setup"), "a=setup:actpass|a=setup:actpass");

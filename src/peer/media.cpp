@@ -92,7 +92,7 @@ bool Peer::Impl::undo_rtx(const Source& source, LineState& line, const Format& f
   received.header.payload_type = format.payload_type;
   received.recovered = true;
   if (source.repairs ? *source.repairs == *selected : line.receive->nacks.is_missing(received.header.seq)) return true;
-  drops.add(source.repairs ? Drop::not_selected_source : Drop::repeated);
+  drops.add(source.repairs ? Drop::not_selected_source : Drop::rtx_unwanted);
   return false;
 }
 
@@ -113,7 +113,7 @@ bool Peer::Impl::accept(LineState& line, const Format& format, ReceivedRtp& rece
     if (const auto report = stream.take_report(now)) take_report(received.line, report->ntp, report->rtp_timestamp);
   }
   if (!seq) {
-    drops.add(Drop::repeated);
+    drops.add(received.recovered ? Drop::rtx_unwanted : Drop::repeated);
     if (!received.recovered) stream.count_repeated(now);
     return false;
   }

@@ -32,6 +32,7 @@ std::string_view counter_name(Drop drop) {
     case Drop::rtcp_malformed: return "rtcp_malformed";
     case Drop::report_without_clock: return "report_without_clock";
     case Drop::rtx_malformed: return "rtx_malformed";
+    case Drop::rtx_unwanted: return "rtx_unwanted";
     case Drop::repeated: return "repeated";
     case Drop::oversized: return "oversized";
     case Drop::stun_not_ours: return "stun_not_ours";
@@ -130,6 +131,8 @@ void Peer::close_line(Line line) {
   if (!state.offered || state.negotiated.rejected) state.free = true;
 }
 
+void Peer::set_candidates(std::vector<Address> candidates) { impl_->config.candidates = std::move(candidates); }
+
 void Peer::restart_ice(Time now) {
   impl_->ice.restart(now);
   impl_->drain_ice(now);
@@ -144,14 +147,14 @@ std::string Peer::create_offer(Time) {
     state.offered = true;
     offer.push_back(state.negotiated);
     offer.back().active = state.open;
-    // A first line that was taken only turns inactive: it names the transport of all (RFC 9143 7.2).
-    offer.back().rejected = state.free || (!state.open && offer.size() > 1);
+    // The line that names the transport of all only turns inactive (RFC 9143 7.2).
+    offer.back().rejected = state.free || (!state.open && offer.size() - 1 != impl_->transport_line);
     offer.back().declined = false;
     offer.back().formats = offered_formats(state.codec, impl_->config.end == End::client);
     offer.back().format = offer.back().formats.front();
   }
   impl_->offered = offer;
-  return write_offer(impl_->local_transport(), offer, impl_->config.end == End::client);
+  return write_offer(impl_->local_transport(), offer, impl_->transport_line, impl_->config.end == End::client);
 }
 
 Result<void> Peer::accept_answer(std::string_view sdp, Time now) {
@@ -163,6 +166,7 @@ Result<void> Peer::accept_answer(std::string_view sdp, Time now) {
     if (!role) return tl::unexpected(role.error());
     if (auto taken = impl_->take_remote(*answer->remote, *role, now); !taken) return taken;
   }
+  impl_->choose_transport_line(answer->lines);
   for (std::size_t i = 0; i < answer->lines.size(); ++i) {
     LineState& line = impl_->lines[i];
     if (line.negotiated.mid != answer->lines[i].mid) continue;  // another took its place meanwhile: for the next offer
@@ -173,6 +177,14 @@ Result<void> Peer::accept_answer(std::string_view sdp, Time now) {
   impl_->extensions = answer->extensions;
   impl_->offered.reset();
   return {};
+}
+
+/// Firefox closes the transport when the offer's BUNDLE group begins with another line than before.
+void Peer::Impl::choose_transport_line(const std::vector<NegotiatedLine>& answered) {
+  const auto taken = [](const NegotiatedLine& line) { return !line.rejected; };
+  if (taken(answered[transport_line])) return;
+  const auto first = std::find_if(answered.begin(), answered.end(), taken);
+  transport_line = first == answered.end() ? 0 : static_cast<Line>(first - answered.begin());
 }
 
 void Peer::Impl::refuse_lines(const OfferTerms& terms, std::vector<NegotiatedLine>& wanted) const {

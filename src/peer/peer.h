@@ -146,7 +146,7 @@ using Output = std::variant<Transmit, Event>;
 
 enum class Drop {
   unknown_datagram, not_connected, srtp_malformed, srtp_authentication, srtp_replayed, rtp_malformed, unknown_stream,
-  not_selected_source, unknown_payload_type, rtcp_malformed, report_without_clock, rtx_malformed, repeated, oversized, stun_not_ours, codec_change,
+  not_selected_source, unknown_payload_type, rtcp_malformed, report_without_clock, rtx_malformed, rtx_unwanted, repeated, oversized, stun_not_ours, codec_change,
   // Of feedback that would cost more than its sender may cause: docs/limits.md, section Media.
   duplicate_nack, nack_too_soon, nack_unknown, nack_too_many, nack_over_budget, duplicate_keyframe_request, report_too_soon,
   rtcp_over_budget,
@@ -179,6 +179,8 @@ class Peer {
   /// Sender: the next offer says that the line is over; it sends no more.
   void close_line(Line line);
   /// Sender: the next offer begins an ICE restart (RFC 8445 9).
+  /// The candidates of descriptions from now on (Config::candidates).
+  void set_candidates(std::vector<Address> candidates);
   void restart_ice(Time now);
   /// Sender. The offer carries all host candidates; there is no trickle (the server's are all known at once, the
   /// client's are learnt by its checks).

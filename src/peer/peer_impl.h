@@ -47,6 +47,7 @@ struct Peer::Impl {
 
   LocalTransport local_transport() const;
   std::string unused_mid();
+  void choose_transport_line(const std::vector<NegotiatedLine>& answered);
   void refuse_lines(const OfferTerms& terms, std::vector<NegotiatedLine>& offered) const;
   void forget_sources(Line line);
   void declare_source(const DeclaredSource& declared, Line line);
@@ -104,6 +105,7 @@ struct Peer::Impl {
   std::optional<ice::Pair> pair;
   bool path_open = false;  // `pair` is validated: nothing bounds what is sent over it
   std::optional<ice::Credentials> remote_credentials;
+  Line transport_line = 0;  // sender: the line that is first in the BUNDLE group, whose transport all lines use
   bool connected = false;
   bool ended = false;
 

@@ -33,10 +33,12 @@ class ReceiveStream {
   std::uint32_t generation() const { return generation_; }
 
   /// A packet of the selected source (`recovered`: out of RTX). Gives its number on the line's own, growing line and moves its timestamp
-  /// there too; nullopt where the packet came before (asked for twice, or late and recovered meanwhile), or is too old to tell.
+  /// there too; nullopt where the packet came before (asked for twice, or late and recovered meanwhile), or is too old to tell. RTX repeats
+  /// what was sent: a recovered packet in front of the newest is refused, because it would make the packets that follow look old.
   std::optional<rtp::Seq> on_packet(rtp::RtpHeader& header, bool recovered, bool nack, std::uint32_t clock_rate, std::size_t bytes, Time now) {
     if (!recovered && (ssrc_ != header.ssrc || begins_anew(header, clock_rate, now))) begin(header, clock_rate, now);
     const rtp::Seq seq = rtp::extend(header.seq, highest_);
+    if (recovered && seq > highest_) return std::nullopt;
     if (!recovered) statistics.on_packet(seq, header.timestamp, clock_rate, now);
     const bool newest = seq > highest_;
     if (seq + offset_ < first_number_ || !is_new(seq)) return std::nullopt;
@@ -112,7 +114,8 @@ class ReceiveStream {
     const auto ticks = static_cast<std::int32_t>(header.timestamp + timestamp_offset_ - last_timestamp_);
     const Duration media(std::int64_t{ticks} * 1'000'000'000 / std::max(clock_rate, 1u));
     const Duration skew = media - (now - last_arrival_);
-    if (skew >= -kMostSkew && skew <= kMostSkew) return false;  // so many packets were lost
+    const bool media_go_on = skew >= -kMostSkew && skew <= kMostSkew;
+    if (media_go_on && (seq > highest_ || ticks < 0)) return false;  // so many packets were lost, or this one is late
     if (seq > highest_) return true;
     const bool confirmed = anew_at_ == seq;  // an old packet may be a straggler; two in a row are none
     anew_at_ = seq + 1;

@@ -32,6 +32,8 @@ enum class Drop : std::uint8_t {
   refused_feed_packet, // a packet of one
   unsupported_packetization,  // of an H.264 picture with a payload of the interleaved mode (STAP-B, MTAP, FU-B), or of no mode at all
   ignored_parameter_sets,     // `sprop-parameter-sets` that cannot be used
+  queue_full,        // a packet that found no room in the queue before the recorder; a track has it in `overflowPackets`
+  queue_over_share,  // a packet beyond the share of its identity of that queue; likewise
   // Packets that the connection dropped before the recorder, as it tells:
   not_selected_source,  // of another source that sends on the same m-line (rtp/source_selector.h)
   repeated_packet,      // with a number that came before, or is too old to tell
@@ -88,6 +90,10 @@ constexpr std::string_view counter_name(Drop drop) {
       return "refused_feed";
     case Drop::refused_feed_packet:
       return "refused_feed_packet";
+    case Drop::queue_full:
+      return "queue_full";
+    case Drop::queue_over_share:
+      return "queue_over_share";
     case Drop::count_:
       break;
   }

@@ -61,6 +61,7 @@ void Feed::handle_packet(rtp::Seq seq, const rtp::RtpHeader& header, ByteView pa
     drain(now, true);
     reorder_.reset();
     assembler_.restart();
+    order_.restart();
     timeline_.restart();
     begin_gap("restart", 0);
   }
@@ -115,6 +116,7 @@ void Feed::handle_timeout(Time now) {
     take_frames(now);
     tell_open_gap();
   }
+  take_placed(now);
   if (track_) track_->handle_timeout(now);
   tell_unlisted(now, false);
 }
@@ -122,7 +124,7 @@ void Feed::handle_timeout(Time now) {
 Time Feed::next_timeout() const {
   if (finished_) return Time::max();
   const Time frame = reorder_.held() == 0 ? assembler_.next_timeout() : reorder_.next_timeout();
-  return std::min({frame, track_ ? track_->next_timeout() : Time::max(), tell_unlisted_at_.value_or(Time::max())});
+  return std::min({frame, order_.next_timeout(), track_ ? track_->next_timeout() : Time::max(), tell_unlisted_at_.value_or(Time::max())});
 }
 
 void Feed::drain(Time now, bool flush) {
@@ -130,20 +132,34 @@ void Feed::drain(Time now, bool flush) {
     take_packet(packet->header, packet->payload, packet->arrival, packet->missing_before, now);
   }
   if (flush) assembler_.flush(now);
-  take_frames(now);
+  take_frames(now, flush);
   tell_open_gap();
 }
 
-void Feed::take_frames(Time now) {
-  while (auto frame = assembler_.poll()) take_frame(std::move(*frame), now);
+void Feed::take_frames(Time now, bool breaks) {
+  order_frames(now, breaks || assembler_.damaged());
   if (assembler_.damaged()) begin_gap("damaged", 0);
+}
+
+/// `breaks`: what follows does not go on from these frames.
+void Feed::order_frames(Time now, bool breaks) {
+  while (auto frame = assembler_.poll()) {
+    order_.add(std::move(*frame), now);
+    take_placed(now);
+  }
+  if (breaks) order_.flush();
+  take_placed(now);
+}
+
+void Feed::take_placed(Time now) {
+  while (auto frame = order_.poll(now)) take_frame(std::move(*frame), now);
 }
 
 void Feed::take_packet(const rtp::RtpHeader& header, ByteView payload, Time arrival, std::uint64_t missing, Time now) {
   if (missing > 0) {
     record_.lost_packets += missing;
     assembler_.handle_loss();
-    while (auto frame = assembler_.poll()) take_frame(std::move(*frame), now);  // lies before the gap
+    order_frames(now, true);  // they lie before the gap
     // What had come already when the overflow was told lies before it.
     const bool overflow = overflowed_at_ && arrival >= *overflowed_at_;
     begin_gap(overflow ? "overflow" : "loss", missing);
@@ -158,8 +174,8 @@ void Feed::take_frame(Frame frame, Time now) {
   const bool first = !track_;
   if (first && !open_file(frame)) return;
   watch_.wrote_frame();
-  watch_order(frame, now);
-  const Duration line = timeline_.place(frame.timestamp, frame.arrival, frame.bidirectional);
+  tell_sending_order();
+  const Duration line = timeline_.place(frame.timestamp, frame.timed, frame.bidirectional);
   const std::int64_t ticks = clock_.place(line - offset_, frame.keyframe, frame.bidirectional);
   const Duration at = offset_ + clock_.duration(ticks);
   first ? tell_late_start(at, frame) : watch_silence(at, frame);
@@ -177,9 +193,8 @@ void Feed::take_frame(Frame frame, Time now) {
   if (first) faults_.begin(counts(), now);
 }
 
-void Feed::watch_order(const Frame& frame, Time now) {
-  order_.look(frame, now);
-  if (record_.sending_order || !order_.is_sending(now)) return;
+void Feed::tell_sending_order() {
+  if (record_.sending_order || !order_.is_sending()) return;
   record_.sending_order = true;
   desk_.journal.sending_order(*file_number_);
 }
@@ -193,20 +208,21 @@ void Feed::tell_late_start(Duration at, const Frame& first) {
 
 void Feed::watch_silence(Duration at, const Frame& frame) {
   if (gap_) return;
-  silence_.frame({written_until_, at, !watch_.was_quiet(newest_arrival_, frame.arrival)}, frame.bidirectional);
+  silence_.frame({written_until_, at, empty_reason(frame.arrival)}, frame.bidirectional);
   put_silences();
 }
 
 void Feed::put_silences() {
   while (const auto silence = silence_.poll()) {
     clock_.pass(silence->to - offset_);
-    put_gap({rounded_ms(silence->from), rounded_ms(silence->to), silence->heard ? "bad_timestamps" : "silent", 0});
+    put_gap({rounded_ms(silence->from), rounded_ms(silence->to), silence->reason, 0});
   }
 }
 
 std::string_view Feed::empty_reason(Time now) const {
   if (watch_.was_quiet(newest_arrival_, now)) return "silent";
-  return loses_media(watch_.reason()) ? wire_name(watch_.reason()) : "damaged";
+  if (now - newest_arrival_ <= kSilent) return "bad_timestamps";
+  return loses_all(watch_.reason()) ? wire_name(watch_.reason()) : "damaged";
 }
 
 bool Feed::open_file(const Frame& first) {
@@ -307,6 +323,7 @@ void Feed::come_back(Time now) {
   left_at_.reset();
   reorder_.reset();
   assembler_.restart();
+  order_.restart();
   timeline_.restart();
   ssrc_.reset();
   begin_gap("absent", 0);
@@ -345,7 +362,7 @@ FeedStatus Feed::look(Time now) {
   const bool changed = watch_.look(record_.drops, faults_.loses_most(), now);
   const FeedReason reason = watch_.reason();
   record_.without_track = watch_.why_without_track(record_.drops);
-  if (loses_media(reason) && reason != FeedReason::media_lost && gap_ && gap_->reason == "damaged") gap_->reason = wire_name(reason);
+  if (loses_all(reason) && gap_ && gap_->reason == "damaged") gap_->reason = wire_name(reason);
   const std::string name = feed.label.empty() ? std::string(rtp::text(feed.codec.kind())) : feed.label;
   std::string message = status_message(name, reason, feed.codec.name, now - watch_.since());
   FeedStatus status{feed.id, feed.participant, feed.label, feed.codec.kind(), reason, watch_.since() - start_, std::move(message), changed, {}};
@@ -364,7 +381,7 @@ void Feed::tell_faults(FeedStatus& status, const std::string& name, Time now) {
   if (status.reason == FeedReason::media_lost) status.message = status.of(FeedFault::media_lost).message;
   tell(FeedFault::sources_compete, faults_.sources_compete(now), "several sources send at the same time; only one of them is recorded");
   tell(FeedFault::bad_timestamps, faults_.bad_timestamps(now), "its RTP timestamps do not go by the arrival of its packets; its media may lie at the wrong times");
-  tell(FeedFault::picture_order, order_.is_sending(now), "B-frames without display times; pictures are shown in the wrong order");
+  tell(FeedFault::picture_order, order_.is_late(now), "B-frames without display times arrive too slowly to be put in order; frames are shown unevenly");
 }
 
 /// Each packet is counted as lost once: `late_packet` had been missing before.

@@ -81,10 +81,12 @@ class Feed {
   };
 
   void drain(Time now, bool flush);
-  void take_frames(Time now);
+  void take_frames(Time now, bool breaks = false);
+  void order_frames(Time now, bool breaks);
+  void take_placed(Time now);
   void take_packet(const rtp::RtpHeader& header, ByteView payload, Time arrival, std::uint64_t missing, Time now);
   void take_frame(Frame frame, Time now);
-  void watch_order(const Frame& frame, Time now);
+  void tell_sending_order();
   /// False: the participant's share of the tracks is used up.
   bool open_file(const Frame& first);
   void refuse_packet(Time now);

@@ -1,6 +1,7 @@
 #include "recording/feed_faults.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace amphi::recording {
 
@@ -49,18 +50,20 @@ void FeedFaults::judge_loss(const Counts& counts) {
   if (seconds_.size() > kWindow) seconds_.pop_front();
   std::size_t with_media = 0, losing = 0;
   std::uint64_t lost = 0;
-  double sum = 0;
+  double sum = 0, newest = 0, before = 0;  // shares
   for (const Second& second : seconds_) {
     if (second.recorded + second.lost == 0) continue;
     ++with_media;
     losing += second.lost > 0 ? 1 : 0;
     lost += second.lost;
     sum += second.share();
+    before = std::exchange(newest, second.share());
   }
   share_ = with_media > 0 ? sum / static_cast<double>(with_media) : 0;
   const bool enough = with_media >= kLeastSeconds && losing >= kLeastLosing && lost >= kLeastLost;
   loses_ = loses_ ? share_ >= kLosesNoMore : enough && share_ >= kLoses;
-  loses_most_ = loses_ && (loses_most_ ? share_ >= kLosesMostNoMore : enough && share_ >= kLosesMost);
+  const bool recovers = newest < kLosesMostNoMore && before < kLosesMostNoMore;
+  loses_most_ = loses_ && !recovers && (loses_most_ ? share_ >= kLosesMostNoMore : enough && share_ >= kLosesMost);
 }
 
 }  // namespace amphi::recording

@@ -19,7 +19,7 @@ class FeedFaults {
   static constexpr std::size_t kLeastLosing = 2;
   static constexpr std::uint64_t kLeastLost = 3;  // packets
   static constexpr double kLoses = 0.05, kLosesNoMore = 0.02;
-  static constexpr double kLosesMost = 0.5, kLosesMostNoMore = 0.3;
+  static constexpr double kLosesMost = 0.5, kLosesMostNoMore = 0.3;  // no more: also when the newest two seconds lose less
   static constexpr int kCompetingSeconds = 3;     // with packets of other sources; a change of the source drops stragglers within one
   static constexpr Duration kToldFor = 10s;       // after the newest sign of a fault that is not judged by a share
   static constexpr Duration kPace = 2s;           // over which timestamps are compared with arrivals

@@ -49,13 +49,15 @@ constexpr std::string_view counter_name(FeedReason reason) { return wire_name(re
 
 /// Media arrive and are not recorded, or most of them are lost. Otherwise they are recorded, or none arrive.
 constexpr bool loses_media(FeedReason reason) { return reason >= FeedReason::no_keyframe; }
+/// Media arrive, and none are recorded.
+constexpr bool loses_all(FeedReason reason) { return loses_media(reason) && reason != FeedReason::media_lost; }
 
 /// What a feed that is recorded suffers from. The names are codes of warnings in the services protocol.
 enum class FeedFault : std::uint8_t {
   media_lost,       // over a twentieth of the media are lost
   sources_compete,  // several sources send at the same time, and the packets of all but one are dropped
   bad_timestamps,   // RTP timestamps do not go by the arrivals
-  picture_order,    // B-frames without display times
+  picture_order,    // B-frames that arrive too slowly to be put in order
   count_,
 };
 

@@ -236,6 +236,7 @@ TEST(FeedFaults, lost_media_are_no_longer_told_when_none_are_lost_for_a_while) {
   const Row table[] = {
       {"half of 3 s", [](int n, Duration at) { return at > 5s && at < 8s && n % 2 == 0; }, 2},
       {"most of 3 s", [](int n, Duration at) { return at > 5s && at < 8s && n % 10 != 0; }, 2},
+      {"nearly all for 6 s", [](int n, Duration at) { return at > 5s && at < 11s && n % 25 != 0; }, 2},
       {"twice", [](int n, Duration at) { return ((at > 5s && at < 8s) || (at > 16s && at < 18s)) && n % 2 == 0; }, 3},
       {"around the limit", [](int n, Duration at) { return n % (at / 2s % 2 == 0 ? 14 : 30) == 3; }, 1},
       {"an outage of the network", [](int, Duration at) { return at > 5s && at < 11s; }, 0},

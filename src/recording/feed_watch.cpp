@@ -14,7 +14,7 @@ bool FeedWatch::look(const Drops& drops, bool loses_most, Time now) {
   if (reason == reason_) return false;
   since_ = now;
   if (reason == FeedReason::silent) since_ = *received_at_;
-  else if (loses_media(reason) && reason != FeedReason::media_lost && unrecorded_since_) since_ = *unrecorded_since_;
+  else if (loses_all(reason) && unrecorded_since_) since_ = *unrecorded_since_;
   reason_ = reason;
   return true;
 }

@@ -14,7 +14,7 @@ class FeedWatch {
  public:
   static constexpr Duration kUnrecorded = 2s;  // media arrive for as long without a frame: the feed is not recorded
   static constexpr Duration kSilent = 5s;      // nothing arrives for as long: the feed is silent
-  static constexpr Duration kQuiet = 500ms;    // between two packets, of an outage
+  static constexpr Duration kQuiet = 900ms;    // between two packets, of an outage; the connection tells what it dropped up to 500 ms later
   static constexpr Duration kWindow = 5s;      // drops of the last one or two windows explain why
 
   explicit FeedWatch(Time now) : since_(now), window_at_(now) {}

@@ -7,13 +7,14 @@
 
 #include "base/bytes.h"
 #include "base/time.h"
-#include "rtp/h264.h"
+#include "rtp/h264_order.h"
 #include "rtp/seq.h"
 
 namespace amphi::recording {
 
 struct Frame {
-  rtp::WireTimestamp timestamp = 0;
+  rtp::WireTimestamp timestamp = 0;  // when it is shown
+  Time timed;               // the arrival of the frame that came with this timestamp
   Time arrival;             // of the packet of it that came first
   bool keyframe = false;    // always, for audio
   bool bidirectional = false;  // H.264 with B slices: may be shown before frames that were sent before it

@@ -51,7 +51,7 @@ void FrameAssembler::handle_loss() {
 }
 
 void FrameAssembler::begin(rtp::WireTimestamp timestamp, Time arrival) {
-  open_.emplace();
+  open_ = Open{};
   open_->frame.timestamp = timestamp;
   open_->frame.arrival = arrival;
   open_->after_loss = std::exchange(loss_, false);
@@ -139,9 +139,9 @@ void FrameAssembler::take_unit(Bytes nal) {
   }
   if (open_->picture.empty()) {
     open_->frame.packets += std::exchange(ahead_packets_, 0);
-    for (Bytes& unit : std::exchange(ahead_, {})) open_->picture.take(std::move(unit), sets_);
+    for (Bytes& unit : std::exchange(ahead_, {})) open_->picture.take(std::move(unit), sets_, orders_);
   }
-  if (const auto why = open_->picture.take(std::move(nal), sets_, is_known)) break_open(*why);
+  if (const auto why = open_->picture.take(std::move(nal), sets_, orders_, is_known)) break_open(*why);
 }
 
 void FrameAssembler::break_open(Drop why) {
@@ -198,6 +198,7 @@ void FrameAssembler::give(Frame frame) {
   if (waits_ && !frame.keyframe) return drop(Drop::frame_before_keyframe, frame.packets);
   waits_ = false;
   frame.after_damage = std::exchange(damaged_, false);
+  frame.timed = frame.arrival;
   ready_.push_back(std::move(frame));
 }
 

@@ -96,6 +96,7 @@ class FrameAssembler {
 
   rtp::H264Depacketizer depacketizer_;
   H264ParameterSets sets_;
+  rtp::H264OrderCounter orders_;
   std::uint32_t unit_packets_ = 0;  // since the newest unit that was complete
   std::vector<Bytes> ahead_;        // units that came before the picture that they belong to
   std::uint32_t ahead_packets_ = 0;

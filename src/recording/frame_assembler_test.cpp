@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/random.h"
+#include "recording/h264_picture.h"
 
 namespace amphi::recording {
 namespace {
@@ -320,6 +321,33 @@ TEST(FrameAssembler, a_frame_without_end_is_given_up_at_its_bound) {
   assembler.flush(Time{1s});
   EXPECT_EQ(drops[Drop::oversized_frame], 5001u);
   EXPECT_FALSE(assembler.poll());
+}
+
+TEST(FrameAssembler, parameter_sets_that_no_picture_follows_are_dropped_at_their_bound) {
+  Drops drops;
+  FrameAssembler assembler(rtp::CodecName::h264, drops);
+  const auto add = [&](const Bytes& unit, unsigned timestamp) {
+    rtp::RtpHeader header;
+    header.timestamp = timestamp;
+    header.marker = true;
+    assembler.add(header, unit, Time{});
+  };
+  for (unsigned i = 0; i < 200; ++i) add(kSei, 3000 * i);
+  EXPECT_GT(drops[Drop::no_picture], 100u) << "while they arrive, not only at the end";
+  Bytes large = kSei;
+  large.resize(40'000, std::byte{1});
+  const std::uint64_t before = drops[Drop::no_picture];
+  for (unsigned i = 200; i < 210; ++i) add(large, 3000 * i);
+  EXPECT_GT(drops[Drop::no_picture], before + 5) << "two are more bytes than may wait";
+}
+
+TEST(H264ParameterSets, keep_no_set_of_more_than_4096_bytes) {
+  H264ParameterSets sets;
+  Bytes large = kPps;
+  large.resize(H264ParameterSets::kMaxSetBytes + 1, std::byte{0x80});
+  EXPECT_FALSE(sets.add(large));
+  EXPECT_TRUE(sets.add(kSps));
+  EXPECT_TRUE(sets.add(kPps));
 }
 
 TEST(FrameAssembler, a_frame_that_nothing_follows_ends_by_its_time) {

@@ -54,10 +54,10 @@ void H264ParameterSets::describe(Frame& keyframe, std::uint8_t id) const {
   for (const auto& [number, pps] : pps_) keyframe.pps.push_back(pps.nal);
 }
 
-std::optional<Drop> H264Picture::take(Bytes nal, const H264ParameterSets& sets, bool is_known) {
+std::optional<Drop> H264Picture::take(Bytes nal, const H264ParameterSets& sets, rtp::H264OrderCounter& orders, bool is_known) {
   const unsigned type = nal_type(nal);
   if (type >= kSlice && type <= kIdr) {
-    if (const auto why = take_slice(nal, type, sets)) return why;
+    if (const auto why = take_slice(nal, type, sets, orders)) return why;
   } else if (belongs_to_next(type) && slices_ > 0) {
     if (!next_begins_) decoder_changes_ = false;
     next_begins_ = next_begins_.value_or(units_.size());
@@ -69,7 +69,7 @@ std::optional<Drop> H264Picture::take(Bytes nal, const H264ParameterSets& sets, 
   return std::nullopt;
 }
 
-std::optional<Drop> H264Picture::take_slice(ByteView nal, unsigned type, const H264ParameterSets& sets) {
+std::optional<Drop> H264Picture::take_slice(ByteView nal, unsigned type, const H264ParameterSets& sets, rtp::H264OrderCounter& orders) {
   const auto slice = rtp::parse_slice(nal);  // data partitions (types 2 to 4) have none: no decoder in use takes them
   if (!slice) return Drop::invalid_frame;
   if (slices_ == 0 && slice->first_macroblock != 0) return Drop::incomplete_frame;
@@ -84,7 +84,7 @@ std::optional<Drop> H264Picture::take_slice(ByteView nal, unsigned type, const H
   frame_.keyframe = type == kIdr;
   frame_.bidirectional = frame_.bidirectional || slice->bidirectional;
   if (slices_++ > 0) return std::nullopt;
-  frame_.order = rtp::parse_order(nal, active->sps);
+  frame_.order = orders.next(nal, active->sps, active->pps);
   if (frame_.keyframe) sets.describe(frame_, slice->pps);
   return std::nullopt;
 }

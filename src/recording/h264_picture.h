@@ -11,6 +11,7 @@
 #include "recording/drops.h"
 #include "recording/frame.h"
 #include "rtp/h264.h"
+#include "rtp/h264_order.h"
 
 namespace amphi::recording {
 
@@ -49,9 +50,9 @@ class H264ParameterSets {
 /// The NAL units of one picture, in the order in which they came.
 class H264Picture {
  public:
-  /// `sets` has the parameter sets that were sent before this unit; `is_known`: the unit is one of them, sent again. Why the picture cannot be
+  /// `sets` has the parameter sets that were sent before this unit; `orders` counts the stream's pictures; `is_known`: the unit is one of them, sent again. Why the picture cannot be
   /// decoded as a whole; nullopt: it still can.
-  std::optional<Drop> take(Bytes nal, const H264ParameterSets& sets, bool is_known = false);
+  std::optional<Drop> take(Bytes nal, const H264ParameterSets& sets, rtp::H264OrderCounter& orders, bool is_known = false);
   bool has_slices() const { return slices_ > 0; }
   std::size_t slices() const { return slices_; }
   bool empty() const { return units_.empty(); }
@@ -65,7 +66,7 @@ class H264Picture {
   Frame finish();
 
  private:
-  std::optional<Drop> take_slice(ByteView nal, unsigned type, const H264ParameterSets& sets);
+  std::optional<Drop> take_slice(ByteView nal, unsigned type, const H264ParameterSets& sets, rtp::H264OrderCounter& orders);
   void drop_repeated_sets();
   void add_missing_sets();
 

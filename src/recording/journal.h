@@ -65,7 +65,7 @@ class Journal {
   void gap_open(FileNumber file, const Gap& gap);
   /// The sum so far of the gaps that are told in no line of their own.
   void unlisted(FileNumber file, const UnlistedGaps& unlisted);
-  /// The track has B-frames and no display times.
+  /// The track's B-frames came without display times; they are derived (PictureOrder).
   void sending_order(FileNumber file);
   /// The feed has gone, and may come again.
   void away(FileNumber file);

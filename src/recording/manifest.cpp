@@ -209,6 +209,8 @@ Result<Manifest> parse_manifest(std::string_view text) {
   const auto started = parse_iso8601(fields.text("startedAt"));
   const auto stopped = json.contains("stoppedAt") ? parse_iso8601(fields.text("stoppedAt")) : WallTime{};
   const Json* tracks = fields.find("tracks", Json::value_t::array);
+  const Json* markers = fields.has("markers") ? fields.find("markers", Json::value_t::array) : nullptr;
+  manifest.encrypted = fields.has("encrypted") && fields.flag("encrypted");
   if (!fields.ok() || !started || !stopped)
     return fail(ErrorCode::malformed, "manifest.json lacks a field, or has one of a wrong type");
   manifest.started_at = *started;
@@ -218,8 +220,7 @@ Result<Manifest> parse_manifest(std::string_view text) {
     if (!read_track(entry, track)) return fail(ErrorCode::malformed, "manifest.json has a malformed track");
     manifest.tracks.push_back(std::move(track));
   }
-  manifest.encrypted = json.value("encrypted", false);
-  if (const Json* markers = fields.find("markers", Json::value_t::array)) {
+  if (markers != nullptr) {
     for (const Json& entry : *markers) {
       Fields marker(entry);
       manifest.markers.push_back({marker.signed_count("atMs"), marker.text("label"), marker.text("by")});

@@ -49,7 +49,7 @@ struct TrackRecord {
   std::uint64_t lost_packets = 0;  // never received
   std::uint64_t overflow_packets = 0;
   Drops drops;
-  bool sending_order = false;  // it has B-frames, and timestamps in the order of sending instead of display times
+  bool sending_order = false;  // its B-frames came with timestamps in the order of sending, from which the recorder derived the display times
   FeedReason without_track = FeedReason::waiting_for_media;  // of a feed without a track: why it has none, where `counted`
   bool counted = true;  // false: cut off; how many packets there were besides those of the gaps, nobody can tell any more
 };

@@ -105,7 +105,12 @@ TEST(Manifest, what_is_none_is_refused) {
                               without("/tracks/0/path", "../../etc/passwd"),
                               without("/tracks/0/path", 7),
                               without("/tracks/0/codec", "MPEG-1"),
-                              without("/tracks/0/frames", -1)};
+                              without("/tracks/0/frames", -1),
+                              without("/encrypted", 1),
+                              without("/encrypted", nullptr),
+                              without("/markers", "none"),
+                              without("/markers", {7}),
+                              without("/durationMs", 1.5)};
   for (const std::string& row : rows) EXPECT_FALSE(parse_manifest(row)) << row;
 }
 

@@ -14,7 +14,7 @@
 #include <cstddef>
 #include <deque>
 #include <optional>
-#include <vector>
+#include <string_view>
 
 #include "base/time.h"
 #include "rtp/codec.h"
@@ -29,13 +29,13 @@ class SilenceWatch {
 
   struct Silence {
     Duration from, to;
-    bool heard = false;  // packets arrived in it
+    std::string_view reason;  // of the gap
     Duration length() const { return to - from; }
   };
 
   explicit SilenceWatch(rtp::Kind kind) : learns_(kind == rtp::Kind::video) {}
 
-  /// The next frame lies at `at`; the frame before it ended at `from`. A bidirectional one may lie before frames that came before it.
+  /// From the end of a frame to the next one. A bidirectional frame may lie before frames that came before it.
   void frame(const Silence& interval, bool bidirectional);
   /// Something else accounts for the interval up to the next frame: all that waits is decided.
   void interrupt();

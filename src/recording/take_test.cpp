@@ -119,6 +119,32 @@ TEST(StorageWatch, tells_of_packets_that_found_no_room_for_5_s_after_the_newest)
   EXPECT_TRUE(watch.warnings().empty());
 }
 
+TEST(StorageWatch, names_each_participant_that_loses_media_and_how_many_of_its_feeds) {
+  StorageWatch watch;
+  watch.look(std::nullopt, kStart, 9);
+  const auto loss = [](const char* feed, const char* participant, QueueLoss::Cause cause) { return QueueLoss{FeedId(feed), ParticipantId(participant), feed, cause}; };
+  using Cause = QueueLoss::Cause;
+  EXPECT_TRUE(watch.lost({loss("flood", "par_2", Cause::over_share), loss("flood 2", "par_2", Cause::over_share), loss("scope", "par_1", Cause::full)}, kStart));
+  const auto warnings = watch.warnings();
+  ASSERT_EQ(warnings.size(), 2u) << "and no further one that names nobody";
+  EXPECT_EQ(warnings[0].feed, FeedId("scope"));
+  EXPECT_EQ(warnings[0].participant, ParticipantId("par_1"));
+  EXPECT_EQ(warnings[0].message, "scope: media are not recorded, the queue before the disk is full");
+  EXPECT_EQ(warnings[1].code, "media_dropped");
+  EXPECT_EQ(warnings[1].participant, ParticipantId("par_2"));
+  EXPECT_EQ(warnings[1].message, "flood and 1 other feed: media are not recorded, the participant has used up its share of the queue before the disk");
+  EXPECT_FALSE(watch.lost({loss("scope", "par_1", Cause::full)}, kStart + 2s)) << "the same as before";
+  EXPECT_TRUE(watch.look(std::nullopt, kStart + 5s, 9));
+  ASSERT_EQ(watch.warnings().size(), 1u) << "each for 5 s after its newest loss";
+  EXPECT_EQ(watch.warnings()[0].participant, ParticipantId("par_1"));
+  EXPECT_TRUE(watch.look(std::nullopt, kStart + 7s, 9));
+  EXPECT_TRUE(watch.warnings().empty());
+  std::vector<QueueLoss> many;
+  for (int i = 0; i < 100; ++i) many.push_back(loss("f", ("par_" + std::to_string(i)).c_str(), Cause::full));
+  watch.lost(many, kStart + 8s);
+  EXPECT_EQ(watch.warnings().size(), StorageWatch::kMostLosers);
+}
+
 TEST(History, adds_up_in_any_order) {
   Manifest one, two;
   one.id = RecordingId("rec_1"), one.duration_ms = 1500, one.started_at = WallTime{2000};

@@ -208,14 +208,21 @@ void FeedTimeline::settle(const Probe& probe, Time arrival) {
   anew_ = true;
 }
 
+/// `step` before the newest frame: as far as the sender says, in the scale of the line since the frame before the newest, which a correction
+/// of the line may have made shorter.
+Duration FeedTimeline::place_before(rtp::Timestamp step) const {
+  if (-step >= advance_ || moved_ == length(advance_)) return last_ + length(step);
+  return last_ + Duration(static_cast<std::int64_t>(static_cast<double>(moved_.count()) * (static_cast<double>(step) / static_cast<double>(advance_))));
+}
+
 Duration FeedTimeline::place(rtp::WireTimestamp wire, Time arrival, bool reordered) {
   const Duration arrived = arrival - start_;
   const rtp::Timestamp timestamp = extended(wire);
   if (probe_ && timestamp >= probe_->timestamp) settle(*std::exchange(probe_, std::nullopt), arrival);
   const bool has_last = placed_any_ && !anew_;
   const rtp::Timestamp step = has_last ? timestamp - last_timestamp_ : 0;
-  // Shown before the newest: as far from it as the sender says. The newest stays the one that the line goes on from.
-  if (reordered && step < 0 && length(step) > -kJump) return last_ + length(step);
+  // Shown before the newest, which stays the frame that the line goes on from.
+  if (reordered && step < 0 && length(step) > -kJump) return place_before(step);
   const Duration advance = std::max(length(step), Duration{0});
   const Duration expected = last_ + advance;
 
@@ -241,6 +248,8 @@ Duration FeedTimeline::place(rtp::WireTimestamp wire, Time arrival, bool reorder
   if (!placed_any_) place = std::max(place, floor_);
   if (placed_any_) place = std::max(place, last_);
   if (!placed_any_) first_ = place;
+  advance_ = has_last && !anew ? step : 0;
+  moved_ = place - last_;
   last_ = place;
   last_timestamp_ = timestamp;
   last_arrival_ = arrival;

@@ -128,6 +128,7 @@ class FeedTimeline {
   Duration length(rtp::Timestamp ticks) const;
   rtp::Timestamp extended(rtp::WireTimestamp wire) const;
   void settle(const Probe& probe, Time arrival);
+  Duration place_before(rtp::Timestamp step) const;
   Duration drifted(Duration media) const;
   bool left_the_line(rtp::Timestamp step, Duration expected, Time arrival);
   std::optional<Duration> participant_time(rtp::Timestamp timestamp);
@@ -158,6 +159,8 @@ class FeedTimeline {
   bool anew_ = true;  // nothing is placed since the line began, or began anew
   rtp::Timestamp last_timestamp_ = 0;
   Duration first_{}, last_{};  // where the first frame lies, and the one before
+  rtp::Timestamp advance_ = 0;  // from the frame before that one, in timestamps and on the line
+  Duration moved_{};
   Time last_arrival_;
   std::optional<Time> late_since_;
 };

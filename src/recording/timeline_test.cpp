@@ -103,6 +103,24 @@ TEST(Timeline, a_sender_that_works_off_a_backlog_is_drawn_back_without_frames_co
   }
 }
 
+TEST(Timeline, b_frames_lie_between_their_neighbours_while_the_line_is_corrected) {
+  Drops drops;
+  ParticipantClock clock;
+  FeedTimeline line(90'000, kStart, Duration{0}, clock, drops);
+  // Two B-frames more before the second P frame: it comes earlier against its timestamp than all before, and the line follows.
+  const std::vector<int> shown{0, 2, 1, 6, 4, 3, 5, 10, 8, 7, 9};
+  std::vector<std::pair<int, Duration>> places;
+  for (std::size_t i = 0; i < shown.size(); ++i) {
+    const Time arrival = kStart + 500ms + static_cast<std::int64_t>(i) * 33ms;
+    const auto timestamp = static_cast<rtp::WireTimestamp>(shown[i] * 2970);
+    line.observe(timestamp, arrival);
+    const bool reordered = i > 0 && shown[i] < *std::max_element(shown.begin(), shown.begin() + static_cast<std::ptrdiff_t>(i));
+    places.emplace_back(shown[i], line.place(timestamp, arrival, reordered));
+  }
+  std::sort(places.begin(), places.end());
+  for (std::size_t i = 1; i < places.size(); ++i) EXPECT_GE(places[i].second - places[i - 1].second, 16ms) << "picture " << i;
+}
+
 TEST(Timeline, audio_and_video_of_one_participant_stay_within_20_ms_for_eight_hours_at_200_ppm) {
   for (const double skew : {-200.0, 0.0, 200.0}) {
     for (const double rtp_skew : {-50.0, 50.0}) {

@@ -2,6 +2,7 @@
 // parameter sets and slices (ITU-T H.264 7.3.2.1.1, 7.3.2.2, 7.3.3).
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -36,6 +37,14 @@ class H264Depacketizer {
   Bytes fragment_;  // empty: none is open
 };
 
+/// Of pic_order_cnt_type 1 (7.4.2.1.1).
+struct H264OrderCycle {
+  bool deltas = false;  // slices carry delta_pic_order_cnt
+  std::int32_t non_reference = 0;
+  std::int32_t top_to_bottom = 0;
+  std::vector<std::int32_t> references;
+};
+
 struct H264Sps {
   std::uint8_t id = 0;
   std::uint32_t macroblocks = 0;  // of a frame
@@ -45,9 +54,13 @@ struct H264Sps {
   std::uint8_t constraint_flags = 0;  // the byte as it is in the stream
   std::uint8_t level_idc = 0;
   bool separate_planes = false;
-  bool fields = false;          // pictures may be fields
+  bool chroma = true;            // in the slices: neither monochrome nor separate planes
+  bool fields = false;           // pictures may be fields
   std::uint8_t number_bits = 0;  // of frame_num
-  std::uint8_t order_bits = 0;   // of pic_order_cnt_lsb; 0: slices have none
+  std::uint8_t order_type = 2;   // pic_order_cnt_type
+  std::uint8_t order_bits = 0;   // of pic_order_cnt_lsb, of type 0
+  H264OrderCycle cycle;          // of type 1
+  std::uint8_t reordered = 16;   // at most so many frames are sent before a frame and shown after it (E.2.1, max_num_reorder_frames)
 };
 
 /// `nal` starts with its one-byte header. nullopt: not an SPS, truncated, or beyond what the standard allows.
@@ -57,6 +70,11 @@ struct H264Pps {
   std::uint8_t id = 0;
   std::uint8_t sps = 0;
   bool slice_groups = false;  // flexible macroblock ordering
+  bool complete = false;      // the fields below are known
+  bool field_order = false;   // slices carry delta_pic_order_cnt_bottom, or the second delta_pic_order_cnt
+  std::array<std::uint32_t, 2> references{};  // the default lengths of both lists
+  bool weighted = false, weighted_bidirectional = false;  // P and B slices carry weights
+  bool redundant = false;     // slices carry redundant_pic_cnt
 };
 
 /// nullopt: not a PPS, truncated, or beyond the standard's limits.
@@ -70,15 +88,5 @@ struct H264Slice {
 
 /// The beginning of the header of a slice (NAL unit types 1 and 5). nullopt: another type, truncated, or beyond the standard's limits.
 std::optional<H264Slice> parse_slice(ByteView nal);
-
-/// When a picture is shown, relative to the other pictures of its IDR period (8.2.1).
-struct H264Order {
-  std::uint32_t lsb = 0;      // pic_order_cnt_lsb
-  std::uint32_t modulus = 0;  // a power of two
-  bool reference = false;     // the picture that the next one's order is relative to
-};
-
-/// Of a slice that parse_slice has taken. nullopt: this stream's slices do not say it (pic_order_cnt_type 1 or 2), or truncated.
-std::optional<H264Order> parse_order(ByteView nal, const H264Sps& sps);
 
 }  // namespace amphi::rtp

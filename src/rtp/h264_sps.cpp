@@ -40,6 +40,7 @@ std::uint32_t read_chroma_fields(BitReader& in, H264Sps& sps) {
       if (in.bit()) skip_scaling_list(in, i < 6 ? 16 : 64);
     }
   }
+  sps.chroma = chroma_format != 0 && !sps.separate_planes;
   return sps.separate_planes ? 0 : chroma_format;
 }
 
@@ -54,14 +55,63 @@ bool read_picture_order(BitReader& in, H264Sps& sps) {
   if (type == 0) {
     sps.order_bits = read_bits_minus4(in);
   } else if (type == 1) {
-    in.bit();            // delta_pic_order_always_zero_flag
-    in.signed_golomb();  // offset_for_non_ref_pic
-    in.signed_golomb();  // offset_for_top_to_bottom_field
+    sps.cycle.deltas = !in.bit();
+    sps.cycle.non_reference = in.signed_golomb();
+    sps.cycle.top_to_bottom = in.signed_golomb();
     const std::uint32_t count = in.unsigned_golomb();
     if (count > 255) return false;
-    for (std::uint32_t i = 0; i < count; ++i) in.signed_golomb();
+    for (std::uint32_t i = 0; i < count; ++i) sps.cycle.references.push_back(in.signed_golomb());
   }
+  sps.order_type = static_cast<std::uint8_t>(type);
   return type <= 2;
+}
+
+void skip_hrd(BitReader& in) {  // E.1.2
+  const std::uint32_t count = in.unsigned_golomb();
+  in.bits(8);  // bit_rate_scale, cpb_size_scale
+  for (std::uint32_t i = 0; i <= count && in.ok(); ++i) {
+    in.unsigned_golomb();
+    in.unsigned_golomb();
+    in.bit();
+  }
+  in.bits(20);  // lengths
+}
+
+/// max_num_reorder_frames; nullopt: not given.
+std::optional<std::uint32_t> read_vui(BitReader& in) {  // E.1.1
+  if (!in.bit()) return std::nullopt;
+  if (in.bit() && in.bits(8) == 255) in.bits(32);  // aspect_ratio_idc; Extended_SAR
+  if (in.bit()) in.bit();                          // overscan
+  if (in.bit()) {                                  // video_signal_type
+    in.bits(4);
+    if (in.bit()) in.bits(24);
+  }
+  if (in.bit()) {  // chroma_loc_info
+    in.unsigned_golomb();
+    in.unsigned_golomb();
+  }
+  if (in.bit()) {  // timing_info
+    in.bits(32);
+    in.bits(32);
+    in.bit();
+  }
+  const bool nal_hrd = in.bit();
+  if (nal_hrd) skip_hrd(in);
+  const bool vcl_hrd = in.bit();
+  if (vcl_hrd) skip_hrd(in);
+  if (nal_hrd || vcl_hrd) in.bit();  // low_delay_hrd_flag
+  in.bit();                          // pic_struct_present_flag
+  if (!in.bit()) return std::nullopt;
+  in.bit();                                           // motion_vectors_over_pic_boundaries_flag
+  for (int i = 0; i < 4; ++i) in.unsigned_golomb();  // bytes, bits, vector lengths
+  const std::uint32_t reordered = in.unsigned_golomb();
+  return in.ok() ? std::optional(reordered) : std::nullopt;
+}
+
+/// E.2.1: what is inferred where the stream does not say it; the baseline profile has no B slices (A.2.1).
+std::uint32_t inferred_reordering(const H264Sps& sps) {
+  const bool intra_only = (sps.constraint_flags & 0x10u) != 0 && (sps.profile_idc == 44 || sps.profile_idc == 86 || sps.profile_idc >= 100);
+  return sps.profile_idc == 66 || intra_only ? 0 : 16;
 }
 
 }  // namespace
@@ -104,6 +154,7 @@ std::optional<H264Sps> parse_sps(ByteView nal) {
   sps.macroblocks = static_cast<std::uint32_t>(columns * rows * fields);
   sps.width = static_cast<std::uint16_t>(columns * 16 - crop_x);
   sps.height = static_cast<std::uint16_t>(rows * fields * 16 - crop_y);
+  sps.reordered = static_cast<std::uint8_t>(std::min(read_vui(in).value_or(inferred_reordering(sps)), 16u));
   return sps;
 }
 
@@ -112,10 +163,22 @@ std::optional<H264Pps> parse_pps(ByteView nal) {
   BitReader in(nal.subspan(1));
   const std::uint32_t id = in.unsigned_golomb();
   const std::uint32_t sps = in.unsigned_golomb();
-  in.bits(2);  // entropy_coding_mode_flag, bottom_field_pic_order_in_frame_present_flag
+  in.bit();  // entropy_coding_mode_flag
+  H264Pps pps;
+  pps.field_order = in.bit();
   const std::uint32_t groups = in.unsigned_golomb();
   if (!in.ok() || id > 255 || sps > 31 || groups > 7) return std::nullopt;
-  return H264Pps{static_cast<std::uint8_t>(id), static_cast<std::uint8_t>(sps), groups > 0};
+  pps.id = static_cast<std::uint8_t>(id);
+  pps.sps = static_cast<std::uint8_t>(sps);
+  pps.slice_groups = groups > 0;
+  for (std::uint32_t& count : pps.references) count = std::uint32_t{1} + in.unsigned_golomb();
+  pps.weighted = in.bit();
+  pps.weighted_bidirectional = in.bits(2) == 1;
+  for (int i = 0; i < 3; ++i) in.signed_golomb();  // quantization
+  in.bits(2);                                      // deblocking_filter_control_present_flag, constrained_intra_pred_flag
+  pps.redundant = in.bit();
+  pps.complete = in.ok() && groups == 0;
+  return pps;
 }
 
 std::optional<H264Slice> parse_slice(ByteView nal) {
@@ -130,18 +193,6 @@ std::optional<H264Slice> parse_slice(ByteView nal) {
   slice.bidirectional = slice_type % 5 == 1;
   slice.pps = static_cast<std::uint8_t>(pps);
   return slice;
-}
-
-std::optional<H264Order> parse_order(ByteView nal, const H264Sps& sps) {
-  if (nal.empty() || sps.order_bits == 0 || sps.number_bits == 0) return std::nullopt;
-  BitReader in(nal.subspan(1));
-  for (int i = 0; i < 3; ++i) in.unsigned_golomb();  // first_mb_in_slice, slice_type, pic_parameter_set_id
-  if (sps.separate_planes) in.bits(2);               // colour_plane_id
-  in.bits(sps.number_bits);                          // frame_num
-  if (sps.fields && in.bit()) in.bit();              // field_pic_flag, bottom_field_flag
-  if ((static_cast<unsigned>(nal[0]) & h264::kTypeMask) == h264::kIdr) in.unsigned_golomb();  // idr_pic_id
-  const H264Order order{in.bits(sps.order_bits), 1u << sps.order_bits, (static_cast<unsigned>(nal[0]) & 0x60u) != 0};
-  return in.ok() ? std::optional(order) : std::nullopt;
 }
 
 }  // namespace amphi::rtp

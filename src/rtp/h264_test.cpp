@@ -9,6 +9,7 @@
 
 #include "base/random.h"
 #include "rtp/keyframe.h"
+#include "rtp/test_nal_builder.h"
 
 namespace amphi::rtp {
 namespace {
@@ -27,42 +28,9 @@ Bytes from_hex(std::string_view hex) {
   return out;
 }
 
-/// Builds an SPS bit by bit, with emulation prevention, as an encoder does.
-class SpsBuilder {
+class SpsBuilder : public NalBuilder<SpsBuilder> {
  public:
-  explicit SpsBuilder(unsigned profile) { put(profile, 8).put(0, 8).put(31, 8).ue(0); }
-  SpsBuilder& put(unsigned value, int bits) {
-    for (int i = bits - 1; i >= 0; --i) bits_.push_back(value >> i & 1);
-    return *this;
-  }
-  SpsBuilder& ue(unsigned value) {
-    int width = 0;
-    while ((value + 1) >> (width + 1)) ++width;
-    return put(0, width).put(value + 1, width + 1);
-  }
-  SpsBuilder& se(int value) {
-    return ue(value > 0 ? static_cast<unsigned>(2 * value - 1) : static_cast<unsigned>(-2 * value));
-  }
-  Bytes nal() {
-    put(1, 1);
-    while (bits_.size() % 8) put(0, 1);
-    Bytes out{std::byte{0x67}};
-    int zeros = 0;
-    for (std::size_t i = 0; i < bits_.size(); i += 8) {
-      unsigned byte = 0;
-      for (std::size_t b = 0; b < 8; ++b) byte = byte << 1 | bits_[i + b];
-      if (zeros >= 2 && byte <= 3) {
-        out.push_back(std::byte{3});
-        zeros = 0;
-      }
-      out.push_back(static_cast<std::byte>(byte));
-      zeros = byte == 0 ? zeros + 1 : 0;
-    }
-    return out;
-  }
-
- private:
-  std::vector<unsigned> bits_;
+  explicit SpsBuilder(unsigned profile) : NalBuilder(0x67) { put(profile, 8).put(0, 8).put(31, 8).ue(0); }
 };
 
 const Bytes kSps = bytes({0x67, 1, 2}), kPps = bytes({0x68, 3}), kIdr = bytes({0x65, 4, 5, 6});
@@ -210,6 +178,34 @@ TEST(H264Sps, reads_what_encoders_write) {
     EXPECT_EQ(sps->constraint_flags, row.constraints) << row.what;
     EXPECT_EQ(sps->level_idc, row.level) << row.what;
   }
+}
+
+TEST(H264Sps, tells_how_many_frames_are_reordered) {
+  struct Row {
+    const char* what;
+    const char* hex;
+    int reordered;
+  };
+  for (const Row& row : {
+           Row{"x264 baseline", "6742c01fd9005005bb0110000003001000000300a0f1832480", 0},
+           Row{"x264 high, three B-frames in a pyramid", "67640028acd940780227e5c044000003000400000300283c60c658", 2},
+           Row{"x264 interlaced", "67640028acd94078044fde022000000300200000030143e2c5b2c0", 2},
+           Row{"OpenH264, without VUI: the baseline profile has no B slices", "6742c00d8c8d40a0cbcf00f08846a0", 0},
+       }) {
+    const auto sps = parse_sps(from_hex(row.hex));
+    ASSERT_TRUE(sps) << row.what;
+    EXPECT_EQ(sps->reordered, row.reordered) << row.what;
+  }
+  const auto main = [] { return SpsBuilder(77).ue(0).ue(0).ue(0).ue(4).put(0, 1).ue(19).ue(14).put(3, 2).put(0, 1); };
+  EXPECT_EQ(parse_sps(main().put(0, 1).nal())->reordered, 16) << "not given";
+  const auto full = [&](unsigned reordered) {  // every part of the VUI
+    auto sps = main().put(1, 1).put(1, 1).put(255, 8).put(1, 16).put(1, 16).put(3, 2).put(1, 1).put(5, 3).put(1, 1).put(1, 1).put(0, 24);
+    sps.put(1, 1).ue(1).ue(1).put(1, 1).put(1, 32).put(60, 32).put(1, 1);
+    for (int i = 0; i < 2; ++i) sps.put(1, 1).ue(1).put(0, 8).ue(9).ue(9).put(0, 1).ue(9).ue(9).put(1, 1).put(0, 20);
+    return sps.put(0, 2).put(1, 1).put(1, 1).ue(2).ue(1).ue(11).ue(11).ue(reordered).ue(4);
+  };
+  EXPECT_EQ(parse_sps(full(3).nal())->reordered, 3);
+  EXPECT_EQ(parse_sps(full(1'000'000).nal())->reordered, 16) << "more than a decoder holds back";
 }
 
 TEST(H264Sps, scaling_lists_picture_order_and_emulation_prevention_are_passed_over) {

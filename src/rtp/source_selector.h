@@ -7,6 +7,9 @@
 //  - Until then the packets of a newcomer are held. They are replayed in order when their source is selected, so that a switch within
 //    one packet loses nothing. A straggler of the replaced source is held too, and is dropped when the selected source goes on.
 //  - A source that has sent for longer than kOverlap beside the selected one is a simultaneous source: its packets are dropped.
+//  - A larger simultaneous source does not take over. Each change of the source costs the recording a gap and every subscriber a wait for a
+//    keyframe. A simulcast sender pauses and resumes its upper layers with its bandwidth estimate, so a preference for them would change the
+//    source again and again. Bit rate tells a larger layer from a livelier picture only over seconds.
 //
 // Memory is bounded: kMostHeld packets, kMostHeldBytes, kMostOthers known sources. Nothing is allocated while one source sends.
 // Thread: its owner's.
@@ -30,10 +33,10 @@ class SourceSelector {
   static constexpr Duration kLeastPatience = 100ms;
   static constexpr Duration kMostPatience = 1s;
   static constexpr Duration kUnknownPatience = 500ms;  // of a source whose packet interval is not known yet
-  static constexpr Duration kOverlap = 300ms;
+  static constexpr Duration kOverlap = 500ms;            // stragglers of a replaced source come within it
   static constexpr Duration kAbsent = 100ms;           // a source that was silent for longer is a newcomer again
-  static constexpr std::size_t kMostHeld = 512;
-  static constexpr std::size_t kMostHeldBytes = 1'000'000;
+  static constexpr std::size_t kMostHeld = 1024;
+  static constexpr std::size_t kMostHeldBytes = 2'000'000;
   static constexpr std::size_t kMostOthers = 8;
 
   enum class Choice {

@@ -101,6 +101,8 @@ TEST(SourceSelector, gives_the_packets_of_one_source_at_a_time_and_loses_none_at
        "A0-24 B0-24 C0-24 A25-49"},
       {"a straggler before the switch is decided", {{'A', 0ms, 1s, 20ms, 60ms}, {'B', 1s, 2s, 20ms}}, "A0-49 B0-49"},
       {"a straggler after the switch", {{'A', 0ms, 1s, 20ms, 500ms}, {'B', 1s, 2s, 20ms}}, "A0-48 B0-49", 1},
+      {"stragglers for 400 ms after the switch", {{'A', 0ms, 1s, 20ms}, {'A', 1040ms, 1401ms, 60ms}, {'B', 1s, 2s, 20ms}}, "A0-56 B0-49"},
+      {"two sources overlap for 400 ms", {{'A', 0ms, 1s, 20ms}, {'B', 600ms, 2s, 20ms}}, "A0-49 B0-69"},
       {"two sources overlap for 200 ms", {{'A', 0ms, 1s, 20ms}, {'B', 800ms, 2s, 20ms}}, "A0-49 B0-59"},
       {"a pause is no switch", {{'A', 0ms, 1s, 20ms}, {'A', 30s, 31s, 20ms}}, "A0-99"},
       {"another source after a pause", {{'A', 0ms, 1s, 20ms}, {'B', 30s, 31s, 20ms}}, "A0-49 B0-49"},

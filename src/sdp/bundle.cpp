@@ -10,22 +10,25 @@ void share_bundle_transport(SessionDescription& out) {
   const auto is_bundled = [&](const Media& media) {
     return !media.mid.empty() && std::find(out.bundle.begin(), out.bundle.end(), media.mid) != out.bundle.end();
   };
-  // Not simply the first of the group: an answer may reject that m-line, and the transport is then the next one's.
-  const auto tagged = std::find_if(out.media.begin(), out.media.end(), [&](const Media& media) {
-    return is_bundled(media) && !media.rejected() && !media.ice_ufrag.empty();
-  });
-  if (tagged == out.media.end()) return;
+  // The first that has the value, and not simply the first of the group: an answer may reject that m-line, and the transport is then the next one's.
+  const auto first_with = [&](auto has) {
+    const auto found = std::find_if(out.media.begin(), out.media.end(), [&](const Media& media) { return is_bundled(media) && !media.rejected() && has(media); });
+    return found == out.media.end() ? Media{} : *found;
+  };
+  const Media ice = first_with([](const Media& media) { return !media.ice_ufrag.empty(); });
+  const Media print = first_with([](const Media& media) { return !media.fingerprint_algorithm.empty(); });
+  const Media setup = first_with([](const Media& media) { return media.setup != Setup::unset; });
   for (Media& media : out.media) {
-    if (!is_bundled(media) || media.rejected() || &media == &*tagged) continue;
+    if (!is_bundled(media) || media.rejected()) continue;
     if (media.ice_ufrag.empty() && media.ice_pwd.empty()) {
-      media.ice_ufrag = tagged->ice_ufrag;
-      media.ice_pwd = tagged->ice_pwd;
+      media.ice_ufrag = ice.ice_ufrag;
+      media.ice_pwd = ice.ice_pwd;
     }
     if (media.fingerprint_algorithm.empty()) {
-      media.fingerprint_algorithm = tagged->fingerprint_algorithm;
-      media.fingerprint_value = tagged->fingerprint_value;
+      media.fingerprint_algorithm = print.fingerprint_algorithm;
+      media.fingerprint_value = print.fingerprint_value;
     }
-    if (media.setup == Setup::unset) media.setup = tagged->setup;
+    if (media.setup == Setup::unset) media.setup = setup.setup;
   }
 }
 

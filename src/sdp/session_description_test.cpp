@@ -160,6 +160,16 @@ TEST(SdpParse, the_first_bundle_group_counts_and_its_transport_is_that_of_the_fi
   EXPECT_EQ(d.media[2].fingerprint_value, "01");
 }
 
+TEST(SdpParse, a_bundled_m_line_takes_each_value_of_its_transport_from_the_first_that_has_it) {
+  const SessionDescription d = parsed(kHead + "a=group:BUNDLE a b c\nm=audio 9 R 0\na=mid:a\na=ice-pwd:pppppppppppppppppppppp\nm=video 9 R 96\na=mid:b\na=setup:active\n" +
+                                      "m=video 9 R 96\na=mid:c\na=ice-ufrag:uuuu\na=ice-pwd:qqqqqqqqqqqqqqqqqqqqqq\na=fingerprint:sha-256 01\n");
+  EXPECT_EQ(d.media[0].setup, Setup::active);
+  EXPECT_EQ(d.media[0].fingerprint_value, "01");
+  EXPECT_EQ(d.media[1].ice_ufrag, "uuuu");
+  EXPECT_EQ(d.media[2].setup, Setup::active);
+  EXPECT_EQ(parsed(write(d)), d) << "what was shared is as if each m-line had said it";
+}
+
 TEST(SdpParse, header_extensions_of_the_session_hold_for_every_m_line) {
   const SessionDescription d = parsed(kHead + "a=extmap:3 urn:x\nm=audio 9 R 0\na=extmap:4 urn:y\nm=video 9 R 96\n");
   EXPECT_EQ(d.media[0].extensions, (std::vector<Extension>{{4, "urn:y"}, {3, "urn:x"}}));

@@ -16,7 +16,7 @@
 namespace amphi::server {
 
 struct Advertised {
-  std::string host;              // an address, or a name that is resolved at the start
+  std::string host;              // an address, or a name that is resolved at the start and at each reload
   std::optional<Address> local;  // without a port
 };
 /// Errors: invalid_argument.
@@ -27,7 +27,7 @@ struct OuterAddress {
   Address address;
   std::optional<Address> local;
 };
-/// A name gives all its addresses. Blocks: before the server listens. Errors: invalid_argument (a name that has none; a family that LOCAL is
+/// A name gives all its addresses. Blocks, for as long as the name servers take. Errors: invalid_argument (a name that has none; a family that LOCAL is
 /// not of).
 Result<std::vector<OuterAddress>> resolve(const std::vector<Advertised>& advertised);
 

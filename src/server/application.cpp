@@ -9,6 +9,7 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <csignal>
 #include <filesystem>
@@ -64,6 +65,9 @@ class Application {
   asio::awaitable<std::string> metrics();
   asio::awaitable<void> wait_for_signal();
   asio::awaitable<void> reload_on_signal();
+  asio::awaitable<void> resolve_again();
+  std::vector<Advertised> advertised() const;
+  void tell_candidates(const std::vector<OuterAddress>& outer) const;
   Result<void> reload();
   asio::awaitable<void> go_down();
   template <class Done>
@@ -74,6 +78,8 @@ class Application {
   asio::io_context control_{1};
   asio::signal_set signals_{control_, SIGINT, SIGTERM, SIGQUIT};
   asio::signal_set reload_signal_{control_, SIGHUP};
+  asio::thread_pool resolver_{1};
+  std::vector<OuterAddress> outer_;
   runtime::SystemRandom random_;
   Counters<Drop> drops_;
   Bytes key_;
@@ -130,12 +136,22 @@ std::vector<Address> Application::media_addresses() const {
   return runtime::interface_addresses(std::any_of(addresses.begin(), addresses.end(), [](const Address& a) { return a.is_loopback(); }));
 }
 
+std::vector<Advertised> Application::advertised() const {
+  std::vector<Advertised> all;
+  for (const auto& text : config_.advertise) all.push_back(*parse_advertised(text));
+  return all;
+}
+
+void Application::tell_candidates(const std::vector<OuterAddress>& outer) const {
+  if (outer.empty()) return;
+  for (const auto& worker : workers_)
+    for (const auto& address : worker->candidates(outer)) spdlog::info("media advertised as {}", address.text());
+}
+
 Result<void> Application::start_workers() {
   auto certificate = dtls::Certificate::generate();
   if (!certificate) return tl::unexpected(certificate.error());
-  std::vector<Advertised> advertised;
-  for (const auto& text : config_.advertise) advertised.push_back(*parse_advertised(text));
-  const auto outer = resolve(advertised);
+  auto outer = resolve(advertised());
   if (!outer) return tl::unexpected(outer.error());
   const unsigned count = config_.workers > 0 ? config_.workers : std::max(1u, std::thread::hardware_concurrency());
   for (unsigned i = 0; i < count; ++i) {
@@ -152,6 +168,7 @@ Result<void> Application::start_workers() {
     if (!worker) return tl::unexpected(worker.error());
     workers_.push_back(std::move(*worker));
   }
+  outer_ = std::move(*outer);
   return {};
 }
 
@@ -285,9 +302,7 @@ Result<void> Application::announce() {
   nlohmann::json ready{{"url", url}, {"port", http_->port()}, {"pid", ::getpid()}, {"recordings", catalogue_.root()}};
   for (const auto& worker : workers_)
     for (const auto& address : worker->addresses()) spdlog::info("media at {}", address.text());
-  if (!config_.advertise.empty())
-    for (const auto& worker : workers_)
-      for (const auto& address : worker->candidates()) spdlog::info("media advertised as {}", address.text());
+  tell_candidates(outer_);
   if (config_.dev) {
     AccessToken guest{SessionId("demo"), "guest", {true, true, true}, runtime::wall_now().unix_ms / 1000 + kDevTokenSeconds, ""};
     const auto token = make_token(guest, key_);
@@ -340,6 +355,24 @@ Result<void> Application::reload() {
   return {};
 }
 
+namespace {
+asio::awaitable<Result<std::vector<OuterAddress>>> resolving(std::vector<Advertised> advertised) { co_return resolve(advertised); }
+}  // namespace
+
+/// Resolves the names of `--advertise` again, on a thread of its own. Where that fails, clients are told the addresses of before.
+asio::awaitable<void> Application::resolve_again() {
+  if (config_.advertise.empty()) co_return;
+  auto outer = co_await asio::co_spawn(resolver_, resolving(advertised()), asio::use_awaitable);
+  if (!outer) {
+    spdlog::error("the advertised addresses stay as they were: {}", outer.error().message);
+    co_return;
+  }
+  outer_ = std::move(*outer);
+  for (const auto& worker : workers_)
+    worker->post([candidates = worker->candidates(outer_)](MediaWorker& here, Time) { here.set_candidates(candidates); });
+  tell_candidates(outer_);
+}
+
 asio::awaitable<void> Application::reload_on_signal() {
   boost::system::error_code error;
   while (true) {
@@ -347,6 +380,7 @@ asio::awaitable<void> Application::reload_on_signal() {
     if (error) co_return;
     if (const auto done = reload()) spdlog::info("reloaded: the token key and the TLS certificate, as configured");
     else spdlog::error("the reload has failed, and the token key and TLS certificate stay as they were: {}", done.error().message);
+    co_await resolve_again();
   }
 }
 

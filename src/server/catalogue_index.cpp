@@ -108,6 +108,15 @@ void put_aside(const std::string& path) {
   fs::remove(path + "-shm", ignored);
 }
 
+/// A line of deletions.jsonl; nullopt: it is none.
+std::optional<Deletion> deletion_in(std::string_view line) {
+  const Json json = Json::parse(line, nullptr, false);
+  const auto has_text = [&](const char* name) { return json.contains(name) && json[name].is_string(); };
+  if (!json.is_object() || !has_text("session") || !has_text("recording") || !has_text("by") || !json.contains("atMs") || !json["atMs"].is_number_integer())
+    return std::nullopt;
+  return Deletion{json["session"], json["recording"], json["by"], json["atMs"].get<std::int64_t>()};
+}
+
 /// None of what is no folder, or cannot be read.
 std::vector<std::string> names_in(const std::string& folder) {
   std::vector<std::string> names;
@@ -158,8 +167,7 @@ struct CatalogueIndex::Impl {
     if (!text || text->empty()) return;
     for (std::size_t begin = 0, end = 0; begin < text->size(); begin = end + 1) {
       end = std::min(text->find('\n', begin), text->size());
-      const Json line = Json::parse(text->begin() + static_cast<std::ptrdiff_t>(begin), text->begin() + static_cast<std::ptrdiff_t>(end), nullptr, false);
-      if (line.is_object()) remember({line.value("session", ""), line.value("recording", ""), line.value("by", ""), line.value("atMs", std::int64_t{0})});
+      if (const auto deletion = deletion_in(std::string_view(*text).substr(begin, end - begin))) remember(*deletion);
     }
     if (text->back() != '\n') (void)say_deletion(root, "\n");  // torn by a crash: the next line is one of its own
   }
@@ -238,8 +246,10 @@ Result<CataloguePage> CatalogueIndex::list(const CatalogueQuery& query) const {
   std::string after_session, after_id;
   if (!query.cursor.empty()) {
     const auto one = query.cursor.find('/'), two = query.cursor.find('/', one + 1);
-    if (one == std::string::npos || two == std::string::npos ||
-        std::from_chars(query.cursor.data(), query.cursor.data() + one, after_ms).ptr != query.cursor.data() + one || one == 0)
+    const bool complete = one != std::string::npos && two != std::string::npos;
+    const char* end = query.cursor.data() + (complete ? one : 0);
+    const auto read = std::from_chars(query.cursor.data(), end, after_ms);
+    if (!complete || read.ec != std::errc() || read.ptr != end)
       return fail(ErrorCode::invalid_argument, "The cursor is none that was given: take `next` of the page before.");
     after_session = query.cursor.substr(one + 1, two - one - 1);
     after_id = query.cursor.substr(two + 1);

@@ -88,7 +88,7 @@ TEST_F(CatalogueIndexTest, pages_stay_in_step_while_recordings_come_and_go) {
   std::string expected;
   for (int i = 29; i >= 10; --i) expected += "r" + std::to_string(i) + " ";
   EXPECT_EQ(seen, expected);
-  for (const char* cursor : {"x", "/", "1/", "//", "9x/a/b", "/a/b"}) EXPECT_FALSE(index.list({"", "", {}, {}, 3, cursor})) << cursor;
+  for (const char* cursor : {"x", "/", "1/", "//", "9x/a/b", "/a/b", "99999999999999999999/a/b"}) EXPECT_FALSE(index.list({"", "", {}, {}, 3, cursor})) << cursor;
 }
 
 TEST_F(CatalogueIndexTest, is_made_anew_from_the_manifests_whatever_became_of_it) {
@@ -119,6 +119,19 @@ TEST_F(CatalogueIndexTest, learns_at_its_start_what_changed_without_it) {
   const CatalogueIndex index = open();
   EXPECT_EQ(ids(index), "r1 r3 ");
   EXPECT_EQ(ids(index, {"", "recording", {}, {}, 9, ""}), "");
+}
+
+TEST_F(CatalogueIndexTest, takes_no_harm_from_lines_of_deletions_that_are_none) {
+  const char* const lines[] = {R"({"atMs":5,"session":7,"recording":"r1","by":"Ana"})", R"({"atMs":"5","session":"a","recording":"r1","by":"Ana"})",
+                               R"({"atMs":1e300,"session":"a","recording":"r1","by":"Ana"})", R"({"atMs":5,"session":"a","recording":"r1","by":null})",
+                               R"({"session":"a"})", "[1]", "null", "{", "\xff"};
+  std::ofstream file(root_ / "deletions.jsonl");
+  for (const char* line : lines) file << line << "\n";
+  file << R"({"atMs":5,"session":"a","recording":"r2","by":"Ana"})" << "\n";
+  file.close();
+  const CatalogueIndex index = open();
+  EXPECT_FALSE(index.deletion_of("a", "r1"));
+  EXPECT_TRUE(index.deletion_of("a", "r2"));
 }
 
 TEST_F(CatalogueIndexTest, is_kept_in_memory_where_it_cannot_be_written) {

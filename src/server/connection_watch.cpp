@@ -1,5 +1,7 @@
 #include "server/connection_watch.h"
 
+#include <cmath>
+
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
@@ -17,6 +19,7 @@ namespace {
 constexpr Duration kFirstMessage = 5s;
 constexpr Duration kSilence = 10s;
 constexpr Duration kPing = 3s;
+constexpr double kBytesOfAMessage = 16 * 1024;  // a larger message counts as several: parsing costs by the byte
 
 }  // namespace
 
@@ -55,18 +58,18 @@ asio::awaitable<std::optional<std::string>> read_limited(std::shared_ptr<WebSock
                                                          Counters<Drop>& drops) {
   while (true) {
     auto message = co_await connection->read();
-    if (message) {
-      if (limit.allow(runtime::now())) co_return std::move(*message);
-      drops.add(Drop::ws_rate_limited);
-      connection->send_error({ErrorCode::limit_exceeded, "Too many messages a second."}, true);
-      co_return std::nullopt;
-    }
-    if (message.error() == WebSocketConnection::End::closed) co_return std::nullopt;
-    if (message.error() == WebSocketConnection::End::too_large) {
+    if (!message && message.error() == WebSocketConnection::End::closed) co_return std::nullopt;
+    if (!message && message.error() == WebSocketConnection::End::too_large) {
       drops.add(Drop::ws_too_large);
       connection->send_error({ErrorCode::limit_exceeded, "The message is too large."}, true);
       co_return std::nullopt;
     }
+    if (!limit.allow(runtime::now(), 1 + (message ? std::floor(static_cast<double>(message->size()) / kBytesOfAMessage) : 0))) {
+      drops.add(Drop::ws_rate_limited);
+      connection->send_error({ErrorCode::limit_exceeded, "Too many messages a second."}, true);
+      co_return std::nullopt;
+    }
+    if (message) co_return std::move(*message);
     drops.add(Drop::ws_not_text);
     connection->send_error({ErrorCode::malformed, "Messages are JSON in text frames."}, false);
   }

@@ -1,5 +1,7 @@
 #include "server/export_jobs.h"
 
+#include "base/fair_share.h"
+
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -11,12 +13,14 @@
 namespace amphi::server {
 namespace {
 
-constexpr std::size_t kMaxWaiting = 100, kRemembered = 1000;
+constexpr std::size_t kRemembered = 1000;
 
 std::string seconds(std::int64_t ms) {
   const std::string rest = std::to_string(ms % 1000);
   return std::to_string(ms / 1000) + "." + std::string(3 - rest.size(), '0') + rest;
 }
+
+std::string key_of(const ExportRequest& request) { return request.session + '\n' + request.by; }
 
 bool is_over(const ExportStatus& status) { return status.state == "done" || status.state == "failed" || status.state == "cancelled"; }
 
@@ -47,6 +51,7 @@ Error told_of(ErrorCode code) {
 
 struct ExportJobs::Job {
   ExportStatus status;                 // control's
+  std::string key;                     // of its identity in its session
   std::vector<std::string> arguments;
   Cancelled cancelled{false};
   /// Each goes to one of the last two once: both threads ask for it, and one of them gets it.
@@ -64,14 +69,11 @@ ExportJobs::~ExportJobs() {
 }
 
 Result<ExportStatus> ExportJobs::add(const ExportRequest& request, std::size_t made) {
-  const auto waiting = std::count_if(jobs_.begin(), jobs_.end(), [](const auto& entry) { return !is_over(entry.second->status); });
-  if (static_cast<std::size_t>(waiting) >= kMaxWaiting) return fail(ErrorCode::limit_exceeded, "100 exports wait already.");
-  const auto coming = std::count_if(jobs_.begin(), jobs_.end(), [&](const auto& entry) { return entry.second->status.session == request.session && !is_over(entry.second->status); });
-  if (made + static_cast<std::size_t>(coming) >= kMostOfSession)
-    return fail(ErrorCode::limit_exceeded, "32 exports of this session are there or being made. Remove one: GET /v1/sessions/" + request.session + "/exports lists them, DELETE on one of them removes it.");
+  if (const auto room = check_places(request, made); !room) return tl::unexpected(room.error());
   auto job = std::make_shared<Job>();
   job->status.id = "exp_" + random_.token(16);
   job->status.session = request.session;
+  job->key = key_of(request);
   job->status.recording = request.recording;
   job->status.tracks = request.tracks;
   job->status.state = "waiting";
@@ -85,8 +87,50 @@ Result<ExportStatus> ExportJobs::add(const ExportRequest& request, std::size_t m
   order_.push_back(job->status.id);
   forget_old();
   spdlog::info("export {} of session {} is asked for by {}", job->status.id, request.session, request.by);
-  boost::asio::post(thread_, [this, job] { run(job); });
+  run_next();
   return job->status;
+}
+
+Result<void> ExportJobs::check_places(const ExportRequest& request, std::size_t made) const {
+  const std::string key = key_of(request);
+  std::size_t waiting = 0, waiting_of_key = 0, coming = 0, of_key = 0;
+  for (const auto& [id, job] : jobs_) {
+    const bool over = is_over(job->status);
+    waiting += !over;
+    waiting_of_key += !over && job->key == key;
+    coming += !over && job->status.session == request.session;
+    of_key += job->key == key && (!over || job->status.state == "done");  // those whose file was removed are forgotten
+  }
+  if (waiting >= kMostWaiting) return fail(ErrorCode::limit_exceeded, "100 exports wait already.");
+  const std::string remove = "Remove one: GET /v1/sessions/" + request.session + "/exports lists them, DELETE on one of them removes it.";
+  if (made + coming >= kMostOfSession) return fail(ErrorCode::limit_exceeded, "32 exports of this session are there or being made. " + remove);
+  if (FairShare::left(kMostWaiting, waiting, waiting_of_key, kAlways, 1) == 0) return fail(ErrorCode::limit_exceeded, "This identity has used up its share of the exports that may wait. Wait for one to be done.");
+  if (FairShare::left(kMostOfSession, made + coming, of_key, kAlways, 1) == 0) return fail(ErrorCode::limit_exceeded, "This identity has used up its share of the exports of this session. " + remove);
+  return {};
+}
+
+void ExportJobs::run_next() {
+  std::shared_ptr<Job> next;
+  const auto turn = [this](const Job& job) {
+    const auto found = turns_.find(job.key);
+    return found == turns_.end() ? 0 : found->second;
+  };
+  for (const std::string& id : order_) {
+    const auto& job = jobs_.at(id);
+    if (job->status.state == "waiting" && (!next || turn(*job) < turn(*next))) next = job;
+  }
+  if (running_ || !next) return;
+  running_ = true;
+  if (turns_.size() >= kRemembered) turns_.clear();
+  turns_[next->key] = ++turn_;
+  boost::asio::post(thread_, [this, next, alive = std::weak_ptr(alive_)] {
+    run(next);
+    boost::asio::post(control_, [this, alive] {
+      if (alive.expired()) return;
+      running_ = false;
+      run_next();
+    });
+  });
 }
 
 void ExportJobs::forget_old() {

@@ -1,4 +1,4 @@
-// Exports that were asked for over REST: one after the other, each `amphi-server export` in a process of its own at low priority, with its
+// Exports that were asked for over REST: one after the other, the identities of the sessions in turns, each `amphi-server export` in a process of its own at low priority, with its
 // progress, and cancelled when that is asked for: then nothing of it is left when its process has ended. The last thousand are remembered; what they made lies with the recordings.
 // Thread: control.
 #pragma once
@@ -37,7 +37,9 @@ struct ExportStatus {
 
 class ExportJobs {
  public:
-  static constexpr std::size_t kMostOfSession = 32;  // made and being made
+  static constexpr std::size_t kMostOfSession = 32;  // made and being made; an identity as many as are free
+  static constexpr std::size_t kMostWaiting = 100;   // of the server; an identity of a session as many as are free
+  static constexpr std::size_t kAlways = 4;          // of an identity, while any place is free
 
   /// `program`: amphi-server itself. `recording_key`: the file, or empty. `reserve_mb`: what every export leaves free.
   ExportJobs(boost::asio::io_context& control, Random& random, std::string program, std::string recording_key, std::uint64_t reserve_mb);
@@ -59,6 +61,9 @@ class ExportJobs {
  private:
   struct Job;
   static bool end(Job& job);
+  Result<void> check_places(const ExportRequest& request, std::size_t made) const;
+  /// Of the identity that has waited for the longest, unless one runs.
+  void run_next();
   void run(const std::shared_ptr<Job>& job);
   void forget_old();
 
@@ -68,6 +73,10 @@ class ExportJobs {
   const std::uint64_t reserve_mb_;
   std::map<std::string, std::shared_ptr<Job>> jobs_;
   std::vector<std::string> order_;  // the oldest first
+  std::map<std::string, std::uint64_t> turns_;  // by identity of a session: when it last had one, counted in exports
+  std::uint64_t turn_ = 0;
+  bool running_ = false;
+  std::shared_ptr<const bool> alive_ = std::make_shared<const bool>(true);  // for what is posted to control
   boost::asio::thread_pool thread_{1};
 };
 

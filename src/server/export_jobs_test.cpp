@@ -128,5 +128,44 @@ TEST_F(ExportJobsTest, a_session_has_so_many_and_no_more_and_each_leaves_the_res
   EXPECT_EQ(jobs.find(next), nullptr) << "it was the same file";
 }
 
+TEST_F(ExportJobsTest, an_identity_that_asks_for_exports_without_end_leaves_places_for_others) {
+  ExportJobs& jobs = with_program("while [ ! -e $D/may_end ]; do sleep 0.01; done; echo '{\"output\": \"/there\"}'");
+  ExportRequest other = request();
+  other.by = "Ben";
+  std::size_t taken = 0;
+  Result<ExportStatus> refused = jobs.add(request(), 0);
+  for (; refused; refused = jobs.add(request(), 0)) ++taken;
+  EXPECT_EQ(taken, 16u) << "as many as are free for others";
+  EXPECT_EQ(refused.error().code, ErrorCode::limit_exceeded);
+  for (std::size_t i = 0; i < ExportJobs::kAlways; ++i) EXPECT_TRUE(jobs.add(other, 0)) << i;
+  // In the server: one identity of many sessions, each of which is another's.
+  std::size_t elsewhere = 0;
+  ExportRequest session = request();
+  for (int i = 0; i < 100; ++i) {
+    session.session = "session-" + std::to_string(i / 20);
+    elsewhere += jobs.add(session, 0).has_value();
+  }
+  EXPECT_LT(elsewhere, 80u);
+  other.session = "ward";
+  EXPECT_TRUE(jobs.add(other, 0)) << "and one more finds a place";
+  std::ofstream(folder_ / "may_end") << "";
+}
+
+TEST_F(ExportJobsTest, the_identities_take_turns) {
+  ExportJobs& jobs = with_program("echo \"$2\" >> $D/turns; echo '{\"output\": \"/there\"}'");
+  std::vector<std::string> ids;
+  ExportRequest other = request();
+  other.by = "Ben";
+  other.folder = "/bens";
+  for (int i = 0; i < 5; ++i) ids.push_back(jobs.add(request(), 0)->id);
+  const std::string late = jobs.add(other, 0)->id;
+  ASSERT_TRUE(wait([&] { return jobs.find(late)->state == "done" && jobs.find(ids.back())->state == "done"; }));
+  std::ifstream file(folder_ / "turns");
+  std::vector<std::string> turns;
+  for (std::string line; std::getline(file, line);) turns.push_back(line);
+  ASSERT_EQ(turns.size(), 6u);
+  EXPECT_EQ(turns[1], "/bens") << "right behind the one that ran already";
+}
+
 }  // namespace
 }  // namespace amphi::server

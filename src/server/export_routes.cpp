@@ -5,6 +5,7 @@
 #include "server/export_files.h"
 #include "server/export_job.h"
 #include "server/recording_routes.h"
+#include "server/rest_requests.h"
 #include "server/static_files.h"
 
 // GCC 12 inlines the allocation of a coroutine's frame here and not its deallocation, and takes Asio's two for a mismatch.
@@ -30,21 +31,6 @@ Json status_json(const ExportStatus& status) {
   json["durationMs"] = status.duration_ms;
   json["file"] = "/v1/sessions/" + status.session + "/exports/" + status.id + "/file";
   return json;
-}
-
-Result<ExportRequest> request_of(const RestCall& call) {
-  const Json body = Json::parse(call.request.body(), nullptr, false);
-  const auto wrong = [&](const char* name) { return body.contains(name) && (!body[name].is_number_unsigned() || body[name].get<std::uint64_t>() > 1'000'000'000'000); };
-  if (!body.is_object() || wrong("fromMs") || wrong("toMs") || (body.value("form", Json()) != "composite" && body.value("form", Json()) != "tracks"))
-    return fail(ErrorCode::malformed, R"(The body is {"form": "composite" or "tracks", "fromMs"?, "toMs"?}.)");
-  ExportRequest request;
-  request.session = call.names[0];
-  if (call.names.size() > 1) request.recording = call.names[1];
-  request.tracks = body["form"] == "tracks";
-  request.from_ms = body.value("fromMs", std::int64_t{0});
-  if (body.contains("toMs")) request.to_ms = body["toMs"].get<std::int64_t>();
-  request.by = call.token.identity;
-  return request;
 }
 
 struct Looked {
@@ -78,7 +64,7 @@ HttpAnswer added(ExportJobs& exports, ExportRequest request, const Looked& looke
 }
 
 Answer add_export(RecordingParts parts, const RestCall& call) {
-  const auto request = request_of(call);
+  const auto request = requested_export(call);
   if (!request) co_return error_answer(request.error());
   auto task = [&catalogue = parts.catalogue, request = *request, reserve = parts.exports.reserve()] { return look_at_disk(catalogue, request, reserve); };
   const auto looked = co_await parts.reader.call(std::move(task));

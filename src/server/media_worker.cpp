@@ -31,7 +31,7 @@ Result<std::unique_ptr<MediaWorker>> MediaWorker::create(unsigned index, const s
   auto loop = runtime::MediaLoop::create("media-" + std::to_string(index), bind, *worker);
   if (!loop) return tl::unexpected(loop.error());
   worker->loop_ = std::move(*loop);
-  worker->candidates_ = candidates_of(worker->loop_->local_addresses(), outer);
+  worker->candidates_ = worker->candidates(outer);
   worker->loop_->start();
   return worker;
 }
@@ -96,6 +96,11 @@ void MediaWorker::forward_events() {
 MediaWorker::Pinned* MediaWorker::pinned(const SessionId& session) {
   const auto found = std::find_if(sessions_.begin(), sessions_.end(), [&](const auto& p) { return p.id == session; });
   return found == sessions_.end() ? nullptr : &*found;
+}
+
+void MediaWorker::set_candidates(const std::vector<Address>& candidates) {
+  candidates_ = candidates;
+  for (Pinned& entry : sessions_) entry.session->set_candidates(candidates);
 }
 
 sfu::Session* MediaWorker::find(const SessionId& session) {

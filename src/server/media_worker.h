@@ -42,8 +42,8 @@ class MediaWorker final : public runtime::MediaHandler {
   ~MediaWorker() override;
 
   std::vector<Address> addresses() const { return loop_->local_addresses(); }
-  /// As what clients are told of them.
-  const std::vector<Address>& candidates() const { return candidates_; }
+  /// What clients are told of them, with these outer addresses.
+  std::vector<Address> candidates(const std::vector<OuterAddress>& outer) const { return candidates_of(addresses(), outer); }
   /// Closes every session's peers, and ends the thread.
   void stop();
 
@@ -67,6 +67,8 @@ class MediaWorker final : public runtime::MediaHandler {
   /// `began`: else what was kept for it is kept on.
   void end_recording(const SessionId& session, Time at, bool began = true);
   WorkerReport report();
+  /// For all descriptions from now on, of present sessions as well.
+  void set_candidates(const std::vector<Address>& candidates);
 
  private:
   MediaWorker(std::shared_ptr<const dtls::Certificate> certificate, boost::asio::io_context& control, EventSink on_event,
@@ -98,7 +100,7 @@ class MediaWorker final : public runtime::MediaHandler {
   Counters<peer::Drop> gone_peer_drops_;  // of sessions that are over
   Counters<ice::Drop> gone_ice_drops_;
   sfu::SessionStats gone_totals_;                                  // the same: a counter never falls
-  std::vector<Address> candidates_;
+  std::vector<Address> candidates_;  // worker, once it runs
   std::unique_ptr<runtime::MediaLoop> loop_;
 };
 

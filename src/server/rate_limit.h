@@ -11,12 +11,12 @@ class RateLimit {
  public:
   RateLimit(double per_second, double burst) : per_second_(per_second), burst_(burst), left_(burst) {}
 
-  bool allow(Time now) {
+  bool allow(Time now, double cost = 1) {
     if (started_) left_ = std::min(burst_, left_ + std::chrono::duration<double>(now - last_).count() * per_second_);
     started_ = true;
     last_ = now;
-    if (left_ < 1) return false;
-    left_ -= 1;
+    if (left_ < cost) return false;
+    left_ -= cost;
     return true;
   }
 

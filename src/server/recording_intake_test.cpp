@@ -61,6 +61,46 @@ TEST(RecordingIntake, tells_what_the_sink_had_dropped_at_the_end_though_the_disk
   EXPECT_EQ(manifest["tracks"][0]["gaps"][0]["reason"], "overflow");
 }
 
+TEST(RecordingIntake, a_slow_disk_costs_a_flooding_guest_its_own_media_and_the_surgeon_none) {
+  auto sink = std::make_shared<RecordingSink>(Duration::zero(), RecordingSink::Limits{4096, 16, 0});
+  RecordingIntake intake(sink, {RecordingId("rec_1"), SessionId("room"), "surgeon", WallTime{1'700'000'000'000}, Duration{}, RecordingId()}, Time(1s), {});
+  recording::test::MemoryFiles files;
+  const rtp::Codec opus{rtp::CodecName::opus, 48'000, 2, ""};
+  sink->feed_added({FeedId("flood"), ParticipantId("par_1"), "guest", "flood", opus}, Time(1s));
+  sink->feed_added({FeedId("voice"), ParticipantId("par_2"), "surgeon", "voice", opus}, Time(1s));
+  const auto arrives = [&](const char* feed, rtp::Seq seq, std::uint32_t ticks, Time at) {
+    peer::ReceivedRtp packet;
+    packet.seq = seq;
+    packet.header = {true, 111, static_cast<rtp::WireSeq>(seq), ticks, 1};
+    packet.payload = kSound;
+    sink->packet(FeedId(feed), packet, at);
+  };
+  rtp::Seq flood = 0;
+  for (rtp::Seq seq = 0; seq < 500; ++seq) {  // 10 s: the disk takes 20 items each 20 ms, the guest sends 50
+    const Time at = Time(1s) + 20ms * seq;
+    for (int i = 0; i < 50; ++i, ++flood) arrives("flood", flood, static_cast<std::uint32_t>(flood * 120), at);
+    arrives("voice", seq, static_cast<std::uint32_t>(seq * 960), at);
+    intake.work(*sink, 20);
+    carry_out(intake, files);
+  }
+  ASSERT_TRUE(intake.stop(Time(11s), WallTime{1'700'000'010'000}, std::nullopt));
+  while (intake.work()) carry_out(intake, files);
+  carry_out(intake, files);
+  const auto manifest = nlohmann::json::parse(files.replaced.at("manifest.json"));
+  ASSERT_EQ(manifest["tracks"].size(), 2u);
+  for (const auto& track : manifest["tracks"]) {
+    const bool greedy = track["label"] == "flood";
+    EXPECT_EQ(track["packets"].get<std::int64_t>() + track["overflowPackets"].get<std::int64_t>(), greedy ? flood : 500) << track["label"];
+    if (greedy) {
+      EXPECT_GT(track["overflowPackets"], 10'000);
+    } else {
+      EXPECT_EQ(track["overflowPackets"], 0);
+      EXPECT_EQ(track["gaps"].size(), 0u) << track["gaps"];
+    }
+  }
+  EXPECT_EQ(sink->dropped(recording::QueueLoss::Cause::full), 0u);
+}
+
 TEST(RecordingIntake, records_a_feed_that_comes_after_thousands_without_media) {
   Recorded r;
   for (std::size_t i = 0; i < 3000; ++i) {

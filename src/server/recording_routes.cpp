@@ -1,10 +1,10 @@
 #include "server/recording_routes.h"
 
-#include <charconv>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "recording/manifest.h"
+#include "server/rest_requests.h"
 #include "server/static_files.h"
 
 // See export_routes.cpp.
@@ -19,33 +19,6 @@ using Json = nlohmann::ordered_json;
 using boost::beast::http::verb;
 using Answer = asio::awaitable<HttpAnswer>;
 
-/// false: it is given, and no number.
-bool read_number(const std::string& text, std::optional<std::int64_t>& out) {
-  if (text.empty()) return true;
-  std::int64_t value = 0;
-  const auto read = std::from_chars(text.data(), text.data() + text.size(), value);
-  out = value;
-  return read.ec == std::errc() && read.ptr == text.data() + text.size() && value >= 0;
-}
-
-Result<std::size_t> limit_of(const RestCall& call) {
-  std::optional<std::int64_t> limit;
-  if (!read_number(call.query("limit"), limit) || (limit && (*limit < 1 || *limit > 1000))) return fail(ErrorCode::invalid_argument, "`limit` is a whole number, 1 to 1000.");
-  return limit ? static_cast<std::size_t>(*limit) : 100;
-}
-
-Result<CatalogueQuery> query_of(const RestCall& call) {
-  const auto limit = limit_of(call);
-  if (!limit) return tl::unexpected(limit.error());
-  CatalogueQuery query{call.query("session"), call.query("state"), {}, {}, *limit, call.query("cursor")};
-  if (!read_number(call.query("from"), query.from_ms) || !read_number(call.query("to"), query.to_ms))
-    return fail(ErrorCode::invalid_argument, "`from` and `to` (milliseconds since 1970) are whole numbers.");
-  if (call.token.grants.admin) return query;
-  if (!query.session.empty() && query.session != call.token.session.value) return fail(ErrorCode::forbidden, "The token is for another session.");
-  query.session = call.token.session.value;
-  return query;
-}
-
 Json entry_json(const CatalogueEntry& entry) {
   Json json{{"sessionId", entry.session}, {"recordingId", entry.id}, {"state", entry.state}, {"requestedBy", entry.requested_by},
             {"startedAt", recording::iso8601({entry.started_ms})}, {"durationMs", entry.duration_ms}, {"tracks", entry.tracks}};
@@ -54,7 +27,7 @@ Json entry_json(const CatalogueEntry& entry) {
 }
 
 Answer list(RecordingParts parts, const RestCall& call) {
-  auto query = query_of(call);
+  auto query = catalogue_query(call);
   if (!query) co_return error_answer(query.error());
   auto task = [query = std::move(*query)](CatalogueIndex& index) { return index.list(query); };
   const auto page = co_await parts.index.call(std::move(task));
@@ -66,9 +39,9 @@ Answer list(RecordingParts parts, const RestCall& call) {
 }
 
 Answer list_session(RecordingParts parts, const RestCall& call) {
-  const auto limit = limit_of(call);
-  if (!limit) co_return error_answer(limit.error());
-  auto look = [query = CatalogueQuery{call.names[0], "", {}, {}, *limit, call.query("cursor")}](CatalogueIndex& index) { return index.list(query); };
+  auto query = session_catalogue_query(call);
+  if (!query) co_return error_answer(query.error());
+  auto look = [query = std::move(*query)](CatalogueIndex& index) { return index.list(query); };
   const auto page = co_await parts.index.call(std::move(look));
   if (!page) co_return error_answer(page.error());
   auto read = [&catalogue = parts.catalogue, session = SessionId(call.names[0]), page = *page] { return catalogue.page_json(session, page); };
@@ -126,20 +99,18 @@ Answer state_of(RecordingParts parts, const RestCall& call, unsigned status) {
 }
 
 Answer ask(RecordingParts parts, const RestCall& call) {
-  const Json body = Json::parse(call.request.body(), nullptr, false);
-  if (!body.is_object() || !body.contains("on") || !body["on"].is_boolean())
-    co_return error_answer({ErrorCode::malformed, R"(The body is {"on": true} or {"on": false}.)"});
-  const auto asked = co_await parts.services.request_recording(SessionId(call.names[0]), body["on"].get<bool>(), call.token.identity);
+  const auto on = requested_recording(call);
+  if (!on) co_return error_answer(on.error());
+  const auto asked = co_await parts.services.request_recording(SessionId(call.names[0]), *on, call.token.identity);
   if (!asked) co_return error_answer(asked.error());
   auto answer = state_of(parts, call, 202);
   co_return co_await std::move(answer);
 }
 
 Answer mark(RecordingParts parts, const RestCall& call) {
-  const Json body = Json::parse(call.request.body(), nullptr, false);
-  if (!body.is_object() || !body.contains("label") || !body["label"].is_string())
-    co_return error_answer({ErrorCode::malformed, R"(The body is {"label": TEXT}.)"});
-  const auto marker = co_await parts.services.add_marker(SessionId(call.names[0]), body["label"].get<std::string>(), call.token.identity);
+  auto label = requested_marker(call);
+  if (!label) co_return error_answer(label.error());
+  const auto marker = co_await parts.services.add_marker(SessionId(call.names[0]), std::move(*label), call.token.identity);
   if (!marker) co_return error_answer(marker.error());
   co_return json_answer(services::encode(services::MarkerMessage{*marker}), 201);
 }

@@ -9,10 +9,14 @@ namespace amphi::server {
 namespace {
 
 using Kind = RecordingSink::Kind;
+using Cause = recording::QueueLoss::Cause;
 
-sfu::FeedInfo feed(const std::string& id) {
+sfu::FeedInfo feed(const std::string& id, const std::string& identity = "surgeon") {
   sfu::FeedInfo info;
   info.id = FeedId(id);
+  info.participant = ParticipantId("par_" + identity);
+  info.participant_identity = identity;
+  info.label = "label of " + id;
   return info;
 }
 
@@ -86,6 +90,100 @@ TEST(RecordingSink, counts_what_does_not_fit_and_tells_it_before_anything_newer)
   EXPECT_EQ(sink.untold(), 0u);
 }
 
+TEST(RecordingSink, an_identity_that_floods_the_queue_loses_its_own_media_and_no_others) {
+  RecordingSink sink(Duration::zero(), {4096, 16, 0});
+  sink.feed_added(feed("flood", "guest"), at(0));
+  sink.feed_added(feed("flood 2", "guest"), at(0));
+  sink.feed_added(feed("scope", "surgeon"), at(0));
+  rtp::Seq sent = 0;
+  for (int ms = 0; ms < 1000; ++ms) {  // the disk stands still: 2 MB of the guest, 10 kB of the surgeon
+    sink.packet(FeedId("flood"), packet(2 * ms, kThousand), at(ms));
+    sink.packet(FeedId("flood 2"), packet(2 * ms + 1, kThousand), at(ms));
+    if (ms % 100 == 99) sink.packet(FeedId("scope"), packet(sent++, kThousand), at(ms));
+  }
+  EXPECT_GT(sink.dropped(Cause::over_share), 1900u);
+  EXPECT_EQ(sink.dropped(Cause::full), 0u) << "a half of the queue is left to others";
+  const auto losses = sink.take_losses();
+  ASSERT_EQ(losses.size(), 2u);
+  EXPECT_EQ(losses[0].feed, FeedId("flood"));
+  EXPECT_EQ(losses[1].participant, ParticipantId("par_guest"));
+  EXPECT_EQ(losses[1].label, "label of flood 2");
+  EXPECT_TRUE(sink.take_losses().empty()) << "each is told once";
+  const Words words = drained(sink);
+  EXPECT_EQ(std::count_if(words.begin(), words.end(), [](const std::string& word) { return word.starts_with("packet 2 "); }), 10);
+  const auto theirs = std::count_if(words.begin(), words.end(), [](const std::string& word) { return word.starts_with("packet 0 ") || word.starts_with("packet 1 "); });
+  EXPECT_EQ(static_cast<std::uint64_t>(theirs) + sink.dropped(), 2000u);
+  EXPECT_GT(theirs, 20) << "a half of the queue is its own";
+}
+
+TEST(RecordingSink, a_flood_of_many_feeds_has_the_share_of_one_identity) {
+  RecordingSink sink(Duration::zero(), {4096, 16, 0});
+  for (int i = 0; i < 50; ++i) sink.feed_added(feed("flood " + std::to_string(i), "guest"), at(0));
+  sink.feed_added(feed("scope", "surgeon"), at(0));
+  drained(sink);
+  for (int i = 0; i < 5000; ++i) sink.packet(FeedId("flood " + std::to_string(i % 50)), packet(i, kThousand), at(i));
+  for (int i = 0; i < 5000; ++i) sink.sender_report(FeedId("flood 1"), {}, 0, at(5000 + i));
+  for (int i = 0; i < 10; ++i) sink.packet(FeedId("scope"), packet(i, kThousand), at(10'000 + i));
+  EXPECT_EQ(sink.dropped(Cause::over_share) + std::uint64_t(drained(sink).size()), 5010u) << "no report was taken in a full share, and no packet of the surgeon lost";
+  EXPECT_EQ(sink.take_losses().size(), 50u);
+}
+
+TEST(RecordingSink, an_identity_that_was_over_its_share_goes_on_behind_its_loss_once_it_has_room) {
+  RecordingSink sink(Duration::zero(), {4096, 8, 0});
+  sink.feed_added(feed("flood", "guest"), at(0));
+  sink.feed_added(feed("scope", "surgeon"), at(0));
+  rtp::Seq seq = 0;
+  while (sink.dropped() == 0) sink.packet(FeedId("flood"), packet(seq++, kThousand), at(1));
+  const std::size_t held = static_cast<std::size_t>(seq) - 1;
+  for (int i = 0; i < 3; ++i) sink.pop();  // both feeds, and one packet: less than a chunk
+  sink.packet(FeedId("flood"), packet(seq++, kThousand), at(2));
+  EXPECT_EQ(sink.dropped(), 2u) << "no loss is told for each packet that finds room";
+  sink.packet(FeedId("scope"), packet(0, "x"), at(3));
+  Words words = drained(sink);
+  ASSERT_EQ(words.size(), held);
+  EXPECT_EQ(words.back(), "packet 1 0") << "the losses of one identity keep no other from going on";
+  sink.packet(FeedId("flood"), packet(seq, kThousand), at(4));
+  EXPECT_EQ(drained(sink), (Words{"lost 0 2", "packet 0 " + std::to_string(seq)}));
+  sink.packet(FeedId("flood"), packet(seq + 1, "x"), at(5));
+  EXPECT_EQ(drained(sink).size(), 1u);
+}
+
+TEST(RecordingSink, the_loss_of_a_feed_that_is_gone_is_told_while_others_go_on) {
+  RecordingSink sink = small();
+  sink.feed_added(feed("flood", "guest"), at(0));
+  sink.feed_added(feed("scope", "surgeon"), at(0));
+  while (sink.dropped() < 3) sink.packet(FeedId("flood"), packet(0, kThousand), at(1));
+  sink.feed_removed(FeedId("flood"), at(2));
+  drained(sink);
+  sink.packet(FeedId("scope"), packet(0, "x"), at(150));
+  EXPECT_EQ(drained(sink), (Words{"lost 0 3", "packet 1 0"}));
+}
+
+TEST(RecordingSink, hundred_identities_that_flood_the_queue_leave_room_for_one_more) {
+  RecordingSink sink(Duration::zero(), {65536, 128, 0});
+  for (int i = 0; i < 100; ++i) sink.feed_added(feed("flood " + std::to_string(i), "guest " + std::to_string(i)), at(0));
+  sink.feed_added(feed("scope", "surgeon"), at(0));
+  for (int i = 0; i < 10'000; ++i) sink.packet(FeedId("flood " + std::to_string(i % 100)), packet(i, kThousand), at(1));
+  EXPECT_GT(sink.dropped(Cause::over_share), 2000u);
+  EXPECT_EQ(sink.dropped(Cause::full), 0u);
+  for (int i = 0; i < 5; ++i) sink.packet(FeedId("scope"), packet(i, kThousand), at(2));
+  const auto losses = sink.take_losses();
+  EXPECT_EQ(losses.size(), 100u);
+  EXPECT_TRUE(std::none_of(losses.begin(), losses.end(), [](const auto& loss) { return loss.feed == FeedId("scope"); }));
+}
+
+TEST(QueueShares, forgets_an_identity_once_its_last_feed_has_left_and_its_last_byte_was_taken) {
+  QueueShares shares(1000);
+  auto& guest = shares.join("guest");
+  shares.put(guest, 400);
+  shares.leave(guest);
+  shares.join("a");
+  EXPECT_EQ(shares.holders(), 2u);
+  shares.taken(guest, 400);
+  shares.join("b");
+  EXPECT_EQ(shares.holders(), 2u);
+}
+
 TEST(RecordingSink, never_loses_the_coming_and_going_of_a_feed) {
   RecordingSink sink = small();
   sink.feed_added(feed("a"), at(0));
@@ -107,7 +205,7 @@ TEST(RecordingSink, never_loses_the_coming_and_going_of_a_feed) {
       else if (word.starts_with("packet")) ++there;
       else told.push_back(word);
     }
-    sink.packet(FeedId("a"), packet(20 + i, "x"), at(5 + i));
+    sink.packet(FeedId("a"), packet(20 + i, "x"), at(5 + 100 * i));
   }
   EXPECT_EQ(told, expected);
   EXPECT_EQ(there + drained(sink).size() + lost, 20u + 100u + 50u);

@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <boost/asio/post.hpp>
+#include <utility>
 
 namespace amphi::server {
 
@@ -90,12 +91,12 @@ void Recordings::start(const SessionId& session, const services::StartRecording&
 
   auto job = std::make_shared<RecordingJob>(plan, std::move(events));
   RecordingWriter* writer = writers_[next_writer_++ % writers_.size()].get();
-  running_[id] = Running{session, &worker, writer, job, false, {}, {}, {}, 0};
+  running_[id] = Running{session, &worker, writer, job, false, {}, {}, {}, 0, 0};
   if (running_.size() == 1) watch_writers();
   // The packets of now wait in the sink while the folder is being made.
   worker.post([this, id, session, writer, job = std::move(job), at = plan.start](MediaWorker& there, Time) mutable {
     auto begun = there.begin_recording(session, at);
-    asio::post(control_, [this, id, sink = std::weak_ptr(begun.sink)] {
+    asio::post(control_, [this, id, sink = begun.sink] {
       if (const auto found = running_.find(id); found != running_.end()) found->second.sink = sink;
     });
     writer->add(std::move(job), std::move(begun.sink), begun.pre_roll);
@@ -166,8 +167,17 @@ void Recordings::on_feeds(const RecordingId& id, const recording::FeedsChanged& 
 
 recording::Drops Recordings::drops() const {
   recording::Drops sum = drops_of_finished_;
-  for (const auto& [id, running] : running_) add(sum, running.drops);
+  for (const auto& [id, running] : running_) add(sum, drops_of(running));
   return sum;
+}
+
+/// Those of the recorder, as last told, and those of the queue before it, now.
+recording::Drops Recordings::drops_of(const Running& running) {
+  recording::Drops drops = running.drops;
+  if (!running.sink) return drops;
+  drops.add(recording::Drop::queue_full, running.sink->dropped(recording::QueueLoss::Cause::full));
+  drops.add(recording::Drop::queue_over_share, running.sink->dropped(recording::QueueLoss::Cause::over_share));
+  return drops;
 }
 
 std::size_t Recordings::feeds_not_recorded() const {
@@ -182,10 +192,23 @@ void Recordings::watch_writers() {
     if (error || running_.empty()) return;
     const Time now = runtime::now();
     for (auto& [id, running] : running_) {
-      const auto sink = running.sink.lock();
-      if (running.disk.look(running.writer->busy_since(), now, sink ? sink->dropped() : 0)) events_.warned(running.session, id, running.disk.warnings());
+      if (running.disk.look(running.writer->busy_since(), now, running.sink ? running.sink->dropped() : 0)) events_.warned(running.session, id, running.disk.warnings());
+      watch_losses(id, running);
     }
     watch_writers();
+  });
+}
+
+/// The worker knows the feeds that lose packets.
+void Recordings::watch_losses(const RecordingId& id, Running& running) {
+  const std::uint64_t lost = running.sink ? running.sink->dropped() : 0;
+  if (std::exchange(running.packets_lost, lost) == lost) return;
+  running.worker->post([this, id, sink = running.sink](MediaWorker&, Time) {
+    asio::post(control_, [this, id, losses = sink->take_losses()] {
+      const auto found = running_.find(id);
+      if (found == running_.end() || !found->second.disk.lost(losses, runtime::now())) return;
+      events_.warned(found->second.session, id, found->second.disk.warnings());
+    });
   });
 }
 
@@ -194,7 +217,7 @@ void Recordings::on_finished(const RecordingId& id, Duration duration, std::opti
   if (found == running_.end()) return;
   const Running running = std::move(found->second);
   running_.erase(found);
-  add(drops_of_finished_, running.drops);
+  add(drops_of_finished_, drops_of(running));
   running.worker->post([session = running.session, began = running.started](MediaWorker& there, Time now) { there.end_recording(session, now, began); });
   ++(error ? failed_ : finished_);
   std::erase_if(mending_, [](const auto& entry) { return entry.second.expired(); });

@@ -65,8 +65,9 @@ class Recordings {
     std::shared_ptr<RecordingJob> job;
     bool started = false;
     recording::StorageWatch disk;
-    std::weak_ptr<RecordingSink> sink;  // set once the worker has made it
-    recording::Drops drops;             // as last told
+    std::shared_ptr<RecordingSink> sink;  // set once the worker has made it
+    recording::Drops drops;               // as last told
+    std::uint64_t packets_lost = 0;       // before the writer, when the feeds that lose them were last asked for
     std::size_t feeds_not_recorded = 0;
   };
   void on_started(const RecordingId& id, Time at);
@@ -74,6 +75,8 @@ class Recordings {
   void on_feeds(const RecordingId& id, const recording::FeedsChanged& changed);
   void on_late_repair(const std::string& folder);
   void watch_writers();
+  void watch_losses(const RecordingId& id, Running& running);
+  static recording::Drops drops_of(const Running& running);
   void on_finished(const RecordingId& id, Duration duration, std::optional<Error> error);
 
   boost::asio::io_context& control_;

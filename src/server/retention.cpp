@@ -31,6 +31,7 @@ std::string RetentionEvidence::doubt() const {
 std::string text_of(const RetentionState& state) {
   Json json{{"clockMs", state.clock_ms}, {"marks", Json::array()}};
   for (const auto& mark : state.marks) json["marks"].push_back({{"session", mark.session}, {"recording", mark.id}, {"run", mark.run}, {"atMs", mark.at_ms}});
+  if (state.since_share_ms) json["uptimeSinceDeletionMs"] = *state.since_share_ms;
   return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
@@ -39,6 +40,10 @@ RetentionState retention_state(std::string_view text) {
   const Json json = Json::parse(text, nullptr, false);
   if (!json.is_object() || !json.contains("clockMs") || !json["clockMs"].is_number_integer() || !json.contains("marks") || !json["marks"].is_array()) return state;
   state.clock_ms = json["clockMs"].get<std::int64_t>();
+  if (const auto uptime = json.find("uptimeSinceDeletionMs"); uptime != json.end()) {
+    if (!uptime->is_number_integer()) return {};
+    state.since_share_ms = uptime->get<std::int64_t>();
+  }
   for (const Json& entry : json["marks"]) {
     const auto has_text = [&](const char* name) { return entry.contains(name) && entry[name].is_string(); };
     if (!entry.is_object() || !has_text("session") || !has_text("recording") || !has_text("run") || !entry.contains("atMs") || !entry["atMs"].is_number_integer()) return {};
@@ -54,6 +59,7 @@ std::string Retention::why_paused(const RetentionState& state, const RetentionVi
   if (wall.unix_ms < kFirstMs) return clock + "and this software is younger than that";
   if (wall.unix_ms < view.newest_ms - kSlackMs) return clock + "and recording " + view.newest + " is of " + day(view.newest_ms) + ". Set the clock, or delete that recording if its time is wrong";
   if (wall.unix_ms < state.clock_ms - kSlackMs) return clock + "and said " + day(state.clock_ms) + " before";
+  if (view.finished == 0 && state.clock_ms == 0) return {};  // nothing can be deleted, and nothing tells the time
   const std::int64_t known = state.clock_ms > 0 ? state.clock_ms : view.newest_ms;
   const std::int64_t far_ms = std::max<std::int64_t>(kFarAheadDays, 2 * static_cast<std::int64_t>(days_)) * kDayMs;
   if (wall.unix_ms - known > far_ms && now - started_ < kCorroborated)
@@ -66,6 +72,8 @@ bool Retention::is_ripe(const RetentionMark& mark, Time now) const { return mark
 RetentionPlan Retention::plan(const RetentionState& state, const RetentionView& view, WallTime wall, Time now) {
   RetentionPlan plan;
   plan.next = state;
+  if (plan.next.since_share_ms && looked_at_) *plan.next.since_share_ms += to_ms(now - *looked_at_);
+  looked_at_ = now;
   plan.paused = why_paused(state, view, wall, now);
   // A clock that disagrees costs this run. Marks of a time that is not yet were made under a clock that was wrong.
   std::erase_if(plan.next.marks, [&](const RetentionMark& mark) {
@@ -79,7 +87,7 @@ RetentionPlan Retention::plan(const RetentionState& state, const RetentionView& 
     else if (agrees_with_recordings) plan.next.clock_ms = std::min(plan.next.clock_ms, wall.unix_ms);
     return plan;
   }
-  plan.next.clock_ms = wall.unix_ms;
+  if (view.finished > 0 || state.clock_ms > 0) plan.next.clock_ms = wall.unix_ms;
   const auto marks = std::exchange(plan.next.marks, {});
   std::vector<RetentionEvidence> ripe;
   for (const RetentionEvidence& recording : view.old) {
@@ -95,8 +103,8 @@ RetentionPlan Retention::plan(const RetentionState& state, const RetentionView& 
   }
   for (const RetentionMark& mark : marks)
     if (std::none_of(plan.next.marks.begin(), plan.next.marks.end(), [&](const auto& m) { return m.session == mark.session && m.id == mark.id; })) plan.unmarked.push_back(mark);
-  if (ripe.empty() || (deleted_at_ && now - *deleted_at_ < kLaterRun)) return plan;
-  deleted_at_ = now;
+  if (ripe.empty() || (plan.next.since_share_ms && *plan.next.since_share_ms < to_ms(kShareEvery))) return plan;
+  plan.next.since_share_ms = 0;
   std::sort(ripe.begin(), ripe.end(), [](const auto& a, const auto& b) { return a.newest_ms() < b.newest_ms(); });
   ripe.resize(std::min(ripe.size(), std::max<std::size_t>(1, view.finished / kShare)));
   plan.deleted = std::move(ripe);

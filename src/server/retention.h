@@ -1,6 +1,6 @@
 // Decides which recordings the retention deletes (docs/decisions/0021-retention.md). A deletion cannot be undone and a wall clock can be wrong,
-// so a recording is marked first and deleted in a later run, a bounded share per run, and only while the clock agrees with the times that the
-// recordings themselves carry. Pure: clocks and evidence are arguments. Thread: its owner's.
+// so a recording is marked first and deleted in a later run, a bounded share per day of uptime, and only while the clock agrees with the times that
+// the recordings themselves carry. Pure: clocks and evidence are arguments. Thread: its owner's.
 #pragma once
 
 #include <cstdint>
@@ -46,6 +46,8 @@ struct RetentionMark {
 struct RetentionState {
   std::int64_t clock_ms = 0;  // the clock when it last agreed with the recordings; 0: never
   std::vector<RetentionMark> marks;
+  /// Uptime of servers of this folder since a share was deleted, as far as looks saw it; nullopt: none was deleted yet.
+  std::optional<std::int64_t> since_share_ms{};
 };
 std::string text_of(const RetentionState& state);
 /// Text that is damaged gives an empty state: marks are made again.
@@ -67,7 +69,8 @@ class Retention {
   static constexpr std::int64_t kSlackMs = 10 * 60 * 1000;
   static constexpr std::int64_t kFarAheadDays = 90;                    // or twice the retention, where that is more
   static constexpr std::int64_t kFirstMs = 1'704'067'200'000;          // 2024-01-01: no recording of this software is older
-  static constexpr std::size_t kShare = 10;                            // one of so many is deleted in a run, and one at least
+  static constexpr std::size_t kShare = 10;                            // one of so many is deleted at once, and one at least
+  static constexpr Duration kShareEvery = std::chrono::hours(24);      // of uptime, over all starts: restarts delete nothing faster
 
   /// `run`: a name that no other process start has. `started`: of the process.
   Retention(unsigned days, std::string run, Time started) : days_(days), run_(std::move(run)), started_(started) {}
@@ -82,7 +85,7 @@ class Retention {
   const unsigned days_;
   const std::string run_;
   const Time started_;
-  std::optional<Time> deleted_at_;            // the last run of this process that deleted
+  std::optional<Time> looked_at_;             // by this process
   std::set<std::pair<std::string, std::string>> doubted_;  // were told
 };
 

@@ -77,12 +77,23 @@ TEST(Retention, deletes_a_tenth_in_a_run_the_oldest_first_and_one_at_least) {
   ASSERT_EQ(plan.deleted.size(), 4u);
   EXPECT_EQ(plan.deleted[0].id, "old39");
   archive.sleep(1h);
-  EXPECT_TRUE(archive.look(kToday).deleted.empty()) << "the run has had its share";
-  archive.sleep(Retention::kLaterRun);
+  EXPECT_TRUE(archive.look(kToday).deleted.empty()) << "the day has had its share";
+  archive.sleep(Retention::kShareEvery);
   EXPECT_EQ(archive.look(kToday).deleted.size(), 3u);
-  for (int i = 0; i < 100; ++i) archive.start(), archive.look(kToday);
+  for (int i = 0; i < 100; ++i) archive.sleep(Retention::kShareEvery), archive.look(kToday);
   ASSERT_EQ(archive.recordings.size(), 1u);
   EXPECT_EQ(archive.recordings[0].id, "new");
+}
+
+TEST(Retention, deletes_one_share_a_day_of_uptime_however_often_the_server_starts) {
+  Archive archive;
+  for (int i = 0; i < 20; ++i) archive.recordings.push_back(ended("r" + std::to_string(i), kToday));
+  const std::int64_t ahead = kToday + 80 * kDay;  // a wrong clock that nothing contradicts
+  archive.look(ahead);
+  for (int i = 0; i < 20; ++i) archive.start(), archive.look(ahead), archive.sleep(1h), archive.look(ahead);
+  EXPECT_EQ(archive.recordings.size(), 18u) << "two at the first start of a later run, and 20 h of uptime since";
+  for (int i = 0; i < 4; ++i) archive.sleep(1h), archive.look(ahead);
+  EXPECT_EQ(archive.recordings.size(), 17u) << "a day of uptime, over all starts";
 }
 
 struct WrongClock {
@@ -167,6 +178,25 @@ TEST(Retention, believes_a_clock_far_ahead_after_a_week_so_that_an_old_archive_i
   EXPECT_EQ(archive.look(kToday + 1).deleted.size(), 1u);
 }
 
+TEST(Retention, a_new_installation_is_not_paused) {
+  Archive archive;
+  EXPECT_EQ(archive.look(kToday).paused, "");
+  archive.start();
+  archive.recordings.push_back(ended("new", kToday));
+  EXPECT_EQ(archive.look(kToday + 1).paused, "");
+}
+
+TEST(Retention, the_first_reading_of_a_clock_without_recordings_is_no_witness) {
+  Archive archive;
+  archive.look(kToday + 3650 * kDay);
+  archive.recordings = {ended("old", kToday - 31 * kDay), ended("new", kToday)};
+  for (int i = 0; i < 5; ++i) {
+    archive.start();
+    EXPECT_TRUE(archive.look(kToday + 3650 * kDay + 1).deleted.empty());
+  }
+  EXPECT_EQ(archive.recordings.size(), 2u);
+}
+
 struct Doubt {
   const char* what;
   RetentionEvidence recording;
@@ -196,6 +226,7 @@ TEST(Retention, keeps_a_recording_whose_own_times_do_not_agree_and_says_so_once)
 
 TEST(Retention, remembers_its_marks_and_takes_damaged_text_for_none) {
   const RetentionState state{kToday, {{"s", "r", "run-1", kToday, {}}}};
+  EXPECT_EQ(retention_state(text_of({kToday, {}, 5})).since_share_ms, 5);
   const auto again = retention_state(text_of(state));
   EXPECT_EQ(again.clock_ms, kToday);
   ASSERT_EQ(again.marks.size(), 1u);

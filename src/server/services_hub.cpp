@@ -34,6 +34,12 @@ std::vector<services::FeedState> feed_states(const recording::FeedsChanged& chan
   return states;
 }
 
+/// Labels are the participants' words, and stay out of the log.
+void log_warning(const SessionId& session, const RecordingId& id, const RecordingWarning& warning) {
+  if (warning.participant.empty()) spdlog::warn("session {}: recording {}: {}", session.value, id.value, warning.message);
+  else spdlog::warn("recording.{} session={} recording={} participant={} feed={}", warning.code, session.value, id.value, warning.participant.value, warning.feed.value);
+}
+
 std::vector<services::Warning> feed_warnings(const recording::FeedsChanged& changed) {
   std::vector<services::Warning> warnings;
   for (const auto& limit : changed.limits) warnings.push_back({"limit_exceeded", limit.message, std::nullopt, {}, limit.participant.value});
@@ -107,12 +113,12 @@ Recordings::Events ServicesHub::recording_events() {
     pump(*room);
   };
   events.warned = [this](const SessionId& session, const RecordingId& id, std::vector<RecordingWarning> warnings) {
-    for (const RecordingWarning& warning : warnings) spdlog::warn("session {}: recording {}: {}", session.value, id.value, warning.message);
+    for (const RecordingWarning& warning : warnings) log_warning(session, id, warning);
     if (warnings.empty()) spdlog::info("session {}: recording {}: the disk is well again", session.value, id.value);
     Room* room = find(session);
     if (!room) return;
     std::vector<services::Warning> told;
-    for (RecordingWarning& warning : warnings) told.push_back({std::move(warning.code), std::move(warning.message), warning.minutes_left});
+    for (RecordingWarning& warning : warnings) told.push_back({std::move(warning.code), std::move(warning.message), warning.minutes_left, warning.feed.value, warning.participant.value});
     room->machine->recording_warnings(id, std::move(told), runtime::now());
     pump(*room);
   };

@@ -42,7 +42,7 @@ void SessionDirectory::dismiss(const Member& member, const std::string& reason) 
     participant->connection->send(signalling::closing(reason));
     participant->connection->close();
   }
-  remove(member);
+  remove(member, false);
 }
 
 Result<void> SessionDirectory::expel(const Member& member, const std::string& by) {
@@ -110,7 +110,7 @@ bool SessionDirectory::yield(MediaSession& session, const std::string* identity)
   }
   if (!longest) return false;
   drops_.add(Drop::held_place_yielded);
-  remove({session.id, ParticipantId(longest->id)});
+  remove({session.id, ParticipantId(longest->id)}, true);
   return true;
 }
 

@@ -149,6 +149,8 @@ asio::awaitable<Result<Member>> SessionDirectory::join(AccessToken token, std::s
   if (!added) {
     if (added.error().code == ErrorCode::limit_exceeded) hooks_.limit_reached(there->id, {}, added.error().message);
     stop_joining(*there, token.identity);
+    // Two connections brought the same resume token of the server before this one: the later of them is another participant.
+    if (added.error().code == ErrorCode::invalid_argument) co_return fail(ErrorCode::disconnected, "Another connection has resumed this participant.");
     co_return tl::unexpected(added.error());
   }
   there->joining.erase(there->joining.find(token.identity));
@@ -192,6 +194,7 @@ void SessionDirectory::take_over(MediaSession& session, Participant& participant
   participant.acknowledged = true;  // its resume token came with a `joined` before
   participant.spent_token = participant.resume_token;
   greet(session, participant, true);
+  for (const auto& [which, error] : std::exchange(participant.broken, {})) participant.connection->send(signalling::transport_error(error, false, which));
   session.worker->post([id = session.id, who = participant.id](MediaWorker& worker, Time now) {
     // An offer may have been lost with the old connection.
     if (auto* media = worker.find(id)) (void)media->restart_subscribe(who, false, now);
@@ -221,7 +224,7 @@ void SessionDirectory::greet(MediaSession& session, Participant& participant, bo
 
 // --- going -------------------------------------------------------------------------------------------------------------
 
-void SessionDirectory::leave(const Member& member) { remove(member); }
+void SessionDirectory::leave(const Member& member, bool may_return) { remove(member, may_return); }
 
 void SessionDirectory::acknowledge(const Member& member) {
   if (Participant* participant = find(member)) participant->acknowledged = true;
@@ -230,24 +233,24 @@ void SessionDirectory::acknowledge(const Member& member) {
 void SessionDirectory::connection_lost(const Member& member, const WebSocketConnection& connection) {
   if (!speaks_for(member, connection)) return;
   Participant& participant = *find(member);
-  if (!participant.acknowledged) return remove(member);
+  if (!participant.acknowledged) return remove(member, true);
   participant.connection.reset();
   participant.away = std::make_unique<asio::steady_timer>(control_, kResumeWindow);
   participant.away->async_wait([this, member](boost::system::error_code error) {
     if (error) return;
     const Participant* still = find(member);
-    if (still && !still->connection) remove(member);
+    if (still && !still->connection) remove(member, true);
   });
 }
 
-void SessionDirectory::remove(const Member& member) {
+void SessionDirectory::remove(const Member& member, bool may_return) {
   MediaSession* session = find(member.session);
   Participant* participant = find(member);
   if (!participant) return;
   const auto feeds = std::move(participant->feeds);
   session->participants.erase(member.participant);
-  for (const auto& [id, feed] : feeds) tell(*session, signalling::feed_removed(id));
-  tell(*session, signalling::participant_left(member.participant));
+  for (const auto& [id, feed] : feeds) tell(*session, signalling::feed_removed(id, may_return));
+  tell(*session, signalling::participant_left(member.participant, may_return));
   session->worker->post([member](MediaWorker& worker, Time now) {
     if (auto* media = worker.find(member.session)) media->remove_participant(member.participant, now);
   });
@@ -322,7 +325,7 @@ void SessionDirectory::handle_event(const SessionId& id, sfu::Event event) {
                  [&](sfu::FeedRemoved& e) {
                    Participant* owner = find(Member{id, e.participant});
                    if (!owner || owner->feeds.erase(e.feed) == 0) return;
-                   tell(*session, signalling::feed_removed(e.feed), e.participant);
+                   tell(*session, signalling::feed_removed(e.feed, e.may_return), e.participant);
                  },
                  [&](sfu::FeedMuted& e) {
                    Participant* owner = find(Member{id, e.feed.participant});
@@ -357,9 +360,11 @@ void SessionDirectory::transport_failed(MediaSession& session, const sfu::Transp
   const bool fatal = failed.error.code == ErrorCode::fingerprint_mismatch;
   drops_.add(fatal ? Drop::fingerprint_mismatch : Drop::transport_failed);
   spdlog::warn("session {}: a transport of {} failed: {}", session.id.value, failed.participant.value, failed.error.message);
-  const Error told{failed.error.code, std::string(failed.which == sfu::Which::publishing ? "The publishing" : "The subscribing") + " transport failed: " + failed.error.message};
-  if (participant->connection) participant->connection->send_error(told, fatal);
-  if (fatal) remove(member);
+  if (participant->connection) participant->connection->send(signalling::transport_error(failed.error, fatal, failed.which));
+  else if (failed.error.code != ErrorCode::disconnected) participant->broken[failed.which] = failed.error;  // an ICE restart revives the others
+  if (!fatal) return;
+  if (participant->connection) participant->connection->close();
+  remove(member, false);
 }
 
 }  // namespace amphi::server

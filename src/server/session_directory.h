@@ -61,8 +61,8 @@ class SessionDirectory {
                                               std::shared_ptr<WebSocketConnection> connection);
   /// Whether this connection still speaks for its participant.
   bool speaks_for(const Member& member, const WebSocketConnection& connection) const;
-  /// At once and for good.
-  void leave(const Member& member);
+  /// At once and for good. `may_return`: the client says that it joins again as another participant.
+  void leave(const Member& member, bool may_return);
   /// The participant has received `joined`: its first message shows that.
   void acknowledge(const Member& member);
   /// The resume window begins, unless another connection speaks for the participant already. A participant that never acknowledged
@@ -129,6 +129,7 @@ class SessionDirectory {
     std::shared_ptr<WebSocketConnection> connection;  // nullptr: away
     std::unique_ptr<boost::asio::steady_timer> away;
     std::map<FeedId, sfu::FeedInfo> feeds;
+    std::map<sfu::Which, Error> broken;  // transports that failed while nobody could be told
   };
   struct MediaSession {
     SessionId id;
@@ -154,7 +155,8 @@ class SessionDirectory {
   bool yield(MediaSession& session, const std::string* identity);
   void stop_joining(MediaSession& session, const std::string& identity);
   void dismiss(const Member& member, const std::string& reason);
-  void remove(const Member& member);
+  /// `may_return`: the participant was lost, and its client may join again as another one. The others are told.
+  void remove(const Member& member, bool may_return);
   void remove_if_over(MediaSession& session);
   void tell(MediaSession& session, const std::string& text, const ParticipantId& except = {});
   void transport_failed(MediaSession& session, const sfu::TransportFailed& failed);

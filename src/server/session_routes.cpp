@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "recording/manifest.h"
+#include "server/rest_requests.h"
 
 namespace amphi::server {
 namespace {
@@ -44,10 +45,9 @@ HttpAnswer list_participants(const SessionDirectory& directory, const SessionId&
 }
 
 Answer mute(SessionDirectory& directory, const RestCall& call) {
-  const Json body = Json::parse(call.request.body(), nullptr, false);
-  if (!body.is_object() || !body.contains("muted") || !body["muted"].is_boolean())
-    co_return error_answer({ErrorCode::malformed, R"(The body is {"muted": true} or {"muted": false}.)"});
-  auto muting = directory.mute(SessionId(call.names[0]), FeedId(call.names[1]), body["muted"].get<bool>());
+  const auto wanted = requested_mute(call);
+  if (!wanted) co_return error_answer(wanted.error());
+  auto muting = directory.mute(SessionId(call.names[0]), FeedId(call.names[1]), *wanted);
   const auto muted = co_await std::move(muting);
   if (!muted) co_return error_answer(muted.error());
   co_return json_of(feed_json(*muted));

@@ -61,6 +61,10 @@ asio::awaitable<std::optional<Member>> Signalling::greet(Connection connection, 
     co_return std::nullopt;
   }
   connection->authenticated(identity_key(*token));
+  if (!joins_.allow(*token, runtime::now())) {
+    refuse(*connection, Drop::ws_join_rate_limited, {ErrorCode::limit_exceeded, "This identity joins too often in too short a time."}, true, "join");
+    co_return std::nullopt;
+  }
   auto member = co_await directory_.join(*token, join->resume_token, connection);
   if (!member && directory_.is_closed() && !join->resume_token.empty()) {  // who was here comes back after the restart
     connection->send(signalling::closing_for_now(member.error().message));
@@ -84,8 +88,8 @@ asio::awaitable<bool> Signalling::handle(Connection connection, Member member, s
     refuse(*connection, refused.unknown_type ? Drop::ws_unknown_type : Drop::ws_malformed, refused.error, false, refused.type);
     co_return true;
   }
-  if (std::holds_alternative<signalling::Leave>(*message)) {
-    directory_.leave(member);
+  if (const auto* leave = std::get_if<signalling::Leave>(&*message)) {
+    directory_.leave(member, leave->may_return);
     connection->close();
     co_return false;
   }

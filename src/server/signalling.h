@@ -15,10 +15,13 @@ class Signalling {
  public:
   static constexpr double kOffersPerSecond = 10, kOfferBurst = 250;  // of a participant: more than one that shares and ends things all day
 
+  static constexpr double kJoinsPerSecond = 5, kJoinBurst = 50;      // of an identity: each is told to everybody in the session
+
   using Verify = std::function<Result<AccessToken>(std::string_view token)>;
   /// All outlive the object. `verify`: everything but the expiry, which is the directory's to judge.
-  Signalling(SessionDirectory& directory, Verify verify, Counters<Drop>& drops, RequestLimits offers = RequestLimits(kOffersPerSecond, kOfferBurst))
-      : directory_(directory), verify_(std::move(verify)), drops_(drops), offers_(std::move(offers)) {}
+  Signalling(SessionDirectory& directory, Verify verify, Counters<Drop>& drops, RequestLimits offers = RequestLimits(kOffersPerSecond, kOfferBurst),
+             RequestLimits joins = RequestLimits(kJoinsPerSecond, kJoinBurst))
+      : directory_(directory), verify_(std::move(verify)), drops_(drops), offers_(std::move(offers)), joins_(std::move(joins)) {}
 
   /// Until the connection ends.
   boost::asio::awaitable<void> run(std::shared_ptr<WebSocketConnection> connection, SessionId session);
@@ -37,6 +40,7 @@ class Signalling {
   Verify verify_;
   Counters<Drop>& drops_;
   RequestLimits offers_;  // publishOffer and restartSubscribe, by participant
+  RequestLimits joins_;   // by identity
 };
 
 }  // namespace amphi::server

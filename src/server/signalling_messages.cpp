@@ -86,6 +86,19 @@ Decoded subscribe_answer(const Json& object) {
   return message;
 }
 
+Decoded leave(const Json& object) {
+  const auto may_return = object.find("mayReturn");
+  if (may_return == object.end()) return Leave{};
+  if (!may_return->is_boolean()) return wrong("`mayReturn` must be true or false");
+  return Leave{may_return->get<bool>()};
+}
+
+/// Of something that is over; `may_return`: lost rather than ended.
+std::string dump_end(Json json, bool may_return) {
+  if (may_return) json["mayReturn"] = true;
+  return dump(json);
+}
+
 Json json_of(const sfu::FeedInfo& feed) {
   Json json{{"id", feed.id.value},
             {"kind", rtp::text(feed.codec.kind())},
@@ -113,7 +126,7 @@ Decoded decode_known(const std::string& type, const Json& object, bool& known) {
   if (type == "publishOffer") return publish_offer_from(object);
   if (type == "subscribeAnswer") return subscribe_answer(object);
   if (type == "restartSubscribe") return RestartSubscribe{};
-  if (type == "leave") return Leave{};
+  if (type == "leave") return leave(object);
   if (type == "ping") return Ping{};
   if (type == "pong") return Pong{};
   known = false;
@@ -177,8 +190,8 @@ std::string feed_unsupported(const sfu::FeedUnsupported& told) {
 std::string participant_joined(const ParticipantView& participant) {
   return dump({{"type", "participantJoined"}, {"participant", json_of(participant)}});
 }
-std::string participant_left(const ParticipantId& participant) {
-  return dump({{"type", "participantLeft"}, {"participantId", participant.value}});
+std::string participant_left(const ParticipantId& participant, bool may_return) {
+  return dump_end({{"type", "participantLeft"}, {"participantId", participant.value}}, may_return);
 }
 std::string feed_added(const sfu::FeedInfo& feed) { return dump({{"type", "feedAdded"}, {"feed", json_of(feed)}}); }
 std::string feed_changed(const sfu::FeedInfo& feed) {
@@ -186,7 +199,7 @@ std::string feed_changed(const sfu::FeedInfo& feed) {
   json["muted"] = feed.muted;
   return dump({{"type", "feedChanged"}, {"feed", std::move(json)}});
 }
-std::string feed_removed(const FeedId& feed) { return dump({{"type", "feedRemoved"}, {"feedId", feed.value}}); }
+std::string feed_removed(const FeedId& feed, bool may_return) { return dump_end({{"type", "feedRemoved"}, {"feedId", feed.value}}, may_return); }
 std::string closing(std::string_view reason) { return dump({{"type", "closing"}, {"reason", reason}}); }
 std::string closing_for_now(std::string_view reason) { return dump({{"type", "closing"}, {"reason", reason}, {"mayReturn", true}}); }
 std::string ping() { return R"({"type":"ping"})"; }
@@ -196,6 +209,12 @@ std::string error(const Error& what, bool fatal, std::string_view in_reply_to) {
   Json json{{"type", "error"}, {"code", wire_name(what.code)}, {"message", what.message.substr(0, 1024)}, {"fatal", fatal}};
   if (!in_reply_to.empty()) json["inReplyTo"] = in_reply_to;
   return dump(json);
+}
+
+std::string transport_error(const Error& what, bool fatal, sfu::Which transport) {
+  const std::string_view name = transport == sfu::Which::publishing ? "publishing" : "subscribing";
+  const std::string text = "The " + std::string(name) + " transport failed: " + what.message;
+  return dump({{"type", "error"}, {"code", wire_name(what.code)}, {"message", text.substr(0, 1024)}, {"fatal", fatal}, {"transport", name}});
 }
 
 }  // namespace amphi::server::signalling

@@ -32,7 +32,9 @@ struct SubscribeAnswer {
   std::string sdp;
 };
 struct RestartSubscribe {};
-struct Leave {};
+struct Leave {
+  bool may_return = false;  // the client joins again at once, as another participant
+};
 struct Ping {};
 struct Pong {};
 using Message = std::variant<Join, PublishOffer, SubscribeAnswer, RestartSubscribe, Leave, Ping, Pong>;
@@ -64,10 +66,11 @@ std::string publish_answer(const sfu::PublishAnswer& answer);
 std::string subscribe_offer(const sfu::SubscribeOffer& offer);
 std::string feed_unsupported(const sfu::FeedUnsupported& told);
 std::string participant_joined(const ParticipantView& participant);
-std::string participant_left(const ParticipantId& participant);
+/// `may_return`: lost rather than ended; the same identity may come back as another participant.
+std::string participant_left(const ParticipantId& participant, bool may_return);
 std::string feed_added(const sfu::FeedInfo& feed);
 std::string feed_changed(const sfu::FeedInfo& feed);
-std::string feed_removed(const FeedId& feed);
+std::string feed_removed(const FeedId& feed, bool may_return);
 std::string closing(std::string_view reason);  // the same in the services protocol
 /// The server ends, and may be started again: clients try to join again for as long as they would to resume.
 std::string closing_for_now(std::string_view reason);
@@ -75,5 +78,6 @@ std::string ping();
 std::string pong();
 /// The same in the services protocol. `in_reply_to` may be empty.
 std::string error(const Error& error, bool fatal, std::string_view in_reply_to);
+std::string transport_error(const Error& error, bool fatal, sfu::Which transport);
 
 }  // namespace amphi::server::signalling

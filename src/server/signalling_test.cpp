@@ -108,6 +108,57 @@ TEST(Signalling, a_participant_that_never_acknowledged_its_join_is_gone_with_its
   hear("error");  // nobody has left meanwhile
 }
 
+TEST(Signalling, a_participant_that_is_lost_may_return_and_one_that_leaves_or_is_removed_does_not) {
+  SignallingRig rig;
+  rig.run();
+  Talker watcher(rig.port(), "s");
+  ASSERT_EQ(watcher.join("s watcher")["type"], "joined");
+  const auto left_by = [&](const std::function<void(std::optional<Talker>&, const Json& joined)>& goes) {
+    std::optional<Talker> who(std::in_place, rig.port(), "s");
+    const Json joined = who->join("s who");
+    EXPECT_EQ(watcher.hear()["type"], "participantJoined");
+    goes(who, joined);
+    const Json heard = watcher.hear();
+    EXPECT_EQ(heard["type"], "participantLeft") << heard;
+    return heard.value("mayReturn", false);
+  };
+  EXPECT_FALSE(left_by([](std::optional<Talker>& who, const Json&) { who->say({{"type", "leave"}}); }));
+  EXPECT_FALSE(left_by([](std::optional<Talker>& who, const Json&) { who->say({{"type", "leave"}, {"mayReturn", false}}); }));
+  EXPECT_TRUE(left_by([](std::optional<Talker>& who, const Json&) { who->say({{"type", "leave"}, {"mayReturn", true}}); }));
+  EXPECT_TRUE(left_by([](std::optional<Talker>& who, const Json&) { who.reset(); })) << "before it had acknowledged its join";
+  EXPECT_FALSE(left_by([&](std::optional<Talker>&, const Json& joined) {
+    rig.on_control([&] { EXPECT_TRUE(rig.directory.expel({SessionId("s"), ParticipantId(joined["participantId"])}, "test")); });
+  }));
+}
+
+TEST(Signalling, two_joins_with_a_resume_token_of_a_former_server_are_two_participants) {
+  std::string resume;
+  {
+    SignallingRig before;
+    before.run();
+    resume = Talker(before.port(), "s").join("s ann")["resumeToken"];
+  }
+  SignallingRig rig;
+  rig.run();
+  // Both are read before the media worker has answered the first.
+  std::promise<void> hold;
+  std::promise<void> held;
+  rig.workers[0]->post([&](MediaWorker&, Time) { held.set_value(), hold.get_future().wait(); });
+  held.get_future().wait();
+  Talker one(rig.port(), "s"), two(rig.port(), "s");
+  for (Talker* talker : {&one, &two}) talker->say({{"type", "join"}, {"version", 1}, {"token", "s ann"}, {"resumeToken", resume}});
+  // Another session's join is answered behind them on this connection's thread.
+  Talker third(rig.port(), "t");
+  third.say({{"type", "ping"}});
+  EXPECT_EQ(third.hear()["code"], "unauthorized");
+  hold.set_value();
+  const Json first = one.hear(), second = two.hear();
+  const Json& refused = first["type"] == "error" ? first : second;
+  const Json& joined = first["type"] == "error" ? second : first;
+  EXPECT_EQ(joined["type"], "joined");
+  EXPECT_TRUE(refused["type"] == "joined" || refused["code"] == "disconnected") << refused;
+}
+
 TEST(Signalling, a_token_that_has_expired_lets_nobody_in_and_brings_back_who_is_in) {
   SignallingRig rig;
   rig.run();

@@ -14,9 +14,13 @@ namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace websocket = beast::websocket;
 
+namespace {
+constexpr double kFramesPerSecond = 5'000;  // a message of 256 KiB comes in up to 200 pieces
+}
+
 WebSocketConnection::WebSocketConnection(std::shared_ptr<AnyStream> stream, Limits limits, Counters<Drop>& drops, Origin origin)
     : stream_(std::move(stream)), socket_(*stream_), limits_(limits), drops_(drops), origin_(std::move(origin)), last_heard_(runtime::now()),
-      last_sent_(last_heard_) {
+      last_sent_(last_heard_), frames_(kFramesPerSecond, kFramesPerSecond) {
   websocket::stream_base::timeout timeout{};
   timeout.handshake_timeout = std::chrono::seconds(5);  // of the opening and of the closing handshake
   timeout.idle_timeout = websocket::stream_base::none();  // the protocols have heartbeats of their own
@@ -24,6 +28,14 @@ WebSocketConnection::WebSocketConnection(std::shared_ptr<AnyStream> stream, Limi
   socket_.set_option(timeout);
   socket_.read_message_max(0);  // read() itself holds the limit, so that it can say so before it closes
   socket_.text(true);
+  socket_.control_callback([this](websocket::frame_type, beast::string_view) { take_frame(); });
+}
+
+bool WebSocketConnection::take_frame() {
+  if (dead_ || frames_.allow(runtime::now())) return !dead_;
+  drops_.add(Drop::ws_frame_rate_limited);
+  abort();
+  return false;
 }
 
 asio::awaitable<bool> WebSocketConnection::accept(const HttpRequest& request) {
@@ -41,7 +53,7 @@ asio::awaitable<tl::expected<std::string, WebSocketConnection::End>> WebSocketCo
     boost::system::error_code error;
     const std::size_t room = limits_.message + 1 - incoming_.size();
     co_await socket_.async_read_some(incoming_, room, asio::redirect_error(asio::use_awaitable, error));
-    if (error) co_return tl::unexpected(End::closed);
+    if (error || !take_frame()) co_return tl::unexpected(End::closed);
     last_heard_ = runtime::now();
     if (incoming_.size() > limits_.message) co_return tl::unexpected(End::too_large);
   } while (!socket_.is_message_done());

@@ -1,5 +1,5 @@
 // One accepted WebSocket: whole text messages in, a bounded queue of text messages out. A reader that is too slow for its queue
-// is cut off; a message that is too large is never held in memory. What the messages mean is its user's business.
+// is cut off; a message that is too large is never held in memory, and a flood of frames (pings, empty fragments) ends the connection. What the messages mean is its user's business.
 // Thread: control.
 #pragma once
 
@@ -17,6 +17,7 @@
 #include "server/any_stream.h"
 #include "server/drops.h"
 #include "server/http_message.h"
+#include "server/rate_limit.h"
 
 namespace amphi::server {
 
@@ -57,6 +58,8 @@ class WebSocketConnection : public std::enable_shared_from_this<WebSocketConnect
   Time last_sent() const { return last_sent_; }
 
  private:
+  /// Of any kind. False: there were too many, and the connection is dead.
+  bool take_frame();
   void pump();
   void start_close();
 
@@ -70,6 +73,7 @@ class WebSocketConnection : public std::enable_shared_from_this<WebSocketConnect
   std::size_t queued_bytes_ = 0;
   bool writing_ = false, closing_ = false, close_started_ = false, dead_ = false;
   Time last_heard_, last_sent_;
+  RateLimit frames_;
 };
 
 }  // namespace amphi::server

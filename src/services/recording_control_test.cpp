@@ -332,7 +332,7 @@ TEST(RecordingControl, a_feed_that_is_recorded_with_a_fault_is_warned_of_behind_
   w.request(1, "r1", true);
   w.started();
   w.news(1);
-  const Warning order{"picture_order", "camera: B-frames without display times; pictures are shown in the wrong order", std::nullopt, "fd_1", "par_Eva"};
+  const Warning order{"picture_order", "camera: B-frames without display times arrive too slowly to be put in order; frames are shown unevenly", std::nullopt, "fd_1", "par_Eva"};
   const Warning limit{"limit_exceeded", "Eva: too many feeds", std::nullopt, {}, "par_Eva"};
   w.server.recording_feeds(w.starts[0].id, {recorded("fd_1"), lost("fd_2")}, {order, limit}, w.now);
   const auto warnings = w.server.snapshot(w.now).warnings;

@@ -94,6 +94,10 @@ class Runner {
       if (s.contains("error")) error = Error{error_code_from_wire(s.at("error").get<std::string>()), "gone"};
       return client_.connection_closed(error, now());
     }
+    if (what == "wake") {
+      now_ms_ = s.at("until").get<std::int64_t>();
+      return client_.handle_timeout(now());
+    }
     if (what == "receive") return client_.handle_message(replaced(s.at("message")).dump(), now());
     if (what == "receiveText") return client_.handle_message(s.at("text").get<std::string>(), now());
     const bool marker = what == "addMarker";

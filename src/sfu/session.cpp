@@ -174,7 +174,7 @@ Feed* Session::Impl::change_codec(Participant& owner, const peer::ReceivedRtp& p
   const auto codec = std::find_if(line.codecs.begin(), line.codecs.end(), [&](const auto& c) { return c.payload_type == packet.header.payload_type; });
   if (codec == line.codecs.end()) return nullptr;  // the peer gives only what was negotiated
   const std::string label = feed.info.label;
-  remove_feed(owner, packet.line, now);
+  remove_feed(owner, packet.line, now, true);
   add_feed(owner, line, *codec, label, now);
   for (auto& other : participants) offer_if_needed(*other, now);
   Feed& changed = *owner.feeds[packet.line];
@@ -203,7 +203,7 @@ void Session::Impl::add_feed(Participant& owner, const peer::LineInfo& line, con
     if (other.get() != &owner) subscribe(*other, added);
 }
 
-void Session::Impl::remove_feed(Participant& owner, peer::Line line, Time now) {
+void Session::Impl::remove_feed(Participant& owner, peer::Line line, Time now, bool may_return) {
   Feed& feed = *owner.feeds[line];
   for (const auto& subscription : feed.subscriptions) {
     Participant& subscriber = *subscription.participant;
@@ -212,7 +212,7 @@ void Session::Impl::remove_feed(Participant& owner, peer::Line line, Time now) {
     subscriber.offer_needed = true;
   }
   if (tap && !feed.info.muted) tap->feed_removed(feed.info.id, now);
-  events.push_back(FeedRemoved{feed.info.id, owner.id});
+  events.push_back(FeedRemoved{feed.info.id, owner.id, may_return});
   const auto subscriptions = std::move(feed.subscriptions);
   owner.feeds[line].reset();
   for (const auto& subscription : subscriptions) offer_if_needed(*subscription.participant, now);
@@ -351,6 +351,11 @@ Time Session::next_timeout() const noexcept {
   Time next = impl_->closing.empty() ? impl_->keyframes_due : Time{};
   for (const auto& [peer, owner] : impl_->owners) next = std::min(next, peer->next_timeout());
   return next;
+}
+
+void Session::set_candidates(const std::vector<Address>& candidates) {
+  impl_->config.candidates = candidates;
+  for (const auto& [peer, owner] : impl_->owners) peer->set_candidates(candidates);
 }
 
 std::vector<std::unique_ptr<peer::Peer>> Session::take_removed_peers() { return std::exchange(impl_->removed, {}); }

@@ -55,7 +55,8 @@ struct PublishAnswer {
 enum class Which { publishing, subscribing };
 
 struct FeedAdded { FeedInfo feed; };
-struct FeedRemoved { FeedId feed; ParticipantId participant; };
+/// `may_return`: added again under this id (in another codec).
+struct FeedRemoved { FeedId feed; ParticipantId participant; bool may_return = false; };
 struct FeedMuted { FeedInfo feed; };   // or no longer
 struct SubscribeOffer {
   ParticipantId participant;
@@ -108,6 +109,8 @@ class Session {
   std::vector<FeedInfo> feeds() const;
   /// nullptr: none. On setting, the current feeds and what they last reported are told at once. `tap` outlives its use.
   void set_tap(Tap* tap, Time now);
+  /// The candidates of all descriptions from now on (SessionConfig::candidates).
+  void set_candidates(const std::vector<Address>& candidates);
 
   /// The peer whose local ufrag this is; for the router's demultiplexing.
   peer::Peer* peer_by_ufrag(std::string_view ufrag);

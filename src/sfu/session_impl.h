@@ -116,7 +116,7 @@ struct Session::Impl {
   Feed* find_feed(const FeedId& id);
   std::unique_ptr<peer::Peer> make_peer(Participant& participant, Which which);
   void add_feed(Participant& owner, const peer::LineInfo& line, const peer::LineCodec& codec, const std::string& label, Time now);
-  void remove_feed(Participant& owner, peer::Line line, Time now);
+  void remove_feed(Participant& owner, peer::Line line, Time now, bool may_return = false);
   void subscribe(Participant& subscriber, Feed& feed);
   void drop_declined(Participant& subscriber);
   void offer_if_needed(Participant& participant, Time now);

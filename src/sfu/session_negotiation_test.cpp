@@ -226,6 +226,30 @@ TEST(Session, an_answer_that_declines_every_line_is_taken_and_later_feeds_arrive
   EXPECT_EQ(b.subscribing.peer.lines().size(), 1u) << "the declined m-line is used again";
 }
 
+TEST(Session, a_declined_m_line_that_is_used_again_does_not_take_over_the_bundles_transport) {
+  Room room;
+  auto& a = room.join("a");
+  auto& b = room.join("b", false);
+  std::string group;
+  b.edit_received = [&](const std::string& sdp) {
+    const auto at = sdp.find("a=group:BUNDLE");
+    group = at == sdp.npos ? "" : sdp.substr(at, sdp.find('\r', at) - at);
+    return sdp.find("H264/") == sdp.npos ? sdp : replaced(sdp, "a=rtpmap:102 H264/90000", "a=rtpmap:102 H265/90000");
+  };
+  room.publish(a, testing::h264_codec(), "declined");
+  const auto sound = room.publish(a, testing::opus_codec(), "sound");
+  EXPECT_EQ(group, "a=group:BUNDLE 1") << "the transport is negotiated on the second m-line";
+  const auto vp8 = room.publish(a, testing::vp8_codec(), "in the place of the first");
+  EXPECT_EQ(b.subscribing.peer.lines().size(), 2u);
+  EXPECT_EQ(group, "a=group:BUNDLE 1 2") << "Firefox closes the transport when another mid becomes the first";
+  room.withdraw(a, sound);
+  EXPECT_EQ(group, "a=group:BUNDLE 1 2") << "its m-line only turns inactive";
+  room.run(1s);
+  room.stream(a, vp8, 1, 20);
+  room.run(200ms);
+  EXPECT_EQ(b.subscribing.received.size(), 20u);
+}
+
 TEST(Session, a_sender_that_uses_another_accepted_codec_changes_its_feed) {
   Room room;
   auto& a = room.join("a");

@@ -37,9 +37,14 @@ void PeerNode::keep(const peer::ReceivedRtp& packet, Time now) {
 }
 
 void PeerNode::drain(Network& network, Time now) {
+  for (const auto& transmit : take(now)) network.send(transmit, now);
+}
+
+std::vector<Transmit> PeerNode::take(Time now) {
+  std::vector<Transmit> unsent;
   while (auto output = peer.poll_output()) {
     if (auto* transmit = std::get_if<Transmit>(&*output)) {
-      network.send(*transmit, now);
+      unsent.push_back(std::move(*transmit));
       continue;
     }
     auto& event = std::get<peer::Event>(*output);
@@ -49,7 +54,8 @@ void PeerNode::drain(Network& network, Time now) {
           peer.retransmit(requested->line, seq, entry->header, entry->payload, batch_, now);
     events.push_back(std::move(event));
   }
-  for (const auto& transmit : batch_.take()) network.send(transmit, now);
+  for (auto& transmit : batch_.take()) unsent.push_back(std::move(transmit));
+  return unsent;
 }
 
 bool PeerNode::send(peer::Line line, rtp::Seq seq, rtp::WireTimestamp timestamp, ByteView payload, Time now) {

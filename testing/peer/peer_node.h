@@ -36,6 +36,8 @@ class PeerNode : public Node {
   void handle_input(const Datagram& in, Time now) override;
   void handle_timeout(Time now) override;
   void drain(Network& network, Time now) override;
+  /// What is to be sent now: for real sockets, instead of `drain`.
+  std::vector<Transmit> take(Time now);
   Time next_timeout() const override { return peer.next_timeout(); }
 
   /// Sends one packet on a line, and keeps it to answer NACKs.

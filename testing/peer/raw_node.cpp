@@ -44,7 +44,7 @@ void RawNode::handle_input(const Datagram& in, Time now) {
   reader.skip(2);
   const std::uint16_t seq = reader.u16();
   reader.skip(4);
-  received_.push_back({reader.u32(), seq, in.data.size()});
+  received_.push_back({reader.u32(), seq, in.data.size(), in.local});
 }
 
 void RawNode::handle_timeout(Time now) {
@@ -53,6 +53,10 @@ void RawNode::handle_timeout(Time now) {
 }
 
 void RawNode::drain(Network& network, Time now) {
+  for (const Transmit& packet : take(now)) network.send(packet, now);
+}
+
+std::vector<Transmit> RawNode::take(Time now) {
   while (auto output = ice_.poll_output())
     if (auto* transmit = std::get_if<Transmit>(&*output); transmit && (checks || stun::response_transaction(transmit->data)))
       unsent_.push_back(std::move(*transmit));
@@ -62,7 +66,7 @@ void RawNode::drain(Network& network, Time now) {
     if (const auto* up = std::get_if<dtls::Connected>(&*output))
       srtp_ = srtp::make_context(static_cast<srtp::Profile>(up->keys.profile), up->keys.local, up->keys.remote).value();
   }
-  for (const Transmit& packet : std::exchange(unsent_, {})) network.send(packet, now);
+  return std::exchange(unsent_, {});
 }
 
 Time RawNode::next_timeout() const { return std::min(ice_.next_timeout(), dtls_.next_timeout()); }
@@ -76,14 +80,18 @@ void RawNode::send_rtcp(ByteView plain) {
   send_from(address, std::move(packet));
 }
 
-std::size_t RawNode::send_request(const Address& from, bool use_candidate) {
+Bytes RawNode::request(bool use_candidate) {
   stun::Message request;
   random_.fill(request.transaction);
   request.username = remote_.ufrag + ':' + ice_.local_credentials().ufrag;
   request.priority = 1;
   request.use_candidate = use_candidate;
   request.ice_controlling = 1;
-  Bytes data = stun::write(request, remote_.password);
+  return stun::write(request, remote_.password);
+}
+
+std::size_t RawNode::send_request(const Address& from, bool use_candidate) {
+  Bytes data = request(use_candidate);
   const std::size_t size = data.size();
   send_from(from, std::move(data));
   return size;
@@ -93,6 +101,9 @@ void RawNode::send_from(const Address& from, Bytes data) { unsent_.push_back({fr
 
 std::size_t RawNode::packets(std::uint32_t ssrc) const {
   return static_cast<std::size_t>(std::count_if(received_.begin(), received_.end(), [&](const Received& r) { return r.ssrc == ssrc; }));
+}
+std::size_t RawNode::packets_at(const Address& local, std::uint32_t ssrc) const {
+  return static_cast<std::size_t>(std::count_if(received_.begin(), received_.end(), [&](const Received& r) { return r.ssrc == ssrc && r.local == local; }));
 }
 std::size_t RawNode::bytes(std::uint32_t ssrc) const {
   std::size_t sum = 0;

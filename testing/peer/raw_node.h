@@ -26,9 +26,13 @@ class RawNode : public Node {
   void handle_timeout(Time now) override;
   void drain(Network& network, Time now) override;
   Time next_timeout() const override;
+  /// What is to be sent now: for real sockets, instead of `drain`.
+  std::vector<Transmit> take(Time now);
 
   void send_rtcp(ByteView plain);
-  /// An authentic binding request of this node, as if `from` had sent it; its size.
+  /// An authentic binding request of this node.
+  Bytes request(bool use_candidate);
+  /// The same, as if `from` had sent it; its size.
   std::size_t send_request(const Address& from, bool use_candidate);
   /// Any datagram, as if `from` had sent it.
   void send_from(const Address& from, Bytes data);
@@ -39,6 +43,7 @@ class RawNode : public Node {
   std::vector<Line> lines;  // as offered
   /// Packets and bytes received with this source.
   std::size_t packets(std::uint32_t ssrc) const;
+  std::size_t packets_at(const Address& local, std::uint32_t ssrc) const;
   std::size_t bytes(std::uint32_t ssrc) const;
   std::uint16_t newest(std::uint32_t ssrc) const;
 
@@ -52,6 +57,7 @@ class RawNode : public Node {
     std::uint32_t ssrc;
     std::uint16_t seq;
     std::size_t bytes;
+    Address local;
   };
   SeededRandom random_;
   ice::Agent ice_;

@@ -1,17 +1,53 @@
 // Debian's Chromium on the session page, with its fake camera and microphone, and what a test asks of a page.
 import { createRequire } from 'node:module';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { until } from './processes.mjs';
 
 const { chromium } = createRequire(new URL('../../web/package.json', import.meta.url))('playwright-core');
 
-export const launch = () => chromium.launch({
+const options = {
   executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
   args: ['--no-sandbox', '--use-fake-device-for-media-stream=fps=30', '--use-fake-ui-for-media-stream',
     '--autoplay-policy=no-user-gesture-required', '--allow-loopback-in-peer-connection', '--disable-gpu', '--disable-quic', '--no-first-run',
     '--disable-background-networking', '--disable-component-update', '--disable-sync'],
-});
+};
+
+export const launch = () => chromium.launch(options);
+
+function descendants(pid) {
+  const parents = readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map((name) => {
+    try {
+      return { pid: Number(name), parent: Number(readFileSync(`/proc/${name}/stat`, 'utf8').replace(/^.*\) /, '').split(' ')[1]) };
+    } catch {
+      return { pid: 0, parent: -1 }; // it ended meanwhile
+    }
+  });
+  const below = (of) => parents.filter(({ parent }) => parent === of).flatMap((child) => [child.pid, ...below(child.pid)]);
+  return [pid, ...below(pid)];
+}
+
+/** A browser of its own, whose processes can be stopped and continued together, as a closed lid does. */
+export class SuspendableBrowser {
+  static async launch() {
+    const suspendable = new SuspendableBrowser();
+    suspendable.server = await chromium.launchServer(options);
+    suspendable.browser = await chromium.connect(suspendable.server.wsEndpoint());
+    return suspendable;
+  }
+  suspend() {
+    this.stopped = descendants(this.server.process().pid);
+    for (const pid of this.stopped) process.kill(pid, 'SIGSTOP');
+  }
+  wake() {
+    for (const pid of this.stopped ?? []) process.kill(pid, 'SIGCONT');
+    this.stopped = undefined;
+  }
+  async close() {
+    this.wake();
+    await this.server.kill();
+  }
+}
 
 export class SessionPage {
   static async open(browser, link, prepare = async () => undefined) {

@@ -1,5 +1,6 @@
 // The processes that a browser test needs beside the browser: the real server, and a native participant on the SDK.
 import { spawn, execFileSync } from 'node:child_process';
+import { createSocket } from 'node:dgram';
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -74,6 +75,11 @@ export class Server {
     return (await answer.json()).recordings;
   }
 
+  /** Fails where the recording in this folder is not as its manifest says. */
+  verify(folder) {
+    execFileSync(serverBinary, ['verify', folder], { encoding: 'utf8' });
+  }
+
   token(session, identity, grants = 'publish,subscribe,record', validSeconds = 3600) {
     return execFileSync(serverBinary, ['token', '--key', this.key, '--session', session, '--identity', identity,
       '--grants', grants, '--valid-seconds', String(validSeconds)], { encoding: 'utf8' }).trim();
@@ -124,5 +130,52 @@ export class SdkPeer {
   async stop() {
     this.child.stdin.end('leave\n');
     await stop(this.child, 0);
+  }
+}
+
+/** A publisher on Pion (tests/interop/pion), which sends an H.264 file of its own making with any `fmtp`. */
+export class PionPublisher {
+  constructor(server, session, identity, { fmtp, x264 = [], singleNal = false }) {
+    const file = join(server.folder, `${identity}.h264`);
+    execFileSync('ffmpeg', ['-v', 'error', '-y', '-f', 'lavfi', '-i', 'testsrc2=size=320x240:rate=30:duration=4', '-pix_fmt', 'yuv420p', '-c:v', 'libx264',
+      '-preset', 'veryfast', '-tune', 'zerolatency', ...x264, '-f', 'h264', file]);
+    this.errors = '';
+    this.child = spawn(join(binaries, 'amphi-pion'), ['publish', '--server', server.url, '--session', session, '--token', server.token(session, identity),
+      '--h264', file, '--fmtp', fmtp, ...(singleNal ? ['--single-nal'] : [])], { stdio: ['pipe', 'ignore', 'pipe'] });
+    this.child.stdin.on('error', () => undefined);
+    this.child.on('error', (error) => { this.errors += String(error); });
+    this.child.stderr.on('data', (text) => { this.errors += text; });
+  }
+
+  async stop() {
+    this.child.stdin.end();
+    await stop(this.child, 0);
+  }
+}
+
+/** Stands between browsers and the server's media port; while `stuck`, STUN passes and DTLS does not. */
+export class MediaRelay {
+  static async start(serverPort) {
+    const relay = new MediaRelay();
+    relay.stuck = true;
+    relay.ways = new Map();
+    relay.socket = createSocket('udp4');
+    const passes = ([first]) => !(relay.stuck && first >= 20 && first < 64);  // RFC 7983
+    relay.socket.on('message', (data, from) => {
+      const name = `${from.address}:${from.port}`;
+      if (!relay.ways.has(name)) {
+        const way = createSocket('udp4');
+        way.on('message', (answer) => { if (passes(answer)) relay.socket.send(answer, from.port, from.address); });
+        relay.ways.set(name, way);
+      }
+      if (passes(data)) relay.ways.get(name).send(data, serverPort, '127.0.0.1');
+    });
+    await new Promise((done) => relay.socket.bind(0, '127.0.0.1', done));
+    relay.port = relay.socket.address().port;
+    return relay;
+  }
+
+  stop() {
+    for (const socket of [this.socket, ...this.ways.values()]) socket.close();
   }
 }

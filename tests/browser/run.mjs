@@ -4,17 +4,20 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { SessionPage, interpose, launch } from './chromium.mjs';
-import { SdkPeer, Server, until } from './processes.mjs';
+import { Nap } from './nap.mjs';
+import { MediaRelay, PionPublisher, SdkPeer, Server, until } from './processes.mjs';
 
-let server, browser;
+let server, browser, nap;
 let sessions = 0;
 const newSession = () => `browser-${(sessions += 1)}`;
 
 before(async () => {
   server = await Server.start();
   browser = await launch();
+  nap = await Nap.begin(server, browser);
 });
 after(async () => {
+  await nap?.close();
   await browser?.close();
   await server?.stop();
 });
@@ -33,8 +36,9 @@ function story(name, body, options = {}) {
       opened.push(peer);
       return peer;
     };
+    const addPion = (session, identity, video) => void opened.push(new PionPublisher(server, session, identity, video));
     try {
-      await body({ open, addPeer });
+      await body({ open, addPeer, addPion });
       for (const page of opened.filter((item) => item instanceof SessionPage)) assert.deepEqual(page.uncaught(), []);
     } catch (error) {
       for (const item of opened) context.diagnostic(item instanceof SessionPage ? item.console.slice(-12).join('\n') : item.errors.slice(-2_000));
@@ -113,7 +117,7 @@ story('a page that cannot decode a feed says so, and shows everything else', asy
   const session = newSession();
   const ada = await open(session, 'Ada', { query: publishing('h264') });
   const bo = await open(session, 'Bo', { query: publishing('vp8'), prepare: withoutH264 });
-  await until('Bo is told', async () => (await bo.find('feed-tile').allInnerTexts()).some((text) => text.includes('This browser cannot decode H264.')));
+  await until('Bo is told', async () => (await bo.find('feed-tile').allInnerTexts()).some((text) => /This browser cannot decode H264\. \(.*profile-level-id/.test(text)));
   await Promise.all([bo.hears('Ada'), ada.seesVideoOf('Bo')]);
   const cy = await open(session, 'Cy', { query: publishing('vp8') });
   await Promise.all([bo.seesVideoOf('Cy'), cy.seesVideoOf('Ada')]);
@@ -360,6 +364,57 @@ story('media that cannot get through is told with the likely cause, tried furthe
   await Promise.all([page.seesVideoOf('Bo'), other.seesVideoOf('Ada')]);
 }, { timeout: 120_000 });
 
+test('an encrypted connection that does not come about on a working path is told, tried anew, and comes about later', { timeout: 120_000 }, async () => {
+  const guarded = await Server.start(['--workers', '1']);
+  const relay = await MediaRelay.start(Number(/media at 127\.0\.0\.1:(\d+)/.exec(guarded.log)?.[1]));
+  const throughRelay = (view) => view.addInitScript((port) => {
+    const real = RTCPeerConnection.prototype.setRemoteDescription;
+    RTCPeerConnection.prototype.setRemoteDescription = function set({ type, sdp }) {
+      return real.call(this, { type, sdp: sdp.replace(/^(a=candidate:\S+ 1 udp \d+) \S+ \d+ /gim, `$1 127.0.0.1 ${port} `) });
+    };
+  }, relay.port);
+  const page = await SessionPage.open(browser, guarded.link('stuck', guarded.token('stuck', 'Ada'), publishing('vp8')), throughRelay);
+  const other = await SessionPage.open(browser, guarded.link('stuck', guarded.token('stuck', 'Bo'), publishing('vp8')));
+  try {
+    await page.see('trouble', /network path works.*DTLS/, 25_000);
+    relay.stuck = false;
+    await until('the trouble is over', async () => !(await page.find('trouble').isVisible()), 40_000);
+    await Promise.all([page.seesVideoOf('Bo'), other.seesVideoOf('Ada')]);
+    for (const each of [page, other]) assert.deepEqual(each.uncaught(), []);
+  } finally {
+    await Promise.all([page.close(), other.close()]);
+    relay.stop();
+    await guarded.stop();
+  }
+});
+
+story('a page that meets another certificate than the announced one says so and sends no media', async ({ open }) => {
+  const session = newSession();
+  const falsify = (view) => view.addInitScript(() => {
+    const real = RTCPeerConnection.prototype.setRemoteDescription;
+    RTCPeerConnection.prototype.setRemoteDescription = function set({ type, sdp }) {
+      return real.call(this, { type, sdp: sdp.replace(/(a=fingerprint:sha-256 )(..)/g, (_, name, first) => name + (first === '00' ? '11' : '00')) });
+    };
+  });
+  const other = await open(session, 'Bo', { query: '?publish=' });
+  const page = await open(session, 'Ada', { query: publishing('vp8'), prepare: falsify });
+  await page.see('trouble', /certificate at the other end may not be the announced one/);
+  assert.equal(await other.page.locator('video').evaluateAll((videos) => videos.filter(({ videoWidth }) => videoWidth > 0).length), 0);
+});
+
+for (const { what, ...video } of [
+  { what: 'High profile', fmtp: 'level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=64001f', x264: ['-profile:v', 'high', '-x264-params', 'keyint=30:aud=1:8x8dct=1'] },
+  { what: 'packetization mode 0', fmtp: 'packetization-mode=0;profile-level-id=42e01f', singleNal: true,
+    x264: ['-profile:v', 'baseline', '-x264-params', 'keyint=30:aud=1:slice-max-size=1000'] },
+]) {
+  story(`a page decodes H.264 of ${what} from another stack`, async ({ open, addPion }) => {
+    const session = newSession();
+    addPion(session, 'Encoder', video);
+    const page = await open(session, 'Ada', { query: '?publish=' });
+    await page.seesVideoOf('Encoder');
+  });
+}
+
 test('links that cannot work say so', { timeout: 60_000 }, async () => {
   const page = await SessionPage.open(browser, `${server.url}/s/somewhere`);
   await page.see('no-session', /no access token/);
@@ -368,4 +423,34 @@ test('links that cannot work say so', { timeout: 60_000 }, async () => {
   await page.see('ended', /link/i);
   assert.deepEqual(page.uncaught(), []);
   await page.close();
+});
+
+story('a page whose browser was asleep for longer than the server waits is seen and sees again, with the recording\'s state', async () => {
+  await nap.wake();
+  const { awake, asleep } = nap;
+  await Promise.all([awake.seesVideoOf('Asleep'), asleep.seesVideoOf('Awake'), awake.hears('Asleep'), asleep.hears('Awake')]);
+  await asleep.see('session-state', /^Joined$/);
+  await asleep.see('services-state', /^Services connected$/);
+  await asleep.see('record-state', /^Recording$/);
+  await awake.find('record-toggle').click();
+  await Promise.all([awake.see('record-state', /^Off$/), asleep.see('record-state', /^Off$/)]);
+  await until('both show the confirmed total', async () => (await awake.text('record-duration')) === (await asleep.text('record-duration')));
+  assert.deepEqual([...awake.uncaught(), ...asleep.uncaught()], []);
+});
+
+story('a page that is closed while it connects or joins leaves nobody behind', async ({ open }) => {
+  const session = newSession();
+  const watcher = await open(session, 'Watcher');
+  await watcher.find('join').click();
+  await watcher.see('session-state', /^Joined$/);
+  for (let i = 0; i < 12; i += 1) {
+    const hasty = await browser.newContext();
+    const page = await hasty.newPage();
+    const going = page.goto(server.link(session, server.token(session, 'Hasty'), publishing('vp8')), { waitUntil: 'commit' }).catch(() => undefined);
+    await new Promise((done) => setTimeout(done, 40 + i * 40));
+    await page.close();
+    await going;
+    await hasty.close();
+  }
+  await until('nobody is left', async () => !(await watcher.text('participants')).includes('Hasty'), 5_000);
 });

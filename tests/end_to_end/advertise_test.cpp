@@ -1,6 +1,11 @@
 // A server behind a 1:1 NAT: its clients reach it at an address that none of its interfaces has. The test's namespace is both the server's
 // machine and its NAT gateway; the clients are on another machine, which has no route to the server's own address.
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/mount.h>
+
+#include <csignal>
+#include <fstream>
 
 #include "other_machine.h"
 #include "participant.h"
@@ -25,6 +30,20 @@ class Nat {
     run_command({"nft", "delete", "table", "inet", "amphi_nat"});
     run_command({"ip", "link", "del", "private0"});
   }
+};
+
+/// One file in the place of another, for this process and its children.
+class TemporaryMount {
+ public:
+  TemporaryMount(const std::string& file, std::string place) : place_(std::move(place)) {
+    EXPECT_EQ(unshare(CLONE_NEWNS), 0);
+    EXPECT_EQ(mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0);
+    EXPECT_EQ(mount(file.c_str(), place_.c_str(), nullptr, MS_BIND, nullptr), 0);
+  }
+  ~TemporaryMount() { umount2(place_.c_str(), MNT_DETACH); }
+
+ private:
+  const std::string place_;
 };
 
 class Advertise : public ::testing::Test {
@@ -55,6 +74,23 @@ TEST_F(Advertise, without_it_no_media_flow) {
   ASSERT_TRUE(student->probe.wait([&] { return student->probe.happened().feeds.size() == 1; }));
   student->incoming = {student->probe->subscribeVideoFeed(student->probe.happened().feeds[0].id, VideoOutputComponentNull{})};
   EXPECT_FALSE(student->sees_more(0, 3s)) << "the test's network would prove nothing";
+}
+
+TEST_F(Advertise, a_name_is_resolved_again_at_sighup_for_present_participants_too) {
+  const TemporaryFolder folder;
+  const std::string hosts = (folder.path() / "hosts").string();
+  const auto name = [&](const std::string& address) { std::ofstream(hosts) << "127.0.0.1 localhost\n" << address << " media.example\n"; };
+  name("198.51.100.9");
+  // A mount namespace of the server's own: its /etc/hosts is the test's.
+  const TemporaryMount mount(hosts, "/etc/hosts");
+  ServerProcess server({"--listen", "172.30.0.1", "--media-address", "172.30.0.1", "--workers", "1", "--advertise", "media.example"}, {}, false);
+  const auto surgeon = join_from_outside(server, "203.0.113.7", "surgeon"), student = join_from_outside(server, "203.0.113.7", "student");
+  ASSERT_TRUE(student->probe.wait([&] { return student->probe.happened().unreachable == 1; }, 16s)) << server.log();
+  name("203.0.113.7");
+  ASSERT_EQ(kill(server.pid(), SIGHUP), 0);
+  EXPECT_TRUE(student->probe.wait([&] { return server.log().find("media advertised as 203.0.113.7") != std::string::npos; })) << server.log();
+  EXPECT_TRUE(student->probe.wait([&] { return student->probe.happened().reachable == 1 && surgeon->probe.happened().reachable == 1; }, 40s)) << server.log();
+  EXPECT_TRUE(student->sees(1)) << server.log();
 }
 
 TEST_F(Advertise, each_local_address_has_its_own_outer_one_and_the_inner_one_can_be_told_too) {

@@ -25,13 +25,22 @@ namespace asio = boost::asio;
 namespace fs = std::filesystem;
 using asio::ip::tcp;
 
-UdpLoss::UdpLoss(int percent) {
-  const std::string some = percent >= 100 ? "" : "numgen random mod 100 < " + std::to_string(percent);
+UdpLoss::UdpLoss(int percent, Of what) {
+  std::string some = percent >= 100 ? "" : "numgen random mod 100 < " + std::to_string(percent);
+  if (what == Of::dtls) some += " @th,64,8 20-63";  // the first byte of the payload (RFC 7983 7)
   const std::string rules = "table inet amphi_test { chain input { type filter hook input priority 0; meta l4proto udp " + some + " drop; }; }";
   const auto result = run_command({"nft", rules});
   if (result.status != 0) throw std::runtime_error("nft: " + result.out);
 }
 UdpLoss::~UdpLoss() { run_command({"nft", "delete", "table", "inet", "amphi_test"}); }
+
+Dropped::Dropped(const std::string& rule) {
+  static int number = 0;
+  table_ = "amphi_dropped_" + std::to_string(++number);
+  const auto result = run_command({"nft", "table inet " + table_ + " { chain input { type filter hook input priority 0; " + rule + " drop; }; }"});
+  if (result.status != 0) throw std::runtime_error("nft: " + result.out);
+}
+Dropped::~Dropped() { run_command({"nft", "delete", "table", "inet", table_}); }
 
 namespace {
 
@@ -90,6 +99,7 @@ struct Relay::Impl {
   }
   void pump(const std::shared_ptr<Connection>& c, tcp::socket& from, tcp::socket& to, std::array<char, 16384>& buffer, bool downwards) {
     from.async_read_some(asio::buffer(buffer), [this, c, &from, &to, &buffer, downwards](boost::system::error_code error, std::size_t n) {
+      if (frozen) return;
       if (error) return c->close();
       if (downwards && !lie_from.empty()) {
         const auto end = buffer.begin() + static_cast<std::ptrdiff_t>(n);
@@ -114,6 +124,7 @@ struct Relay::Impl {
   std::vector<std::string> blocked;
   std::map<std::string, int> relayed;
   std::string lie_from, lie_to;
+  bool frozen = false;
   std::thread thread;
 };
 
@@ -132,6 +143,9 @@ void Relay::block(const std::string& suffix, bool on) {
     if (on) impl_->blocked.push_back(suffix);
     else std::erase(impl_->blocked, suffix);
   });
+}
+void Relay::freeze() {
+  impl_->run([&] { impl_->frozen = true; });
 }
 int Relay::count(const std::string& suffix) const {
   int sum = 0;

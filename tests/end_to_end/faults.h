@@ -12,13 +12,26 @@
 
 namespace amphi::end_to_end {
 
-/// Drops `percent` of all UDP datagrams of this namespace, both ways; gone with the object. 100 cuts the media.
+/// Drops `percent` of all UDP datagrams of this namespace, or of its DTLS records, both ways; gone with the object. 100 cuts the media.
 class UdpLoss {
  public:
-  explicit UdpLoss(int percent);
+  enum class Of { everything, dtls };
+  explicit UdpLoss(int percent, Of what = Of::everything);
   ~UdpLoss();
   UdpLoss(const UdpLoss&) = delete;
   UdpLoss& operator=(const UdpLoss&) = delete;
+};
+
+/// Drops what `rule` (of nft) matches among what this namespace receives; gone with the object.
+class Dropped {
+ public:
+  explicit Dropped(const std::string& rule);
+  ~Dropped();
+  Dropped(const Dropped&) = delete;
+  Dropped& operator=(const Dropped&) = delete;
+
+ private:
+  std::string table_;
 };
 
 /// Relays TCP connections to the server, told apart by the path of their first line, so that one kind can be cut.
@@ -32,6 +45,8 @@ class Relay {
   void cut(const std::string& suffix);
   /// Refuses new ones with that suffix until allowed again.
   void block(const std::string& suffix, bool on);
+  /// From now on nothing gets through, and nothing is closed.
+  void freeze();
   /// How many connections with that suffix were relayed so far.
   int count(const std::string& suffix) const;
   /// From now on replaces `from` by `to` (of equal length) in what the server sends.

@@ -75,5 +75,22 @@ TEST(FeedStatistics, tell_at_both_ends_how_much_is_lost_and_how_long_the_way_is)
   }
 }
 
+TEST(FeedErrors, a_viewer_that_cannot_decode_a_feed_is_told_the_codec_in_words) {
+  ServerProcess server;
+  Relay relay(server.port());
+  relay.falsify("VP8/90000", "VP7/90000");  // to the viewer only
+  SessionProbe viewer("http://127.0.0.1:" + std::to_string(relay.port()) + "/s/theatre", server.token("theatre", "viewer"));
+  SessionProbe camera(server.session_url("theatre"), server.token("theatre", "camera"));
+  ASSERT_TRUE(viewer.connect() && camera.connect());
+  const auto sent = camera->addOutgoingVideoFeed("camera", {VideoInputComponentTestPattern{}, {VideoCodec::vp8, 150'000, 320, 180, 10}});
+  ASSERT_TRUE(viewer.wait([&] { return viewer.happened().feeds.size() == 1; })) << server.log();
+  for (const char* when : {"subscribed before the refusal or after it", "subscribed after it"}) {
+    const auto feed = viewer->subscribeVideoFeed(viewer.happened().feeds[0].id, VideoOutputComponentNull{});
+    ASSERT_TRUE(viewer.wait([&] { return feed->state() == FeedState::failed; })) << when;
+    EXPECT_EQ(feed->error(), Errc::unsupported) << when;
+    EXPECT_NE(feed->errorMessage().find("VP8"), std::string::npos) << when << ": " << feed->errorMessage();
+  }
+}
+
 }  // namespace
 }  // namespace amphi::end_to_end

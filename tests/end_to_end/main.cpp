@@ -11,6 +11,8 @@
 #include <fstream>
 #include <string>
 
+#include "other_process.h"
+
 namespace {
 
 /// As root in a user namespace of one's own: `ip` and `nft` take it for that.
@@ -25,8 +27,9 @@ bool become_root_of_a_namespace() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  ::testing::InitGoogleTest(&argc, argv);
   std::signal(SIGPIPE, SIG_IGN);
+  if (amphi::end_to_end::is_other_process(argc, argv)) return amphi::end_to_end::run_other_process(argc, argv);
+  ::testing::InitGoogleTest(&argc, argv);
   if (unshare(CLONE_NEWNET) != 0 && !become_root_of_a_namespace()) {
     std::perror("end_to_end: cannot make a network namespace (run as root)");
     return 1;

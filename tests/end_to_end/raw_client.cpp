@@ -44,6 +44,11 @@ void RawClient::send_binary(const std::string& data) {
   socket_.write(asio::buffer(data), ignored);
 }
 
+void RawClient::send_bytes(const std::string& bytes) {
+  beast::error_code ignored;
+  asio::write(beast::get_lowest_layer(socket_).socket(), asio::buffer(bytes), ignored);
+}
+
 std::optional<nlohmann::json> RawClient::receive() {
   while (!closed_) {
     beast::flat_buffer buffer;

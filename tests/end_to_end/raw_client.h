@@ -19,6 +19,8 @@ class RawClient {
 
   void send(const nlohmann::json& message) { send_text(message.dump()); }
   void send_text(const std::string& text);
+  /// Bytes below the WebSocket protocol, such as frames that the library would not write.
+  void send_bytes(const std::string& bytes);
   void send_binary(const std::string& data);
   /// The next message that is no heartbeat; nullopt: closed, or nothing within 8 s.
   std::optional<nlohmann::json> receive();

@@ -87,7 +87,7 @@ TEST_F(RetentionOfFiles, marks_in_one_start_deletes_in_the_next_and_says_both) {
   EXPECT_FALSE(fs::exists(folders_[1])) << "the oldest first: " << log_;
   EXPECT_NE(log_.find("deleted: "), std::string::npos);
   live();
-  EXPECT_FALSE(fs::exists(folders_[0])) << log_;
+  EXPECT_TRUE(fs::exists(folders_[0])) << "one in a day of uptime, however often the server starts: " << log_;
   EXPECT_TRUE(fs::exists(folders_[2]));
   std::ifstream deletions(server_.recordings() / "deletions.jsonl");
   std::string line;

@@ -1,10 +1,27 @@
 // Plans of exports from manifests of any content, separated by a line "---", within a range that the first bytes give. A plan's scenes follow each other
-// without a hole, and every cell shows a piece that exists.
+// without a hole, and every cell shows a piece that exists. FFmpeg's arguments are written for each.
 #include "fuzz.h"
+#include "recording/export_ffmpeg.h"
 #include "recording/export_plan.h"
 
 using namespace amphi;
 using namespace amphi::recording;
+
+namespace {
+
+/// What FFmpeg would be asked for; of the scenes the first few.
+void write_runs(const ExportPlan& plan) {
+  const std::vector<std::string> names(plan.pictures.size() + plan.sounds.size(), "name");
+  for (std::size_t i = 0; i < std::min<std::size_t>(plan.scenes.size(), 4); ++i)
+    fuzz::require(!scene_run(plan, plan.scenes[i], names, "graph", "out").arguments.empty(), "a scene is rendered");
+  if (!plan.sounds.empty() && plan.sounds.size() <= kSoundsAtOnce) fuzz::require(!sound_run(plan, {}, "graph", "out").arguments.empty(), "the sound is mixed");
+  for (std::size_t first = 0; first < plan.sounds.size(); first += kSoundsAtOnce) (void)sound_group_run(plan, first, "graph", "out");
+  (void)scene_list(plan, std::vector<std::string>(plan.scenes.size(), "scene"));
+  const std::string chapters = chapters_text(plan);
+  fuzz::require(std::size_t(std::count(chapters.begin(), chapters.end(), '[')) >= plan.chapters.size(), "every chapter is listed");
+}
+
+}  // namespace
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   fuzz::Input in(data, size);
@@ -31,5 +48,6 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
       fuzz::require(cell.x >= 0 && cell.y >= 0 && cell.x + cell.width <= kExportWidth && cell.y + cell.height <= kExportHeight, "a cell lies within the picture");
     }
   }
+  write_runs(*plan);
   return 0;
 }

@@ -1,7 +1,7 @@
 // A whole session behind its router: a publisher and a viewer with real handshakes, and inputs that no client would send. Offers and answers of any
-// text, media of any payload, lost datagrams, datagrams from anywhere, participants that leave and return. In virtual time.
+// text, media of any payload, lost datagrams, datagrams from anywhere, participants that leave and return, feeds that are muted. In virtual time.
 //
-// Whatever happens, every event names a participant of the session, and a datagram goes to an address that has sent one.
+// Whatever happens, a datagram goes to an address that has sent one, and the recorder's tap hears of a feed before its packets and not after its end.
 #include <deque>
 #include <memory>
 #include <set>
@@ -30,6 +30,18 @@ struct Node {
   peer::Peer peer;
 };
 
+/// The recorder's place.
+class CheckedTap final : public sfu::Tap {
+ public:
+  void feed_added(const sfu::FeedInfo& feed, Time) override { fuzz::require(feeds_.insert(feed.id).second, "a feed is added once"); }
+  void feed_removed(const FeedId& feed, Time) override { fuzz::require(feeds_.erase(feed) == 1, "a feed that is removed was there"); }
+  void packet(const FeedId& feed, const peer::ReceivedRtp&, Time) override { fuzz::require(feeds_.contains(feed), "a packet belongs to a feed that is there"); }
+  void sender_report(const FeedId& feed, rtp::NtpTime, rtp::WireTimestamp, Time) override { fuzz::require(feeds_.contains(feed), "a report belongs to a feed that is there"); }
+
+ private:
+  std::set<FeedId> feeds_;
+};
+
 class World {
  public:
   World() : router_(random_) {
@@ -38,6 +50,7 @@ class World {
     config.local = {kServer};
     config.certificate = testing::shared_certificate();
     session_ = router_.create_session(std::move(config));
+    session_->set_tap(&tap_, now);
     session_->add_participant(kNames[0], "surgeon", true, true, now);
     session_->add_participant(kNames[1], "nurse", false, true, now);
     lines_[0] = publishing_.peer.add_line({"", testing::vp8_codec(), "par_1", "fd_1"});
@@ -70,13 +83,25 @@ class World {
     const Address addresses[] = {publishing_.address, viewing_.address, kElsewhere, kServer};
     to_server(addresses[from % 4], to_bytes(data));
   }
+  /// An administrator mutes one of the feeds, or a recorder asks for its keyframe.
+  void administer(std::uint8_t what) {
+    const auto feeds = session_->feeds();
+    fuzz::require(session_->stats().feeds == feeds.size(), "the feeds are counted");
+    if (feeds.empty()) return;
+    const FeedId feed = feeds[(what >> 2) % feeds.size()].id;
+    if (what & 2) return session_->request_keyframe(feed, now);
+    const auto muted = session_->mute_feed(feed, what & 1, now);
+    fuzz::require(muted && muted->muted == ((what & 1) != 0), "a feed is muted at once");
+  }
   void lose(unsigned count) { lost_ = count; }
   void run(Duration duration) {
-    for (const Time end = now + duration; now < end; now += 10ms) {
+    for (const Time end = now + duration; now < end;) {
       router_.handle_timeout(batch_, now);
       for (Node* node : {&publishing_, &viewing_})
         if (node->peer.next_timeout() <= now) node->peer.handle_timeout(now);
       exchange();
+      const Time next = std::min({router_.next_timeout(), publishing_.peer.next_timeout(), viewing_.peer.next_timeout()});
+      now = std::min(end, std::max(next, now + 10ms));  // steps of 10 ms, but for the time in which nothing happens
     }
   }
   /// Everything that waits goes where it is addressed to.
@@ -126,6 +151,7 @@ class World {
   }
 
   SeededRandom random_{1};
+  CheckedTap tap_;
   sfu::Router router_;
   sfu::Session* session_ = nullptr;
   testing::CollectingBatch batch_;
@@ -157,6 +183,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
       case 8: world.lose(in.u8()); break;
       case 9: world.datagram(in.u8(), in.piece()); break;
       case 10: timestamp += in.u16(); break;
+      case 13: world.administer(in.u8()); break;
       default: world.media(what >> 4 & 1, what & 0x20 ? in.u8() : 1, timestamp, in.piece());
     }
     world.exchange();

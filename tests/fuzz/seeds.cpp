@@ -1,7 +1,5 @@
 // Writes the fuzz targets' seed corpora: fuzz_seeds FOLDER makes FOLDER/TARGET/N. What Amphi itself writes is where the
 // interesting bytes are; the services' seeds are the protocol's own examples.
-#include <filesystem>
-#include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -165,15 +163,7 @@ void add_peer(Seeds& seeds) {
 }
 
 void add_texts(Seeds& seeds) {
-  std::string everything;
-  for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::path(AMPHI_SOURCE_DIR) / "protocol/services")) {
-    if (entry.path().string().find(".examples.json") == std::string::npos) continue;
-    const auto examples = nlohmann::json::parse(std::ifstream(entry.path()));
-    for (const char* kind : {"valid", "invalid"})
-      for (const auto& example : examples.value(kind, nlohmann::json::array())) everything += example.dump() + "\n";
-  }
-  seeds.add("services_server", everything);
-  seeds.add("services_client", everything);
+  for (const char* target : {"services_server", "services_client"}) seeds.add_examples(target, "protocol/services");
   seeds.add("services_server", std::string("\n{\"type\":\"recording.request\",\"requestId\":\"r1\",\"on\":true}\n!s\n!Z\n\n"
                                            "{\"type\":\"recording.request\",\"requestId\":\"r2\",\"on\":false}\n!f\n!x\n"));
   seeds.add("services_server", std::string("\n{\"type\":\"recording.request\",\"requestId\":\"r1\",\"on\":true}\n!s\n!i\n"
@@ -184,6 +174,17 @@ void add_texts(Seeds& seeds) {
 }
 
 }  // namespace
+
+void Seeds::add_examples(const std::string& target, const std::string& folder) {
+  for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::path(AMPHI_SOURCE_DIR) / folder)) {
+    if (entry.path().string().find(".examples.json") == std::string::npos) continue;
+    const auto examples = nlohmann::json::parse(std::ifstream(entry.path()));
+    std::string lines;
+    for (const char* kind : {"valid", "invalid"})
+      for (const auto& example : examples.value(kind, nlohmann::json::array())) lines += example.dump() + "\n";
+    add(target, lines);
+  }
+}
 
 int main(int argc, char** argv) {
   if (argc != 2) {

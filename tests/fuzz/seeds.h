@@ -18,6 +18,8 @@ class Seeds {
     std::ofstream(root_ / target / std::to_string(next_[target]++), std::ios::binary) << as_text(data);
   }
   void add(const std::string& target, const std::string& text) { add(target, as_bytes(text)); }
+  /// A seed for each kind of message in that folder of the repository: its examples, a line each. All in one would be longer than an input.
+  void add_examples(const std::string& target, const std::string& folder);
 
  private:
   std::filesystem::path root_;
@@ -28,7 +30,7 @@ class Seeds {
 void add_recording(Seeds& seeds);
 /// Target session: a few of its steps.
 void add_session(Seeds& seeds);
-/// Targets signalling, tokens, resume_tokens, http, config: the protocol's examples, and requests as clients write them.
+/// Targets signalling, tokens, resume_tokens, http, rest, config: the protocol's examples, and requests as clients write them.
 void add_server(Seeds& seeds);
 
 }  // namespace amphi::fuzz

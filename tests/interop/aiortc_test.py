@@ -6,8 +6,6 @@ Usage: aiortc_test.py AMPHI_SERVER
 """
 import asyncio
 import json
-import os
-import subprocess
 import sys
 import tempfile
 
@@ -16,32 +14,10 @@ import websockets
 from aiortc import RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import AudioStreamTrack, MediaStreamError, VideoStreamTrack
 
+from server import Server
+
 aioice.ice.get_host_addresses = lambda use_ipv4=True, use_ipv6=True: ["127.0.0.1"]  # aiortc skips loopback
-SERVER = sys.argv[1]
 SESSION = "aiortc"
-
-
-class Server:
-    def __init__(self, folder):
-        self.key = os.path.join(folder, "key")
-        descriptor = os.open(self.key, os.O_CREAT | os.O_WRONLY, 0o600)
-        os.write(descriptor, b"ab" * 32)
-        os.close(descriptor)
-        ready = os.path.join(folder, "ready")
-        self.process = subprocess.Popen([
-            SERVER, "serve", "--listen", "127.0.0.1", "--media-address", "127.0.0.1", "--port", "0", "--media-port", "0", "--workers", "1",
-            "--key-file", self.key, "--recordings", os.path.join(folder, "recordings"), "--ready-file", ready])
-        self.ready = ready
-
-    async def address(self):
-        while not (os.path.exists(self.ready) and os.path.getsize(self.ready)):
-            assert self.process.poll() is None, "the server ended"
-            await asyncio.sleep(0.05)
-        return "127.0.0.1:%d" % json.load(open(self.ready))["port"]
-
-    def token(self, identity, grants):
-        return subprocess.run([SERVER, "token", "--key-file", self.key, "--session", SESSION, "--identity", identity, "--grants", grants],
-                              check=True, capture_output=True, text=True).stdout.strip()
 
 
 class Participant:
@@ -53,9 +29,8 @@ class Participant:
         self.peer.on("track", lambda track: self.readers.append(asyncio.create_task(self.read(track))))
 
     async def join(self, server, identity, grants):
-        host = await server.address()
-        self.socket = await websockets.connect(f"ws://{host}/v1/sessions/{SESSION}/signalling")
-        await self.send({"type": "join", "version": 1, "token": server.token(identity, grants)})
+        self.socket = await websockets.connect(f"ws://{server.host}/v1/sessions/{SESSION}/signalling")
+        await self.send({"type": "join", "version": 1, "token": server.token(SESSION, identity, grants)})
         joined = json.loads(await self.socket.recv())
         assert joined["type"] == "joined", joined
         self.loop = asyncio.create_task(self.listen())
@@ -78,15 +53,17 @@ class Participant:
             elif message["type"] in ("publishAnswer", "error"):
                 await self.answers.put(message)
 
-    async def publish(self, tracks):
+    async def publish(self, tracks, setup="actpass"):
         for track in tracks:
             self.peer.addTransceiver(track, direction="sendonly")
         await self.peer.setLocalDescription(await self.peer.createOffer())
         feeds = [{"mid": each.mid, "kind": each.kind, "label": each.kind} for each in self.peer.getTransceivers()]
-        await self.send({"type": "publishOffer", "sdp": self.peer.localDescription.sdp, "feeds": feeds})
+        sdp = self.peer.localDescription.sdp.replace("a=setup:actpass", "a=setup:" + setup)
+        await self.send({"type": "publishOffer", "sdp": sdp, "feeds": feeds})
         answer = await self.answers.get()
         assert answer["type"] == "publishAnswer" and len(answer["feeds"]) == len(feeds), answer
         await self.peer.setRemoteDescription(RTCSessionDescription(answer["sdp"], "answer"))
+        return answer["sdp"]
 
     async def read(self, track):
         try:
@@ -111,6 +88,18 @@ async def until(condition, what, seconds=30):
     raise AssertionError("not within %d s: %s" % (seconds, what))
 
 
+async def takes_either_dtls_role(server, viewer):
+    """FFmpeg's WHIP muxer offers `a=setup:passive`, others `active`."""
+    for setup, answered in (("passive", "active"), ("active", "passive"), ("actpass", "passive")):
+        camera = await Participant().join(server, setup, "publish")
+        answer = await camera.publish([VideoStreamTrack()], setup)
+        assert "a=setup:" + answered in answer and answer.count("a=setup:") == answer.count("a=setup:" + answered), answer
+        await until(lambda: camera.peer.connectionState == "connected", "DTLS with a=setup:%s" % setup)
+        before = viewer.frames.get("video", 0)
+        await until(lambda: viewer.frames.get("video", 0) > before + 10, "frames of the publisher with a=setup:%s" % setup)
+        await camera.leave()
+
+
 async def run(server):
     viewer = await Participant().join(server, "viewer", "subscribe")
     camera = await Participant().join(server, "camera", "publish")
@@ -126,14 +115,14 @@ async def run(server):
     before = viewer.frames["video"]
     await until(lambda: viewer.frames["video"] > before + 10, "frames after an m-line has finished")
     await camera.leave()
+    await takes_either_dtls_role(server, viewer)
     await viewer.leave()
     print("aiortc: frames", viewer.frames)
 
 
 with tempfile.TemporaryDirectory() as scratch:
-    process = Server(scratch)
+    process = Server(sys.argv[1], scratch)
     try:
         asyncio.run(asyncio.wait_for(run(process), 120))
     finally:
-        process.process.terminate()
-        process.process.wait(30)
+        process.stop()

@@ -136,11 +136,12 @@ bool parses(rtp::CodecName codec, ByteView data, H264ParameterSets& sets) {
   if (codec == rtp::CodecName::opus) return is_opus_packet(data);
   if (codec == rtp::CodecName::vp8) return rtp::parse_vp8_frame(data).has_value();
   H264Picture picture;
+  rtp::H264OrderCounter orders;
   for (ByteReader in(data); in.remaining() > 0;) {
     const ByteView nal = in.bytes(in.u32());
     if (!in.ok() || nal.empty()) return false;
     sets.add(nal);
-    if (picture.take(to_bytes(nal), sets)) return false;
+    if (picture.take(to_bytes(nal), sets, orders)) return false;
   }
   return picture.has_slices();
 }

@@ -9,6 +9,7 @@
 #include "base/random.h"
 #include "recording/test_files.h"
 #include "rtp/h264.h"
+#include "rtp/test_nal_builder.h"
 
 namespace amphi::recording::test {
 
@@ -44,6 +45,9 @@ class HostileSender {
     reordered_ = codec == rtp::CodecName::h264 && random_.unit() < 0.4;
     annex_b_ = random_.unit() < 0.3;
     timestamp_ = random_.u32();
+    counted_ = random_.unit() < 0.6;
+    in_sending_order_ = random_.unit() < 0.5;
+    count_errors_ = odds(0.05);
   }
   Marks marks() const { return marks_; }
   bool has_garbage() const { return garbage_ > 0; }
@@ -127,10 +131,23 @@ class HostileSender {
     bits.golomb(index * 4);
     bits.golomb(type);
     bits.golomb(0);
+    if (counted_) {
+      for (int i = 0; i < 4; ++i) bits.bit(0);  // frame_num
+      if (type == 7) bits.golomb(0);            // idr_pic_id
+      for (int i = 5; i >= 0; --i) bits.bit(count_ >> i & 1);
+    }
     Bytes nal = with({header}, bits.take());
     const Bytes tag = part_tag(frame_, index, count);
     nal.insert(nal.end(), tag.begin(), tag.end());
     return nal;
+  }
+  /// Of the main profile: without a word about reordering, and with picture order counts of six bits.
+  Bytes counting_sps() const {
+    struct Sps : rtp::NalBuilder<Sps> {
+      Sps() : NalBuilder(0x67) {}
+    } sps;
+    sps.put(77, 8).put(0, 8).put(10, 8).ue(0).ue(0).ue(0).ue(2).ue(4).put(0, 1);
+    return sps.ue(large_ ? 19 : 10).ue(large_ ? 14 : 8).put(3, 2).put(0, 2).nal();
   }
   /// I and P pictures, or two B pictures behind every P picture; each of up to four slices, in single units, fragments or Annex B.
   std::vector<Bytes> h264() {
@@ -138,12 +155,17 @@ class HostileSender {
     const bool key = frame_ == 0 || (place == 0 && random_.unit() < keyframes_);
     if (key) run_ = 0;
     shown_ = timestamp_ + (!reordered_ || key ? 0 : place == 0 ? 2 * 3000u : 0u - 3000u);
+    ++since_key_;
+    if (key) since_key_ = 0;
+    count_ = 2 * (since_key_ + (!reordered_ || key ? 0 : place == 0 ? 2 : -1u));
+    if (random_.unit() < count_errors_) count_ = static_cast<unsigned>(random_.below(64));
+    if (in_sending_order_) shown_ = timestamp_;
     const unsigned type = key ? 7 : place == 0 ? 5 : 6;
     const unsigned header = key ? 0x65 : place == 0 ? 0x41 : 0x01;
     const auto count = static_cast<unsigned>(1 + random_.below(4));
     std::vector<Bytes> units;
     if (key) {
-      units.push_back(large_ ? with({0x67, 0x42, 0xc0, 0x0d, 0xda, 0x05, 0x06, 0x7e, 0x78, 0x40}, {}) : with({0x67, 0x42, 0xc0, 0x0a, 0xda, 0x10, 0x9a, 0x10}, {}));
+      units.push_back(counted_ ? counting_sps() : large_ ? with({0x67, 0x42, 0xc0, 0x0d, 0xda, 0x05, 0x06, 0x7e, 0x78, 0x40}, {}) : with({0x67, 0x42, 0xc0, 0x0a, 0xda, 0x10, 0x9a, 0x10}, {}));
       units.push_back(with({0x68, 0xce, 0x3c, 0x80}, {}));
     }
     for (unsigned i = 0; i < count; ++i) units.push_back(slice(header, type, i, count));
@@ -177,7 +199,9 @@ class HostileSender {
   SeededRandom random_;
   Marks marks_;
   double repeats_, jumps_, garbage_, sources_, sizes_, keyframes_;
-  bool reordered_, annex_b_, large_ = false;
+  double count_errors_;
+  bool reordered_, annex_b_, counted_, in_sending_order_, large_ = false;
+  unsigned count_ = 0, since_key_ = 0;  // picture order
   unsigned run_ = 0;
   std::uint32_t frame_ = 0, ssrc_ = 1;
   rtp::WireTimestamp timestamp_ = 0, shown_ = 0;

@@ -63,9 +63,9 @@ void TruthWorld::arrive(std::size_t which, std::uint32_t frame, rtp::WireTimesta
   packet.seq = static_cast<rtp::Seq>(frame - source.first);
   packet.header = {true, 96, static_cast<rtp::WireSeq>(packet.seq), timestamp, static_cast<std::uint32_t>(which + 1)};
   packet.payload = payload;
+  const std::uint64_t dropped_before = tap_->dropped();
   tap_->packet(FeedId(source.sender.id), packet, now_);
-  // What it takes it takes only when it has told of everything that it had dropped.
-  const bool dropped = tap_->untold() > 0;
+  const bool dropped = tap_->dropped() > dropped_before;
   source.ledger.offer(frame, source.first, now_, dropped);
   if (dropped) check_dropped();
   else tapped(payload.size());
@@ -151,13 +151,13 @@ void TruthWorld::check_pre_roll(Recorded& folder, Duration pre_roll) {
   if (pre_roll > Duration::zero()) ++truth_.pre_rolls;
 }
 
-/// Nothing is dropped while there is room.
+/// Nothing is dropped while there is room in the share of the feeds' identity: as much as is free, and a chunk before it goes on.
 void TruthWorld::check_dropped() {
   if (!tapping_) return require(false, "nobody records, and something is dropped");
   ++truth_.dropped;
   tapping_->dropped = true;
   const std::size_t chunks = sink_limits_.chunks + (pre_roll_ > Duration::zero() ? sink_limits_.kept_chunks : 0);
-  const std::uint64_t full = (chunks - 1) * (sink_limits_.chunk_bytes - kLargestRecord);
+  const std::uint64_t full = ((chunks - 1) * sink_limits_.chunk_bytes - chunks * sink_limits_.chunk_bytes / 32 - 2 * kLargestRecord) / 2;
   require(given_ - std::min(given_, tapping_->job->taken) >= full, "dropped, and there was room");
 }
 

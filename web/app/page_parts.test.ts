@@ -6,7 +6,9 @@ import { undecodableText } from './tiles';
 import { describeTrouble } from './trouble';
 
 test('a tile says which codec the browser cannot decode', () => {
-  expect(undecodableText({ codec: 'H264' })).toBe('This browser cannot decode H264.');
+  expect(undecodableText({ codec: 'H264', error: undefined })).toBe('This browser cannot decode H264.');
+  const error = { code: 'unsupported', message: "this client's answer does not take H264 (profile-level-id 64001f)" } as const;
+  expect(undecodableText({ codec: 'H264', error })).toContain('profile-level-id 64001f');
 });
 
 test.each([

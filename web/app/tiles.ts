@@ -3,7 +3,8 @@ import type { IncomingFeed } from '@amphi/client';
 import { make, makeButton } from './dom';
 
 /** What a tile says in place of a picture. */
-export const undecodableText = ({ codec }: { readonly codec: string }): string => `This browser cannot decode ${codec}.`;
+export const undecodableText = ({ codec, error }: Pick<IncomingFeed, 'codec' | 'error'>): string =>
+  `This browser cannot decode ${codec}.${error === undefined ? '' : ` (${error.message})`}`;
 
 export class Tiles {
   readonly element = make('section', { class: 'feeds', attributes: { 'aria-label': 'Feeds' } });

@@ -29,7 +29,7 @@ export const isCode: Check = (value) => typeof value === 'string' && /^[a-z_]{1,
 export const isMessage = isText(0, 1024);
 export const isError = isShape({ code: isCode, message: isMessage });
 export const isErrorMessage = isShape({
-  code: isCode, message: isMessage, fatal: isFlag, inReplyTo: optional(isText(0, 64)),
+  code: isCode, message: isMessage, fatal: isFlag, inReplyTo: optional(isText(0, 64)), transport: optional(isOneOf('publishing', 'subscribing')),
 });
 export const isClosing = isShape({ reason: isMessage, mayReturn: optional(isFlag) });
 

@@ -9,7 +9,10 @@ function makeWatch() {
   const log: string[] = [];
   let now = 0;
   const target = new EventTarget();
-  const connection = Object.assign(target, { connectionState: 'new', iceConnectionState: 'new' });
+  const dtls = Object.assign(new EventTarget(), { state: 'new' });
+  const connection = Object.assign(target, {
+    connectionState: 'new', iceConnectionState: 'new', getTransceivers: () => [{ sender: { transport: dtls }, receiver: { transport: dtls } }],
+  });
   const state = { active: true };
   const platform = {
     schedule: (callback: () => void, delayMs: number) => {
@@ -20,7 +23,7 @@ function makeWatch() {
   } as unknown as Platform;
   const note = (what: string): void => void log.push(`${what} ${now}`);
   const watch = new IceWatch(connection as unknown as RTCPeerConnection, platform, {
-    restart: () => note('restart'), reachable: (yes) => note(yes ? 'reachable' : 'unreachable'), broken: () => note('broken'), active: () => state.active,
+    restart: () => note('restart'), reachable: (yes, pathWorks) => note(yes ? 'reachable' : pathWorks ? 'stuck' : 'unreachable'), broken: () => note('broken'), active: () => state.active,
   });
   const become = (ice: string, whole: string): void => {
     connection.iceConnectionState = ice;
@@ -38,7 +41,11 @@ function makeWatch() {
     }
     now = time;
   };
-  return { watch, become, moveTo, state, take: () => log.splice(0), timers };
+  const closeDtls = (): void => {
+    dtls.state = 'closed';
+    dtls.dispatchEvent(new Event('statechange'));
+  };
+  return { watch, become, moveTo, state, take: () => log.splice(0), timers, closeDtls };
 }
 
 test('a connection that does not come about within 10 s is told once and restarted with growing pauses until it does', () => {
@@ -87,7 +94,47 @@ test('without signalling the time does not count', () => {
 test('DTLS that failed on a sound path is told as broken', () => {
   const { become, take } = makeWatch();
   become('connected', 'failed');
-  expect(take()).toEqual(['broken 0']);
+  expect(take()).toEqual(['stuck 0', 'broken 0']);
+});
+
+test('a transport that the other end closed is broken 2 s later, once signalling is connected', () => {
+  const { watch, become, moveTo, take, closeDtls, state } = makeWatch();
+  watch.expectConnection();
+  become('connected', 'connected');
+  take();
+  closeDtls();
+  moveTo(1_999);
+  expect(take(), 'signalling may tell the cause').toEqual([]);
+  state.active = false;
+  moveTo(9_000);
+  expect(take()).toEqual([]);
+  state.active = true;
+  moveTo(60_000);
+  expect(take()).toEqual(['stuck 10000', 'broken 10000']);
+});
+
+test('a transport that the other end closed is nothing to a watch that is closed as well', () => {
+  const { watch, moveTo, take, closeDtls } = makeWatch();
+  watch.expectConnection();
+  closeDtls();
+  watch.close();
+  closeDtls();
+  moveTo(60_000);
+  expect(take()).toEqual([]);
+});
+
+test('DTLS that does not come about within 10 s on a sound path is told and broken', () => {
+  const { watch, become, moveTo, take } = makeWatch();
+  watch.expectConnection();
+  become('connected', 'connecting');
+  moveTo(60_000);
+  expect(take()).toEqual(['stuck 10000', 'broken 10000']);
+});
+
+test('a handshake that is stuck is not taken for a blocked port', () => {
+  const said: string[] = [];
+  new MediaReachability((error) => said.push(error.message), () => undefined).report('publishing', false, true, '');
+  expect(said.join()).toMatch(/network path works.*DTLS/);
 });
 
 test('a watch that is closed does nothing any more', () => {
@@ -105,13 +152,13 @@ test('both transports are told as one, with the port that may be blocked', () =>
   const said: string[] = [];
   const media = new MediaReachability((error) => said.push(error.message), () => said.push('reachable'));
   const sdp = 'v=0\r\na=candidate:1 1 udp 2130706431 192.0.2.1 7881 typ host\r\na=candidate:2 1 udp 2130706430 2001:db8::1 7881 typ host\r\n';
-  media.report('publishing', true, sdp);
-  media.report('subscribing', false, sdp);
-  media.report('publishing', false, sdp);
-  media.report('publishing', true, sdp);
+  media.report('publishing', true, true, sdp);
+  media.report('subscribing', false, false, sdp);
+  media.report('publishing', false, false, sdp);
+  media.report('publishing', true, true, sdp);
   expect(media.error?.code).toBe('media_unreachable');
-  media.report('subscribing', true, sdp);
-  media.report('subscribing', true, sdp);
+  media.report('subscribing', true, true, sdp);
+  media.report('subscribing', true, true, sdp);
   expect(said).toEqual([
     'No audio or video gets through to the server. The media port UDP 7881 at 192.0.2.1, 2001:db8::1 may be blocked by a firewall or NAT.', 'reachable']);
   expect(explainUnreachable('')).toContain('The server\'s UDP media port may be blocked');

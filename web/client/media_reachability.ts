@@ -3,6 +3,9 @@ import { makeError, type AmphiError } from './errors';
 
 export type Transport = 'publishing' | 'subscribing';
 
+const handshakeStuck = 'No audio or video gets through to the server. The network path works, but the encrypted connection (DTLS) does not come about. '
+  + 'A firewall or proxy may filter it.';
+
 export class MediaReachability {
   private readonly lost = new Set<Transport>();
   private told: AmphiError | undefined;
@@ -12,11 +15,12 @@ export class MediaReachability {
   /** The error while no media gets through. */
   get error(): AmphiError | undefined { return this.told; }
 
-  report(transport: Transport, reachable: boolean, remoteSdp: string): void {
+  /** `pathWorks`: ICE is connected, and DTLS is not. */
+  report(transport: Transport, reachable: boolean, pathWorks: boolean, remoteSdp: string): void {
     if (reachable) this.lost.delete(transport);
     else this.lost.add(transport);
     if (this.lost.size > 0 === (this.told !== undefined)) return;
-    this.told = this.lost.size > 0 ? makeError('media_unreachable', explainUnreachable(remoteSdp)) : undefined;
+    this.told = this.lost.size > 0 ? makeError('media_unreachable', pathWorks ? handshakeStuck : explainUnreachable(remoteSdp)) : undefined;
     if (this.told !== undefined) this.onUnreachable(this.told);
     else this.onReachable();
   }

@@ -209,9 +209,9 @@ export class ServicesClient implements ConnectionMachine<ServicesOutput> {
       this.abandon(now);
     } else if (isOpened(connection)) {
       if (now >= silenceDeadline(connection)) return this.abandon(now);
-      while (now >= connection.pingAt) {
+      if (now >= connection.pingAt) {
         this.send({ type: 'ping' });
-        connection.pingAt += pingEveryMs;
+        connection.pingAt = now + pingEveryMs;
       }
     }
   }

@@ -61,6 +61,9 @@ class Runner {
     switch (step.do) {
       case 'sessionConnected': return machine.sessionConnected(step['participantId'] as string, now);
       case 'sessionClosed': return machine.sessionClosed();
+      case 'wake':
+        this.now = step['until'] as number;
+        return machine.handleTimeout(this.now);
       case 'setToken': return machine.setToken(step['token'] as string);
       case 'connectionOpened': return machine.connectionOpened(now);
       case 'connectionFailed': return machine.connectionFailed(makeError('disconnected', 'refused'), now);

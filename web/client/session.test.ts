@@ -191,6 +191,22 @@ describe('rejoining', () => {
 });
 
 describe('the end', () => {
+  test('a transport that failed at the server is told and joined anew; one that lost its path is not', () => {
+    const world = makeJoinedWorld();
+    world.session.onMediaUnreachable((_session, error) => world.log.push(`unreachable ${error.code}`));
+    const failed = { type: 'error', message: 'The publishing transport failed.', fatal: false, transport: 'publishing' };
+    world.receive('/signalling', { ...failed, code: 'disconnected' });
+    expect(world.take()).toEqual([]);
+    world.receive('/signalling', { ...failed, code: 'timeout' });
+    expect(world.take()).toEqual(['unreachable media_unreachable', 'state reconnecting', 'reconnecting media_unreachable']);
+    expect(world.wire('/signalling').sent.at(-1)).toEqual({ type: 'leave', mayReturn: true });
+    world.moveTo(10_000);
+    world.wire('/signalling').opened();
+    expect(world.wire('/signalling').sent.at(-1)).not.toHaveProperty('resumeToken');
+    world.receive('/signalling', { ...joined, participantId: 'par_9' });
+    expect(world.take()).toContain('reconnected as par_9');
+  });
+
   test('disconnect says goodbye, closes everything, and there is one terminal event, the last one', () => {
     const { session, wires, take } = makeJoinedWorld();
     session.requestSessionRecording(true);

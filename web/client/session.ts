@@ -193,6 +193,7 @@ export class MediaServerSession {
   onFeedAdded(listener: (session: MediaServerSession, feed: IncomingFeed) => void): () => void { return this.feedAdded.add(listener); }
   /** An administrator has muted the feed, or no longer: see `feed.muted`. */
   onFeedChanged(listener: (session: MediaServerSession, feed: IncomingFeed) => void): () => void { return this.feedChanged.add(listener); }
+  /** The feed has ended, or its owner is lost. An owner that returns is told by `onFeedAdded`, with another id where it is another participant. */
   onFeedRemoved(listener: (session: MediaServerSession, feed: IncomingFeed) => void): () => void { return this.feedRemoved.add(listener); }
   onParticipantsChanged(listener: (session: MediaServerSession) => void): () => void { return this.participantsChanged.add(listener); }
 
@@ -226,12 +227,21 @@ export class MediaServerSession {
   private watchEvents(transport: Transport): Omit<WatchEvents, 'restart'> {
     return {
       active: () => this.currentState === 'connected',
-      reachable: (yes) => this.media.report(transport, yes, this.peerConnections[transport]?.remoteDescription?.sdp ?? ''),
-      broken: () => {
-        this.signalling.rejoin(makeError('media_unreachable', 'The encrypted media connection failed.'), this.platform.now());
-        this.signallingDriver.pump();
-      },
+      reachable: (yes, pathWorks) => this.media.report(transport, yes, pathWorks, this.peerConnections[transport]?.remoteDescription?.sdp ?? ''),
+      broken: () => this.renewTransports('The encrypted connection (DTLS) failed: the certificate at the other end may not be the announced one.'),
     };
+  }
+
+  /** Only a new participant's transports can work. */
+  private renewTransports(why: string): void {
+    this.signalling.rejoin(makeError('media_unreachable', why), this.platform.now());
+    this.signallingDriver.pump();
+  }
+
+  private transportFailed(transport: Transport, error: AmphiError): void {
+    if (error.code === 'disconnected') return; // its path is lost: IceWatch restarts it
+    this.media.report(transport, false, true, this.peerConnections[transport]?.remoteDescription?.sdp ?? '');
+    this.renewTransports(error.message);
   }
 
   /** Joined anew: everybody is new to the server's participant, and so is all media. */
@@ -261,7 +271,8 @@ export class MediaServerSession {
         this.announce(this.incoming.participantLeft(message.participantId));
         return this.participantsChanged.emit(this);
       case 'error':
-        if (message.inReplyTo === 'publishOffer') this.publisher.handleRefusal(errorFromWire(message));
+        if (message.transport !== undefined) this.transportFailed(message.transport, errorFromWire(message));
+        else if (message.inReplyTo === 'publishOffer') this.publisher.handleRefusal(errorFromWire(message));
         else console.warn(`The server refused ${message.inReplyTo ?? 'a message'}: ${message.message} (${message.code})`);
     }
   }

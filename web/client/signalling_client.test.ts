@@ -266,7 +266,7 @@ describe('ending', () => {
     waiting.join();
     waiting.loseConnection();
     waiting.machine.disconnect(1);
-    expect(waiting.take()).toEqual(['ended gracefully']);
+    expect(waiting.take()).toEqual(['openConnection', 'ended gracefully']);
   });
 
   test('the server\'s graceful end is ours, with its reason', () => {

@@ -12,6 +12,8 @@ import {
 const pingAfterMs = 3_000;
 const silenceMs = 10_000;
 const probeMs = 3_000;
+/** A connection that only leaves. */
+const goodbyeMs = 5_000;
 const firstBackoffMs = 250;
 const longestBackoffMs = 10_000;
 /** Joined for so long: the back-off starts from its first value again. */
@@ -42,7 +44,7 @@ export interface SignallingConfig {
   readonly reconnect: boolean;
 }
 
-type Phase = 'idle' | 'opening' | 'joining' | 'joined' | 'waiting' | 'ended';
+type Phase = 'idle' | 'opening' | 'joining' | 'joined' | 'waiting' | 'leaving' | 'ended';
 
 export class SignallingClient implements ConnectionMachine<SignallingOutput> {
   readonly drops = { malformed: 0, unknown_type: 0, unexpected: 0 };
@@ -74,16 +76,30 @@ export class SignallingClient implements ConnectionMachine<SignallingOutput> {
     return success;
   }
 
-  /** Leaves for good. Safe at any time; the second time does nothing. */
+  /** Leaves for good. Safe at any time; the second time does nothing. Where the connection is lost and the server may hold the participant, a
+   *  connection behind `ended` tells it, once. */
   disconnect(now: number): void {
     if (this.phase === 'joined' || this.phase === 'joining') this.transmit({ type: 'leave' }, now);
+    else if ((this.phase === 'opening' || this.phase === 'waiting') && this.resumeToken !== undefined) return this.leaveBehind(now);
     this.end(undefined, '');
+  }
+
+  private leaveBehind(now: number): void {
+    if (this.phase === 'waiting') this.outputs.push({ kind: 'openConnection' });
+    this.phase = 'leaving';
+    this.attemptUntil = now + goodbyeMs;
+    this.outputs.push({ kind: 'ended', error: undefined, reason: '' });
+  }
+
+  private left(): void {
+    this.phase = 'ended';
+    this.outputs.push({ kind: 'closeConnection' });
   }
 
   /** The media broke beyond repair: leaves, and joins anew as another participant. Nothing without `reconnect`. */
   rejoin(error: AmphiError, now: number): void {
     if (this.phase !== 'joined' || !this.config.reconnect) return;
-    this.transmit({ type: 'leave' }, now);
+    this.transmit({ type: 'leave', mayReturn: true }, now);
     this.giveUpParticipant(error, now);
   }
 
@@ -104,8 +120,17 @@ export class SignallingClient implements ConnectionMachine<SignallingOutput> {
   }
 
   connectionOpened(now: number): void {
+    if (this.phase === 'leaving') {
+      this.sendJoin(now);
+      this.transmit({ type: 'leave' }, now);
+      return this.left();
+    }
     if (this.phase !== 'opening') return;
     this.phase = 'joining';
+    this.sendJoin(now);
+  }
+
+  private sendJoin(now: number): void {
     const { resumeToken } = this;
     this.transmit({
       type: 'join', version: signallingVersion, token: this.config.token, client: this.config.client,
@@ -114,6 +139,7 @@ export class SignallingClient implements ConnectionMachine<SignallingOutput> {
   }
 
   connectionFailed(error: AmphiError, now: number): void {
+    if (this.phase === 'leaving') this.left();
     if (this.phase === 'opening') this.lose(error, now);
   }
 
@@ -132,6 +158,7 @@ export class SignallingClient implements ConnectionMachine<SignallingOutput> {
   }
 
   handleTimeout(now: number): void {
+    if (this.phase === 'leaving') return now >= this.attemptUntil ? this.left() : undefined;
     if (this.phase !== 'joined' && now >= this.resumeUntil) {
       this.resumeUntil = Infinity;
       if (this.config.reconnect) return this.handleTimeout(now);
@@ -149,6 +176,7 @@ export class SignallingClient implements ConnectionMachine<SignallingOutput> {
     switch (this.phase) {
       case 'idle':
       case 'ended': return Infinity;
+      case 'leaving': return this.attemptUntil;
       case 'opening':
       case 'joining': return Math.min(this.attemptUntil, this.resumeUntil);
       case 'waiting': return Math.min(this.retryAt, this.resumeUntil);
@@ -167,7 +195,7 @@ export class SignallingClient implements ConnectionMachine<SignallingOutput> {
       case 'closing': return this.takeClosing(message, now);
       case 'joined': return this.takeJoined(message, now);
       case 'error':
-        if (message.fatal) return this.takeFatal(errorFromWire(message), now);
+        if (message.fatal || this.phase === 'joining') return this.takeFatal(errorFromWire(message), now);
         break;
       default:
     }
@@ -250,7 +278,7 @@ export class SignallingClient implements ConnectionMachine<SignallingOutput> {
   }
 
   private end(error: AmphiError | undefined, reason: string): void {
-    if (this.phase === 'ended') return;
+    if (this.phase === 'ended' || this.phase === 'leaving') return;
     if (this.attempting() || this.phase === 'joined') this.outputs.push({ kind: 'closeConnection' });
     this.phase = 'ended';
     this.outputs.push({ kind: 'ended', error, reason });

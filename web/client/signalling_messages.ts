@@ -29,15 +29,19 @@ export interface PublishAnswer { type: 'publishAnswer'; sdp: string; feeds: Feed
 export interface SubscribeOffer { type: 'subscribeOffer'; offerId: string; sdp: string; feeds: FeedOnMid[] }
 /** Our answer to a subscribeOffer takes none of the feed's codecs. */
 export interface FeedUnsupported { type: 'feedUnsupported'; feedId: string; code: string; message: string }
-export interface ErrorMessage { type: 'error'; code: string; message: string; fatal: boolean; inReplyTo?: string }
+export interface ErrorMessage {
+  type: 'error'; code: string; message: string; fatal: boolean; inReplyTo?: string;
+  /** This transport of ours has failed at the server. */
+  transport?: 'publishing' | 'subscribing';
+}
 
 export type FromSignallingServer =
   | Joined | PublishAnswer | SubscribeOffer | ErrorMessage
   | { type: 'participantJoined'; participant: ParticipantInfo }
-  | { type: 'participantLeft'; participantId: string }
+  | { type: 'participantLeft'; participantId: string; mayReturn?: boolean }
   | { type: 'feedAdded'; feed: FeedInfo }
   | { type: 'feedChanged'; feed: FeedInfo }
-  | { type: 'feedRemoved'; feedId: string }
+  | { type: 'feedRemoved'; feedId: string; mayReturn?: boolean }
   | FeedUnsupported
   | { type: 'closing'; reason: string; mayReturn?: boolean }
   | { type: 'ping' } | { type: 'pong' };
@@ -46,7 +50,7 @@ export type ToSignallingServer =
   | { type: 'join'; version: 1; token: string; resumeToken?: string; client?: string }
   | { type: 'publishOffer'; sdp: string; feeds: PublishedFeed[] }
   | { type: 'subscribeAnswer'; offerId: string; sdp: string }
-  | { type: 'restartSubscribe' } | { type: 'leave' } | { type: 'ping' } | { type: 'pong' };
+  | { type: 'restartSubscribe' } | { type: 'leave'; mayReturn?: boolean } | { type: 'ping' } | { type: 'pong' };
 
 const isKind = isOneOf('audio', 'video');
 const isSdp = isText(1, 200_000);
@@ -67,10 +71,10 @@ export const signallingGuards: Readonly<Record<FromSignallingServer['type'], Che
   publishAnswer: isShape({ sdp: isSdp, feeds: isFeedsOnMids, refused: optional(isListOf(isRefusedOnMid, 256)) }),
   subscribeOffer: isShape({ offerId: isId, sdp: isSdp, feeds: isFeedsOnMids }),
   participantJoined: isShape({ participant: isParticipant }),
-  participantLeft: isShape({ participantId: isId }),
+  participantLeft: isShape({ participantId: isId, mayReturn: optional(isFlag) }),
   feedAdded: isShape({ feed: isFeed }),
   feedChanged: isShape({ feed: isFeed }),
-  feedRemoved: isShape({ feedId: isId }),
+  feedRemoved: isShape({ feedId: isId, mayReturn: optional(isFlag) }),
   feedUnsupported: isShape({ feedId: isId, code: isCode, message: isMessage }),
   closing: isClosing,
   ping: isShape({}),

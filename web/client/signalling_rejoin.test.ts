@@ -1,7 +1,17 @@
 // The signalling client with reconnect, its default: what it tries again, for how long, and what ends it.
 import { describe, expect, test } from 'vitest';
 import { makeError } from './errors';
+import { readJson } from './protocol_files_for_tests';
 import { joinedMessage, lost, World } from './signalling_world_for_tests';
+
+interface Cause {
+  readonly name: string;
+  readonly in: readonly ('joining' | 'joined' | 'resuming')[];
+  readonly receive?: object;
+  readonly then: 'ended' | 'reconnecting' | 'nothing';
+  readonly error?: string | null;
+  readonly resumes?: boolean;
+}
 
 describe('rejoining', () => {
   const refusal = (code: string): object => ({ type: 'error', code, message: 'why', fatal: true });
@@ -66,23 +76,34 @@ describe('rejoining', () => {
     expect(world.answer(joinedMessage({ participantId: 'par_3' }))).toContain('joined');
   });
 
-  test.each([
-    ['unauthorized', true], ['forbidden', true], ['not_found', true], ['unsupported', true], ['invalid_argument', true], ['malformed', true],
-    ['limit_exceeded', false], ['internal', false], ['timeout', false], ['disconnected', false], ['storage', false], ['a code of tomorrow', false],
-  ] as const)('a fatal %s is final: %s', (code, final) => {
-    for (const first of [true, false]) {
-      const world = new World();
-      if (first) world.machine.connect(0);
-      else {
-        world.join();
-        world.loseConnection();
-        world.reopen();
-      }
-      const outputs = world.answer(refusal(code));
-      expect(outputs.some((entry) => entry.startsWith('ended'))).toBe(final);
-      if (final) expect(world.machine.nextTimeout()).toBe(Infinity);
-      else world.reopen();
+  const causes = (readJson('scenarios/signalling/causes.json') as Cause[]).flatMap((cause) => cause.in.map((phase) => ({ phase, cause })));
+  test.each(causes)('$phase: $cause.name: $cause.then', ({ phase, cause }) => {
+    const world = new World();
+    if (phase === 'joining') world.machine.connect(0);
+    else world.join();
+    if (phase === 'resuming') {
+      world.loseConnection();
+      world.reopen();
     }
+    if (phase !== 'joined') world.machine.connectionOpened(world.now);
+    world.take();
+    if (cause.receive !== undefined) world.receive(cause.receive);
+    else world.machine.connectionClosed(undefined, world.now);
+    const told = world.take().filter((entry) => entry.startsWith('ended') || entry.startsWith('reconnecting'));
+    const message = (cause.receive as { reason?: string } | undefined)?.reason;
+    const reason = message === undefined ? '' : ` (${message})`;
+    if (cause.then === 'nothing') return expect(told).toEqual([]);
+    if (cause.then === 'ended') {
+      expect(told).toEqual([`ended ${cause.error ?? 'gracefully'}${reason}`]);
+      return expect(world.machine.nextTimeout()).toBe(Infinity);
+    }
+    // While resuming, `disconnected` was told when the connection was lost.
+    expect(told).toEqual(phase === 'resuming' && cause.error === 'disconnected' ? [] : [`reconnecting ${String(cause.error)}`]);
+    world.reopen();
+    world.machine.connectionOpened(world.now);
+    world.take();
+    if (phase !== 'joining' && cause.resumes === true) return expect(world.sent.at(-1)).toHaveProperty('resumeToken', 'rt_1');
+    return expect(world.sent.at(-1)).not.toHaveProperty('resumeToken');
   });
 
   test('each reason of an outage is told when it changes', () => {
@@ -119,11 +140,36 @@ describe('rejoining', () => {
     expect(attempts).toBeLessThan(200);
   });
 
+  test.each(['opening', 'waiting'])('a participant that is left while its connection is lost is taken back by a connection of its own: %s', (phase) => {
+    const begin = (): World => {
+      const world = new World();
+      world.join();
+      world.loseConnection();
+      if (phase === 'opening') world.reopen();
+      world.machine.disconnect(world.now);
+      world.machine.disconnect(world.now);
+      expect(world.take()).toEqual(phase === 'opening' ? ['ended gracefully'] : ['openConnection', 'ended gracefully']);
+      return world;
+    };
+    const opened = begin();
+    opened.machine.connectionOpened(opened.now);
+    expect(opened.take()).toEqual(['send join', 'send leave', 'closeConnection']);
+    expect(opened.sent.at(-2)).toHaveProperty('resumeToken', 'rt_1');
+    const failed = begin();
+    failed.machine.connectionFailed(lost, failed.now);
+    expect(failed.take()).toEqual(['closeConnection']);
+    const silent = begin();
+    silent.moveTo(silent.now + 60_000);
+    expect(silent.take()).toEqual(['closeConnection']);
+    for (const world of [opened, failed, silent]) expect(world.machine.nextTimeout()).toBe(Infinity);
+  });
+
   test('media that broke for good leaves and joins anew', () => {
     const world = new World();
     world.join();
     world.machine.rejoin(makeError('media_unreachable', 'broken'), 5);
     expect(world.take()).toEqual(['send leave', 'closeConnection', 'reconnecting media_unreachable']);
+    expect(world.sent.at(-1)).toEqual({ type: 'leave', mayReturn: true });
     world.reopen();
     world.answer(joinedMessage({ participantId: 'par_2' }));
     expect(world.sent.at(-2)).not.toHaveProperty('resumeToken');

@@ -38,7 +38,7 @@ enum class FeedState {
 /// What a feed has done so far; refreshed twice a second while it runs. Of a mix: of all its speakers together, the loss weighted by packets.
 struct FeedStatistics {
   bool stalled = false;                     ///< the feed runs and no media flows: its path is lost (5 s without a sign of life), the session
-                                            ///< is being joined anew, or the source of an incoming video feed has not returned after that
+                                            ///< is being joined anew, or the source of an incoming video feed is lost (its owner is away)
   std::uint64_t bitrate = 0;                ///< bits per second of payload, over the last interval
   std::uint64_t packets = 0;                ///< sent or received
   std::int64_t packetsLost = 0;             ///< as the receiving end counts
@@ -69,6 +69,9 @@ class Feed {
   FeedState state() const;
   /// Why the feed failed. In `starting` and `running`: `mediaUnreachable` while no media gets through to the server, else empty.
   std::error_code error() const;
+  /// Why `error()` is set, in words: the server's own where the server refused the feed (the codecs that it takes, the limit that is reached),
+  /// GStreamer's where an input, codec or output failed, else `error().message()`. Empty without an error.
+  std::string errorMessage() const;
   FeedStatistics statistics() const;
   /// Called on the session's callback thread at each change of state from now on, and when `mediaUnreachable` begins or ends.
   void onStateChanged(StateHandler handler);

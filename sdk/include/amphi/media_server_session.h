@@ -146,7 +146,8 @@ class MediaServerSession : public std::enable_shared_from_this<MediaServerSessio
   void onDisconnected(ErrorHandler handler);
 
   /// No media gets through to the server for 10 s, at the start or later (`error` is `mediaUnreachable`): a firewall or NAT may block its UDP
-  /// port. The SDK goes on trying; feeds carry the same error meanwhile. Told once until `onMediaReachable`.
+  /// port. Also told when a transport has failed for good or the server has closed it: the session is then joined anew. The SDK goes on
+  /// trying; feeds carry the same error meanwhile. Told once until `onMediaReachable`.
   void onMediaUnreachable(ErrorHandler handler);
   /// Media gets through again after `onMediaUnreachable`.
   void onMediaReachable(SessionHandler handler);
@@ -183,6 +184,7 @@ class MediaServerSession : public std::enable_shared_from_this<MediaServerSessio
   void onFeedAdded(FeedHandler handler);
   /// An administrator has muted the feed, or no longer: see FeedInfo::muted. Told of this participant's own feeds too.
   void onFeedChanged(FeedHandler handler);
+  /// The feed has ended, or its owner is lost. A subscription to the feed is `stopped` in the first case, and waits in the second.
   void onFeedRemoved(FeedHandler handler);
   std::vector<Participant> participants() const;
   /// The feeds of all others.
@@ -194,8 +196,10 @@ class MediaServerSession : public std::enable_shared_from_this<MediaServerSessio
   /// The one outgoing audio feed; a further call replaces it.
   std::shared_ptr<OutgoingAudioFeed> setOutgoingAudioFeed(std::string label, AudioInputComponent input,
                                                           AudioEncodingComponent encoding = {});
-  /// Receives one video feed of another participant until its owner ends it. After a rejoin of this session the feed continues when its
-  /// source is there again (see `onReconnected`) and is `stalled` until then; its id follows the source.
+  /// Receives one video feed of another participant until its owner ends it. A lost source is waited for, without a limit, and the feed is
+  /// `stalled` until then. After a rejoin of this session see `onReconnected`. An owner that is lost (`onFeedRemoved`, `onParticipantLeft`)
+  /// and joins again is followed by its identity and the feed's label, also as another participant; the feed's id follows the source.
+  /// A further subscription to the same feed ends the former one (`stopped`).
   std::shared_ptr<IncomingVideoFeed> subscribeVideoFeed(const std::string& feedId, VideoOutputComponent output);
   /// The mix of everybody else's audio; a further call replaces it.
   std::shared_ptr<IncomingAudioFeed> setIncomingAudioFeed(AudioOutputComponent output);
