@@ -22,6 +22,12 @@ std::unique_ptr<BIO, Free> reading(std::string_view text) {
   return std::unique_ptr<BIO, Free>(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
 }
 
+/// For OpenSSL, which without it asks for a passphrase at the terminal.
+int no_passphrase(char*, int, int, void* asked) {
+  if (asked != nullptr) *static_cast<bool*>(asked) = true;
+  return -1;
+}
+
 bool read_public(EVP_PKEY* key, PublicKey& out) {
   std::size_t size = out.size();
   return key != nullptr && EVP_PKEY_id(key) == EVP_PKEY_ED25519 &&
@@ -41,7 +47,9 @@ SigningKey::~SigningKey() = default;
 
 Result<SigningKey> SigningKey::from_pem(std::string_view pem) {
   const auto bio = reading(pem);
-  SigningKey key(std::make_unique<State>(State{Key(PEM_read_bio_PrivateKey(bio.get(), nullptr, nullptr, nullptr))}));
+  bool encrypted = false;
+  SigningKey key(std::make_unique<State>(State{Key(PEM_read_bio_PrivateKey(bio.get(), nullptr, no_passphrase, &encrypted))}));
+  if (encrypted) return fail(ErrorCode::malformed, "the key is encrypted. Give a key without a passphrase");
   if (!read_public(key.state_->key.get(), key.public_key_))
     return fail(ErrorCode::malformed, "not an Ed25519 private key in PEM (openssl genpkey -algorithm ed25519 makes one)");
   return key;
@@ -59,7 +67,7 @@ Signature SigningKey::sign(ByteView message) const {
 
 Result<PublicKey> public_key_from_pem(std::string_view pem) {
   const auto bio = reading(pem);
-  const Key key(PEM_read_bio_PUBKEY(bio.get(), nullptr, nullptr, nullptr));
+  const Key key(PEM_read_bio_PUBKEY(bio.get(), nullptr, no_passphrase, nullptr));
   PublicKey out{};
   if (!read_public(key.get(), out))
     return fail(ErrorCode::malformed, "not an Ed25519 public key in PEM (openssl pkey -in KEY -pubout makes one)");

@@ -5,6 +5,8 @@
 #include <openssl/ec.h>
 #include <openssl/rand.h>
 
+#include <algorithm>
+
 #include "dtls/openssl.h"
 
 namespace amphi::dtls {
@@ -33,7 +35,8 @@ int check_peer(X509_STORE_CTX* store, void*) {
   const X509* const certificate = X509_STORE_CTX_get0_cert(store);
   if (certificate && check && check->expected) {
     const std::string seen = fingerprint_of(certificate, check->expected->algorithm);
-    if (!seen.empty() && equal_no_case(seen, check->expected->value)) {
+    const auto& values = check->expected->values;
+    if (!seen.empty() && std::any_of(values.begin(), values.end(), [&](const std::string& value) { return equal_no_case(seen, value); })) {
       X509_STORE_CTX_set_error(store, X509_V_OK);
       return 1;
     }

@@ -37,7 +37,7 @@ struct Certificate::Impl {
 
 /// What hangs off an SSL as its app data while a handshake runs.
 struct PeerCheck {
-  const Fingerprint* expected = nullptr;
+  const Fingerprints* expected = nullptr;
   bool mismatch = false;
 };
 

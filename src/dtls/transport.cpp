@@ -67,7 +67,7 @@ struct Transport::Impl {
   PeerCheck check;
   Ssl ssl;
   State state = State::idle;
-  std::optional<Fingerprint> expected;
+  std::optional<Fingerprints> expected;
   std::deque<Bytes> early;
   std::deque<Output> outputs;
   Counters<Drop> drops;
@@ -246,7 +246,7 @@ void Transport::set_deadline(Time now) {
   impl_->set_deadline(now);
 }
 
-void Transport::set_remote_fingerprint(Fingerprint expected, Time now) {
+void Transport::set_remote_fingerprint(Fingerprints expected, Time now) {
   Impl& me = *impl_;
   if (!me.can_begin()) return;
   me.expected = std::move(expected);

@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -26,6 +27,16 @@ struct Fingerprint {
   std::string algorithm;
   std::string value;
   bool operator==(const Fingerprint&) const = default;
+};
+
+/// What a description says of its sender's certificate: one of the values of one algorithm matches it (RFC 8122 5).
+struct Fingerprints {
+  std::string algorithm;
+  std::vector<std::string> values;
+  Fingerprints() = default;
+  Fingerprints(std::string of, std::vector<std::string> any) : algorithm(std::move(of)), values(std::move(any)) {}
+  Fingerprints(const Fingerprint& one) : algorithm(one.algorithm), values{one.value} {}
+  bool operator==(const Fingerprints&) const = default;
 };
 
 /// A self-signed ECDSA P-256 certificate with its key; one per process is shared by many transports (const data).
@@ -85,7 +96,7 @@ class Transport {
   Role role() const;
 
   /// sha-256, sha-384 or sha-512; anything else never matches. Without effect once the handshake is over.
-  void set_remote_fingerprint(Fingerprint expected, Time now);
+  void set_remote_fingerprint(Fingerprints expected, Time now);
   /// The handshake must be over 15 s from now on, whichever end begins it. The first call counts.
   void set_deadline(Time now);
   /// The client sends its ClientHello; called when ICE has a pair. A server waits for it.

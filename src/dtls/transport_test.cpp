@@ -209,6 +209,22 @@ TEST(DtlsTransport, fingerprints_of_unknown_algorithms_and_odd_values_never_matc
   }
 }
 
+TEST(DtlsTransport, one_of_several_fingerprints_must_match_in_any_order) {
+  const std::string right = certificate(1)->fingerprint().value, wrong = certificate(2)->fingerprint().value;
+  const struct {
+    std::vector<std::string> values;
+    bool matches;
+  } rows[] = {{{wrong, right}, true}, {{right, wrong}, true}, {{"", wrong, right}, true}, {{wrong, wrong}, false}, {{wrong, ""}, false}, {{}, false}};
+  for (const auto& row : rows) {
+    World world;
+    world.introduce();
+    world.client.transport.set_remote_fingerprint({"sha-256", row.values}, world.now);
+    world.client.transport.start(world.now);
+    world.run(5s);
+    EXPECT_EQ(world.client.keys.has_value(), row.matches) << row.values.size();
+  }
+}
+
 TEST(DtlsTransport, a_client_hello_before_the_answer_is_kept_until_the_fingerprint_is_known) {
   World world;
   world.client.transport.set_remote_fingerprint(certificate(1)->fingerprint(), world.now);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/text.h"
+
 namespace amphi::peer {
 namespace {
 
@@ -30,7 +32,7 @@ void set_transport(sdp::Media& media, const LocalTransport& local, sdp::Setup se
   media.ice_ufrag = local.credentials.ufrag;
   media.ice_pwd = local.credentials.password;
   media.fingerprint_algorithm = local.fingerprint.algorithm;
-  media.fingerprint_value = local.fingerprint.value;
+  media.fingerprint_values = {local.fingerprint.value};
   media.setup = setup;
   for (const auto& candidate : local.candidates) {
     auto& line = media.candidates.emplace_back();
@@ -77,7 +79,7 @@ std::optional<Error> transport_error(const sdp::Media& media) {
   if (media.ice_ufrag.empty()) return Error{ErrorCode::invalid_argument, "the description has no ICE credentials"};
   if (media.ice_ufrag.size() < 4 || media.ice_pwd.size() < 22 || media.ice_ufrag.size() > 256 || media.ice_pwd.size() > 256)
     return Error{ErrorCode::invalid_argument, "ICE credentials have the wrong length (RFC 8445 5.3)"};
-  if (media.fingerprint_value.empty())
+  if (media.fingerprint_values.empty())
     return Error{ErrorCode::invalid_argument, "the description has no a=fingerprint: DTLS cannot be checked"};
   const std::string& algorithm = media.fingerprint_algorithm;
   if (algorithm != "sha-256" && algorithm != "sha-384" && algorithm != "sha-512")
@@ -88,7 +90,8 @@ std::optional<Error> transport_error(const sdp::Media& media) {
 RemoteTransport transport_of(const sdp::Media& media) {
   RemoteTransport remote;
   remote.credentials = {media.ice_ufrag, media.ice_pwd};
-  remote.fingerprint = {media.fingerprint_algorithm, media.fingerprint_value};
+  remote.fingerprints = {media.fingerprint_algorithm, media.fingerprint_values};
+  std::sort(remote.fingerprints.values.begin(), remote.fingerprints.values.end());  // their order has no meaning
   remote.setup = media.setup;
   for (const auto& candidate : media.candidates) {
     if (candidate.transport != "udp") continue;
@@ -232,6 +235,8 @@ Result<ReadOffer> read_offer(std::string_view text) {
     const auto& media = offer->media[i];
     if (media.mid.size() > kMaxMid)
       return fail(ErrorCode::limit_exceeded, "the mid of m-line " + std::to_string(i) + " has more than " + std::to_string(kMaxMid) + " characters");
+    if (!media.mid.empty() && !is_printable_ascii(media.mid))
+      return fail(ErrorCode::invalid_argument, "the mid of m-line " + std::to_string(i) + " must be printable ASCII (RFC 5888 4)");
     NegotiatedLine line = read_line(media, media.mid.empty() ? std::to_string(i) : media.mid);
     for (const auto& other : result.lines)
       if (other.mid == line.mid) return fail(ErrorCode::invalid_argument, "two m-lines share the mid " + line.mid);

@@ -39,7 +39,7 @@ struct NegotiatedLine {
 struct RemoteTransport {
   ice::Credentials credentials;
   std::vector<ice::Candidate> candidates;
-  dtls::Fingerprint fingerprint;
+  dtls::Fingerprints fingerprints;
   sdp::Setup setup = sdp::Setup::unset;
 };
 

@@ -176,6 +176,32 @@ TEST(Description, feedback_is_transport_wide_where_its_extension_is_offered_too_
   }
 }
 
+TEST(Description, a_mid_is_printable_ascii) {
+  for (const char* wrong : {"a\u202eb", "\u00e9", "a\x7f"}) {
+    const auto read = read_offer(kHead + kVideo + kTransport + mid(wrong));
+    ASSERT_FALSE(read) << wrong;
+    EXPECT_EQ(read.error().code, ErrorCode::invalid_argument);
+    EXPECT_EQ(read.error().message.find(wrong), std::string::npos) << "it is not repeated";
+  }
+  EXPECT_TRUE(read_offer(kHead + kVideo + kTransport + mid("{6f9619ff-8b86-d011-b42d-00cf4fc964ff}")));
+}
+
+TEST(Description, an_answer_names_no_feedback_that_the_offer_did_not) {
+  for (const std::string offered : {"", "nack", "nack pli", "ccm fir", "nack|nack pli|ccm fir", "ack rpsi"}) {
+    std::string attributes = "a=rtpmap:96 VP8/90000\r\n", expected;
+    for (std::size_t at = 0; at < offered.size();) {
+      const auto end = std::min(offered.find('|', at), offered.size());
+      const std::string line = "a=rtcp-fb:96 " + offered.substr(at, end - at);
+      attributes += line + "\r\n";
+      if (line.find("rpsi") == line.npos) expected += (expected.empty() ? "" : "|") + line;
+      at = end + 1;
+    }
+    const auto offer = read_offer(video_of("96", attributes));
+    ASSERT_TRUE(offer);
+    EXPECT_EQ(lines_of(write_answer(*offer, local()), "a=rtcp-fb"), expected) << offered;
+  }
+}
+
 TEST(Description, an_answer_keeps_every_common_codec_with_its_retransmission_and_none_of_the_senders_properties) {
   const auto offer = read_offer(video_of(
       "45 102 103 96 97 98", "a=extmap-allow-mixed\r\na=rtpmap:45 AV1/90000\r\na=rtpmap:102 H264/90000\r\na=fmtp:102 "

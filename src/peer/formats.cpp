@@ -84,6 +84,8 @@ std::vector<Format> common_formats(const sdp::Media& media) {
     format.nack = has_feedback(candidate, "nack");
     format.transport_cc = has_feedback(candidate, "transport-cc");
     format.remb = has_feedback(candidate, "goog-remb");
+    format.pli = has_feedback(candidate, "nack pli");
+    format.fir = has_feedback(candidate, "ccm fir");
     const std::string apt = std::to_string(candidate.payload_type);
     for (const auto& rtx : media.formats)
       if (is_rtx(rtx) && rtx.fmtp_value("apt") == apt && !collides_with_rtcp(rtx.payload_type)) format.rtx_payload_type = rtx.payload_type;
@@ -93,7 +95,8 @@ std::vector<Format> common_formats(const sdp::Media& media) {
 }
 
 std::vector<Format> offered_formats(const rtp::Codec& codec, bool transport_feedback) {
-  Format format{codec, 0, std::nullopt, true, transport_feedback, false};
+  const bool video = codec.kind() == rtp::Kind::video;
+  Format format{codec, 0, std::nullopt, true, transport_feedback, false, video, video};
   switch (codec.name) {
     case CodecName::opus:
       format.payload_type = 111;
@@ -144,10 +147,8 @@ void add_format(sdp::Media& media, const Format& format) {
   main.channels = format.codec.channels;
   main.fmtp = format.codec.fmtp;
   if (format.nack) main.feedback.push_back("nack");
-  if (format.codec.kind() == rtp::Kind::video) {
-    main.feedback.push_back("nack pli");
-    main.feedback.push_back("ccm fir");
-  }
+  if (format.pli) main.feedback.push_back("nack pli");
+  if (format.fir) main.feedback.push_back("ccm fir");
   if (format.transport_cc) main.feedback.push_back("transport-cc");
   if (format.remb) main.feedback.push_back("goog-remb");
   media.formats.push_back(std::move(main));

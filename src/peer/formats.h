@@ -20,6 +20,8 @@ struct Format {
   bool nack = false;
   bool transport_cc = false;  // a=rtcp-fb transport-cc
   bool remb = false;          // a=rtcp-fb goog-remb
+  bool pli = false;           // a=rtcp-fb nack pli
+  bool fir = false;           // a=rtcp-fb ccm fir
 };
 
 /// The formats of an m-line that Amphi takes, in the m-line's order. H.264 in packetization mode 0 or 1.

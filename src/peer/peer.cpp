@@ -44,6 +44,7 @@ std::string_view counter_name(Drop drop) {
     case Drop::duplicate_keyframe_request: return "duplicate_keyframe_request";
     case Drop::report_too_soon: return "report_too_soon";
     case Drop::rtcp_over_budget: return "rtcp_over_budget";
+    case Drop::ingress_over_budget: return "ingress_over_budget";
     case Drop::unknown_path: return "unknown_path";
     case Drop::unvalidated_path: return "unvalidated_path";
     case Drop::codec_change: return "codec_change";
@@ -71,13 +72,13 @@ LocalTransport Peer::Impl::local_transport() const {
 }
 
 Result<void> Peer::Impl::take_remote(const RemoteTransport& remote, dtls::Role role_now, Time now) {
-  if (fingerprint && *fingerprint != remote.fingerprint)
+  if (fingerprints && *fingerprints != remote.fingerprints)
     return fail(ErrorCode::fingerprint_mismatch, "a later description names another DTLS fingerprint");
   if (!dtls.set_role(role_now)) return fail(ErrorCode::invalid_argument, "the DTLS handshake has begun in the other role");
   role = role_now;
-  if (!fingerprint) {
-    fingerprint = remote.fingerprint;
-    dtls.set_remote_fingerprint(remote.fingerprint, now);
+  if (!fingerprints) {
+    fingerprints = remote.fingerprints;
+    dtls.set_remote_fingerprint(remote.fingerprints, now);
   }
   ice.set_remote(remote.credentials, remote.candidates, now);
   remote_credentials = remote.credentials;
@@ -210,7 +211,7 @@ Result<std::string> Peer::accept_offer(std::string_view sdp, Time now, const Off
   for (std::size_t i = 0; i < impl_->lines.size(); ++i)
     if (impl_->lines[i].negotiated.mid != offer->lines[i].mid && !impl_->lines[i].negotiated.rejected)
       return fail(ErrorCode::invalid_argument, "the offer's m-lines are in another order");
-  if (impl_->fingerprint && offer->remote && *impl_->fingerprint != offer->remote->fingerprint)
+  if (impl_->fingerprints && offer->remote && *impl_->fingerprints != offer->remote->fingerprints)
     return fail(ErrorCode::fingerprint_mismatch, "a later description names another DTLS fingerprint");
   dtls::Role role = impl_->role.value_or(impl_->preferred_role());
   if (offer->remote) {

@@ -149,7 +149,7 @@ enum class Drop {
   not_selected_source, unknown_payload_type, rtcp_malformed, report_without_clock, rtx_malformed, rtx_unwanted, repeated, oversized, stun_not_ours, codec_change,
   // Of feedback that would cost more than its sender may cause: docs/limits.md, section Media.
   duplicate_nack, nack_too_soon, nack_unknown, nack_too_many, nack_over_budget, duplicate_keyframe_request, report_too_soon,
-  rtcp_over_budget,
+  rtcp_over_budget, ingress_over_budget,
   // Received over a path that was abandoned or never authenticated; not sent over one that is not validated.
   unknown_path, unvalidated_path, count_
 };

@@ -113,7 +113,7 @@ struct Peer::Impl {
   std::uint64_t description_version = 0;
   std::optional<std::vector<NegotiatedLine>> offered;  // until the answer
   rtp::ExtensionIds extensions;
-  std::optional<dtls::Fingerprint> fingerprint;
+  std::optional<dtls::Fingerprints> fingerprints;
   std::optional<dtls::Role> role;   // as negotiated
 
   std::vector<LineState> lines;

@@ -104,6 +104,27 @@ TEST(Peer, the_handshake_survives_a_third_of_all_packets_lost) {
   }
 }
 
+TEST(Peer, one_of_several_fingerprints_of_a_description_is_the_certificates_in_any_order) {
+  for (const bool right_first : {true, false}) {
+    Call call(3);
+    const Line video = call.client.peer.add_line({"", testing::vp8_codec(), "s", "t"});
+    const auto with_two = [&](std::string sdp) {
+      const std::string truth = "a=fingerprint:sha-256 " + testing::shared_certificate()->fingerprint().value;
+      const std::string other = "a=fingerprint:sha-256 " + testing::other_certificate()->fingerprint().value;
+      const std::string both = right_first ? truth + "\r\n" + other : other + "\r\n" + truth;
+      for (std::size_t at = 0; (at = sdp.find(truth, at)) != std::string::npos; at += both.size()) sdp.replace(at, truth.size(), both);
+      return sdp;
+    };
+    const auto answer = call.server.peer.accept_offer(with_two(call.client.peer.create_offer(call.world.now())), call.world.now());
+    ASSERT_TRUE(answer);
+    ASSERT_TRUE(call.client.peer.accept_answer(with_two(*answer), call.world.now()));
+    call.world.run_for(1s);
+    call.stream(video, 1, 10);
+    call.world.run_for(1s);
+    EXPECT_EQ(call.server.received.size(), 10u) << right_first;
+  }
+}
+
 TEST(Peer, a_falsified_fingerprint_fails_at_the_end_that_was_lied_to) {
   struct Row {
     const char* what;

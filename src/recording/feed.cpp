@@ -314,9 +314,9 @@ void Feed::leave(Time now) {
   if (track_) desk_.journal.away(*file_number_);
 }
 
-void Feed::come_back(Time now) {
+void Feed::come_back(bool muted, Time now) {
   const Duration left = *left_at_ - start_;
-  if (left - written_until_ > silence_.longest_regular()) {
+  if (!watch_.is_muted() && left - written_until_ > silence_.longest_regular()) {
     begin_gap(empty_reason(*left_at_), 0);
     end_gap(written_until_ = left);
   }
@@ -330,6 +330,8 @@ void Feed::come_back(Time now) {
   desk_.journal.back(*file_number_);
   tell_open_gap();
   keyframe_at_ = now;
+  if (muted) return watch_.mute(now);
+  watch_.unmute();
   if (assembler_.waits_for_keyframe()) want_keyframe(now);
 }
 

@@ -51,7 +51,9 @@ class Feed {
   /// The feed has gone, and may come again: uses all that arrived, and leaves the file open.
   void leave(Time now);
   /// It is there again, and its file goes on behind a gap. Only a feed with a file, in the same codec.
-  void come_back(Time now);
+  void come_back(bool muted, Time now);
+  /// Nothing of it is recorded until it comes back.
+  void mute(Time now) { watch_.mute(now); }
   /// Uses all that arrived and completes the file, which lasts until `now`, or until the feed had gone.
   void finish(Time now);
   void set_hash(const Sha256Digest& digest);

@@ -28,14 +28,16 @@ Feed* FeedRoster::find_open(const FeedId& id) {
   return gone != newest_.end() && !feeds_.at(gone->second)->finished() ? feeds_.at(gone->second).get() : find(id);
 }
 
-bool FeedRoster::add(const FeedInfo& feed, Time now) {
+bool FeedRoster::add(const FeedInfo& feed, bool muted, Time now) {
   membership_changed_ = true;
   if (Feed* again = take_back(feed, now)) {
-    again->come_back(now);
+    again->come_back(muted, now);
     active_.emplace(feed.id, again);
     return true;
   }
-  active_.emplace(feed.id, &make(feed, now));
+  Feed& made = make(feed, now);
+  if (muted) made.mute(now);
+  active_.emplace(feed.id, &made);
   return false;
 }
 

@@ -24,7 +24,7 @@ class FeedRoster {
 
   bool contains(const FeedId& id) const { return active_.contains(id); }
   /// The feed is not in the session yet. True: it goes on in its file.
-  bool add(const FeedInfo& feed, Time now);
+  bool add(const FeedInfo& feed, bool muted, Time now);
   /// True: files or the list of tracks may have changed.
   bool remove(const FeedId& id, Time now);
   /// A feed in the session; nullptr: unknown, and counted.

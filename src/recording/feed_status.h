@@ -20,6 +20,7 @@ enum class FeedReason : std::uint8_t {
   waiting_for_media,  // the feed has not delivered anything yet
   silent,             // the feed delivered media and has stopped
   no_keyframe,        // the decoder could not start: every frame builds upon a frame that was never received
+  muted,              // by an administrator: media are neither forwarded nor recorded
   malformed,          // the payload does not parse as the codec that was negotiated
   missing_parameter_sets,     // H.264 without SPS and PPS, in the packets as well as in the description
   unsupported_packetization,  // H.264 in a mode that was not negotiated (interleaved)
@@ -35,6 +36,7 @@ constexpr std::string_view wire_name(FeedReason reason) {
     case FeedReason::waiting_for_media: return "waiting_for_media";
     case FeedReason::silent: return "silent";
     case FeedReason::no_keyframe: return "no_keyframe";
+    case FeedReason::muted: return "muted";
     case FeedReason::malformed: return "malformed";
     case FeedReason::missing_parameter_sets: return "missing_parameter_sets";
     case FeedReason::unsupported_packetization: return "unsupported_packetization";

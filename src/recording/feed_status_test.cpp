@@ -38,6 +38,31 @@ struct Unrecordable {
 
 }  // namespace
 
+TEST(FeedStatus, a_muted_feed_is_told_at_once_and_until_it_is_unmuted_and_in_the_manifest_where_it_has_no_track) {
+  Studio studio;
+  Camera camera{studio};
+  studio.recorder.add_feed(feed("cam", vp8_codec()), studio.at(0ms));
+  studio.recorder.add_feed(feed("never", vp8_codec()), studio.at(0ms), true);
+  camera.send(0ms, 3s);
+  EXPECT_EQ(status_of(studio, "cam").reason, FeedReason::recorded);
+  EXPECT_EQ(status_of(studio, "never").reason, FeedReason::muted);
+  studio.recorder.remove_feed(FeedId("cam"), studio.at(3s));
+  studio.recorder.add_feed(feed("cam", vp8_codec()), studio.at(3s), true);
+  studio.run_until(studio.at(4100ms));
+  EXPECT_EQ(status_of(studio, "cam").reason, FeedReason::muted);
+  EXPECT_EQ(status_of(studio, "cam").since, 3s);
+  studio.run_until(studio.at(10s));
+  const std::string said = "cam: not recorded, muted by an administrator for ";
+  EXPECT_EQ(status_of(studio, "cam").message.substr(0, said.size()), said);
+  EXPECT_EQ(status_of(studio, "cam").since, 3s);
+  studio.recorder.remove_feed(FeedId("cam"), studio.at(10s));
+  studio.recorder.add_feed(feed("cam", vp8_codec()), studio.at(10s));
+  camera.send(10s, 13s);
+  EXPECT_EQ(status_of(studio, "cam").reason, FeedReason::recorded);
+  studio.stop(14s);
+  EXPECT_EQ(manifest_of(studio)["feedsWithoutMedia"][0]["reason"], "muted");
+}
+
 TEST(FeedStatus, media_that_cannot_be_recorded_are_told_with_the_reason_while_they_arrive) {
   const Unrecordable table[] = {
       {"vp8 without a keyframe", vp8_codec(), kDelta, FeedReason::no_keyframe, "camera: not recorded, no keyframe for 5 s"},

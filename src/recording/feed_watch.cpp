@@ -13,13 +13,15 @@ bool FeedWatch::look(const Drops& drops, bool loses_most, Time now) {
   }
   if (reason == reason_) return false;
   since_ = now;
-  if (reason == FeedReason::silent) since_ = *received_at_;
+  if (reason == FeedReason::muted) since_ = *muted_since_;
+  else if (reason == FeedReason::silent) since_ = *received_at_;
   else if (loses_all(reason) && unrecorded_since_) since_ = *unrecorded_since_;
   reason_ = reason;
   return true;
 }
 
 FeedReason FeedWatch::judge(const Drops& drops, bool loses_most, Time now) const {
+  if (muted_since_) return FeedReason::muted;
   if (!received_at_) return FeedReason::waiting_for_media;
   if (now - *received_at_ >= kSilent) return FeedReason::silent;
   const FeedReason well = !wrote_ ? FeedReason::waiting_for_media : loses_most ? FeedReason::media_lost : FeedReason::recorded;
@@ -41,6 +43,7 @@ FeedReason FeedWatch::explain(const Drops& drops, const Drops& before) const {
 }
 
 FeedReason FeedWatch::why_without_track(const Drops& drops) const {
+  if (muted_since_) return FeedReason::muted;
   if (!received_at_) return FeedReason::waiting_for_media;
   return refused_ ? FeedReason::limit_exceeded : explain(drops, Drops());
 }
@@ -55,6 +58,7 @@ std::string status_message(const std::string& feed, FeedReason reason, rtp::Code
     case FeedReason::waiting_for_media: return feed + ": no media received yet";
     case FeedReason::silent: return feed + ": no media received" + seconds;
     case FeedReason::no_keyframe: return lost + "no keyframe" + seconds;
+    case FeedReason::muted: return lost + "muted by an administrator" + seconds;
     case FeedReason::malformed: return lost + "the payload is not valid " + std::string(rtp::text(codec)) + seconds;
     case FeedReason::missing_parameter_sets: return lost + "no H264 parameter sets (SPS and PPS)" + seconds;
     case FeedReason::unsupported_packetization: return lost + "unsupported H264 packetization (interleaved mode)" + seconds;

@@ -33,6 +33,13 @@ class FeedWatch {
     unrecorded_since_.reset();
     wrote_ = true;
   }
+  /// Nothing is recorded until `unmute`.
+  void mute(Time now) {
+    if (!muted_since_) muted_since_ = now;
+    unrecorded_since_.reset();
+  }
+  void unmute() { muted_since_.reset(); }
+  bool is_muted() const { return muted_since_.has_value(); }
   /// No frame of this feed will be written any more.
   void refuse() { refused_ = true; }
 
@@ -53,6 +60,7 @@ class FeedWatch {
   std::optional<Time> received_at_;
   Time quiet_until_ = Time::min();  // the newest end of a stretch without packets
   std::optional<Time> unrecorded_since_;  // the first packet after the newest frame
+  std::optional<Time> muted_since_;
   bool wrote_ = false;
   bool refused_ = false;
   Drops window_, last_window_;  // the counters when the present window began, and the one before

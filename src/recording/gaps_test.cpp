@@ -177,6 +177,37 @@ TEST(Gaps, silence_before_a_feed_went_is_not_its_absence) {
   EXPECT_EQ(gaps[1]["fromMs"], 5000);
 }
 
+TEST(Gaps, the_time_in_which_a_feed_is_muted_is_its_absence_also_up_to_the_end) {
+  const auto mute = [](Studio& studio, bool muted, Duration at) {  // as a session tells it
+    studio.run_until(studio.at(at));
+    studio.recorder.remove_feed(FeedId("cam"), studio.at(at));
+    studio.recorder.add_feed(feed("cam", vp8_codec()), studio.at(at), muted);
+  };
+  for (const bool to_the_end : {false, true}) {
+    SCOPED_TRACE(to_the_end);
+    Studio studio;
+    Camera camera{studio};
+    studio.recorder.add_feed(feed("cam", vp8_codec()), studio.at(0ms));
+    camera.send(0ms, 2s);
+    mute(studio, true, 2s);
+    studio.run_until(studio.at(9s));
+    if (!to_the_end) {
+      mute(studio, false, 9s);
+      camera.send(9100ms, 11s);
+    }
+    studio.stop(12s);
+    const auto track = manifest_of(studio)["tracks"][0];
+    EXPECT_EQ(track["durationMs"], 12'000);
+    ASSERT_GE(track["gaps"].size(), 1u);
+    EXPECT_EQ(track["gaps"][0]["reason"], "absent");
+    EXPECT_LE(track["gaps"][0]["fromMs"], 2000);
+    EXPECT_EQ(track["gaps"][0]["toMs"], to_the_end ? 12'000 : 9100) << track["gaps"].dump();
+    std::size_t absent = 0;
+    for (const auto& gap : track["gaps"]) absent += gap["reason"] == "absent";
+    EXPECT_EQ(absent, 1u) << track["gaps"].dump();
+  }
+}
+
 TEST(Gaps, a_feed_that_comes_again_goes_on_in_its_file_behind_a_gap) {
   Studio studio;
   Camera camera{studio};

@@ -133,11 +133,11 @@ Recorder::Recorder(RecordingInfo info, Time start, Safekeeping safekeeping) : im
 
 Recorder::~Recorder() = default;
 
-void Recorder::add_feed(const FeedInfo& feed, Time now) {
+void Recorder::add_feed(const FeedInfo& feed, Time now, bool muted) {
   Impl& me = *impl_;
   if (!me.running_at(now) || me.feeds.contains(feed.id)) return;
   if (!is_safe_path_name(feed.id.value) || feed.id.value.size() > kMaxFeedId) return me.feeds.shares().drops.add(Drop::unsafe_feed_id);
-  if (me.feeds.add(feed, now)) me.refresh_manifest(now);
+  if (me.feeds.add(feed, muted, now)) me.refresh_manifest(now);
 }
 
 void Recorder::remove_feed(const FeedId& feed, Time now) {

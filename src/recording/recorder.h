@@ -142,7 +142,8 @@ class Recorder {
   /// The feed is in the session from now on (or was when the recording began). Repeated: ignored. One that was removed and comes again,
   /// in the same codec, goes on in its file behind a gap. A feed takes a place among the tracks with its first frame; docs/limits.md has
   /// the share of an identity.
-  void add_feed(const FeedInfo& feed, Time now);
+  /// `muted`: an administrator keeps it from being recorded, until it is removed and added again.
+  void add_feed(const FeedInfo& feed, Time now, bool muted = false);
   void remove_feed(const FeedId& feed, Time now);
   /// One received packet, in any order, RTX already undone; `seq` is extended. The payload is copied where it must be.
   void handle_packet(const FeedId& feed, rtp::Seq seq, const rtp::RtpHeader& header, ByteView payload, Time now);

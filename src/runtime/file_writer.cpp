@@ -64,12 +64,15 @@ Result<void> sync_folder(const std::string& path) {
 }
 
 Result<std::string> read_file(const std::string& path, std::size_t limit, Links links) {
-  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | (links == Links::refuse ? O_NOFOLLOW : 0)));
+  // O_NONBLOCK: a named pipe must not wait for its writer.
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | (links == Links::refuse ? O_NOFOLLOW : 0)));
   if (file.fd < 0) {
     if (errno == ENOENT) return fail(ErrorCode::not_found, path + " does not exist");
     if (errno == ELOOP && links == Links::refuse) return fail(ErrorCode::storage, path + " is a symbolic link, which is not followed");
     return fail(ErrorCode::storage, "open " + path + ": " + std::generic_category().message(errno));
   }
+  struct stat found {};
+  if (::fstat(file.fd, &found) != 0 || !S_ISREG(found.st_mode)) return fail(ErrorCode::storage, path + " is not a regular file");
   std::string text;
   std::array<char, 16384> piece;
   while (true) {

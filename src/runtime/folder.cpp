@@ -54,7 +54,7 @@ Result<Bytes> Folder::read(const std::string& name, std::uint64_t at, std::uint6
   const auto there = size(name);
   if (!there) return fail(ErrorCode::not_found, path + " does not exist");
   if (at > *there || count > *there - at) return fail(ErrorCode::storage, path + " ends before");
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
   Bytes data(static_cast<std::size_t>(count));
   int error = fd < 0 ? errno : 0;
   for (std::size_t got = 0; error == 0 && got < data.size();) {

@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 #include "runtime/clock.h"
 #include "runtime/send_slots.h"
@@ -63,7 +64,7 @@ class ReadSlots {
 class Loop final : public MediaLoop {
  public:
   Loop(std::string name, std::vector<UdpSocket> sockets, int wake_fd, MediaHandler& handler)
-      : name_(std::move(name)), sockets_(std::move(sockets)), wake_fd_(wake_fd), handler_(handler) {}
+      : name_(std::move(name)), sockets_(std::move(sockets)), overflow_of_(sockets_.size()), wake_fd_(wake_fd), handler_(handler) {}
 
   ~Loop() override {
     Loop::stop();
@@ -80,8 +81,19 @@ class Loop final : public MediaLoop {
     const auto socket = std::find_if(sockets_.begin(), sockets_.end(), [&](const UdpSocket& s) { return s.local() == local; });
     if (socket == sockets_.end()) return fail(ErrorCode::invalid_argument, "no socket is known as " + local.text());
     if (auto moved = socket->rebind(to); !moved) return moved;
+    overflow_of_[static_cast<std::size_t>(socket - sockets_.begin())] = 0;
     if (!polled_.empty()) polled_[static_cast<std::size_t>(socket - sockets_.begin())] = {socket->fd(), POLLIN, 0};
     return {};
+  }
+
+  bool count_overflow() override {
+    std::uint32_t more = 0;
+    for (std::size_t i = 0; i < sockets_.size(); ++i) {
+      const std::uint32_t now_so = sockets_[i].overflow();
+      more += now_so - std::exchange(overflow_of_[i], now_so);
+    }
+    overflow_.fetch_add(more, std::memory_order_relaxed);
+    return more > 0;
   }
 
   void start() override {
@@ -112,6 +124,7 @@ class Loop final : public MediaLoop {
     stats.sent = sending_.sent.load(std::memory_order_relaxed);
     stats.send_would_block = sending_.would_block.load(std::memory_order_relaxed);
     stats.send_errors = sending_.errors.load(std::memory_order_relaxed);
+    stats.overflow = overflow_.load(std::memory_order_relaxed);
     stats.oversized = oversized_.load(std::memory_order_relaxed) + sending_.oversized.load(std::memory_order_relaxed);
     return stats;
   }
@@ -185,6 +198,7 @@ class Loop final : public MediaLoop {
 
   const std::string name_;
   std::vector<UdpSocket> sockets_;
+  std::vector<std::uint32_t> overflow_of_;  // each socket's, as counted last; the loop's own
   const int wake_fd_;
   MediaHandler& handler_;
   std::thread thread_;
@@ -195,7 +209,7 @@ class Loop final : public MediaLoop {
   std::vector<std::function<void(SendBatch&, Time)>> tasks_;
   bool stopping_ = false;
 
-  std::atomic<std::uint64_t> received_{0}, oversized_{0};
+  std::atomic<std::uint64_t> received_{0}, oversized_{0}, overflow_{0};
   SendCounters sending_;
 };
 

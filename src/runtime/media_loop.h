@@ -27,6 +27,7 @@ class MediaHandler {
 
 struct LoopStats {
   std::uint64_t received = 0, sent = 0, send_would_block = 0, send_errors = 0, oversized = 0;
+  std::uint64_t overflow = 0;  // datagrams that the kernel dropped before they were read, by `count_overflow`
 };
 
 class MediaLoop {
@@ -40,6 +41,9 @@ class MediaLoop {
   /// A socket follows a change of network: it is bound to `to` from now on, and datagrams go on calling it `local`, by which the peers above
   /// know it. On the loop's own thread. Errors: invalid_argument (the system's words; no such socket), and nothing has changed.
   virtual Result<void> rebind(const Address& local, const Address& to) = 0;
+  /// Counts the datagrams that the kernel has dropped because a socket's buffer was full. True: more than at the last call. On the loop's
+  /// own thread.
+  virtual bool count_overflow() = 0;
   virtual void start() = 0;
   /// Runs `task` on the loop's thread soon, in order; dropped when the loop has stopped. The batch is flushed after it.
   virtual void post(std::function<void(SendBatch&, Time now)> task) = 0;

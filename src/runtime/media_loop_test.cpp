@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "runtime/clock.h"
+#include "runtime/socket.h"
 
 namespace amphi::runtime {
 namespace {
@@ -136,6 +137,23 @@ TEST(MediaLoop, a_socket_that_is_bound_anew_sends_and_receives_there_under_the_n
   EXPECT_EQ(receiver.last.remote.ip_text(), "127.0.0.2");
   EXPECT_EQ(moving.last.local, name);
   EXPECT_EQ(moving.last.remote, to);
+}
+
+TEST(MediaLoop, counts_the_datagrams_that_the_kernel_dropped_for_want_of_room) {
+  Handler handler;
+  const auto loop = make(handler);  // does not run: nothing is read
+  EXPECT_FALSE(loop->count_overflow());
+  const auto sender = UdpSocket::bind(loopback()).value();
+  sockaddr_storage to{};
+  const socklen_t size = to_system(loop->local_addresses()[0], to);
+  const Bytes data(1200);
+  for (int i = 0; i < 100'000 && !loop->count_overflow(); ++i) sendto(sender.fd(), data.data(), data.size(), 0, reinterpret_cast<const sockaddr*>(&to), size);
+  const std::uint64_t dropped = loop->stats().overflow;
+  EXPECT_GE(dropped, 1u);
+  EXPECT_FALSE(loop->count_overflow()) << "no more since";
+  for (int i = 0; i < 10; ++i) sendto(sender.fd(), data.data(), data.size(), 0, reinterpret_cast<const sockaddr*>(&to), size);
+  EXPECT_TRUE(loop->count_overflow());
+  EXPECT_EQ(loop->stats().overflow, dropped + 10);
 }
 
 TEST(MediaLoop, wakes_for_a_deadline_neither_early_nor_much_too_late) {

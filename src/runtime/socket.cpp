@@ -1,10 +1,12 @@
 #include "runtime/socket.h"
 
 #include <arpa/inet.h>
+#include <linux/sock_diag.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <system_error>
@@ -108,6 +110,12 @@ Result<UdpSocket> UdpSocket::bind(const Address& address) {
     return tl::unexpected(system_error(ErrorCode::invalid_argument, "getsockname", errno));
   made.local_ = from_system(storage);
   return made;
+}
+
+std::uint32_t UdpSocket::overflow() const {
+  std::array<std::uint32_t, SK_MEMINFO_VARS> info{};
+  socklen_t size = sizeof info;
+  return getsockopt(fd_, SOL_SOCKET, SO_MEMINFO, info.data(), &size) == 0 ? info[SK_MEMINFO_DROPS] : 0;
 }
 
 Result<void> UdpSocket::rebind(const Address& to) {

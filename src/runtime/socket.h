@@ -32,6 +32,8 @@ class UdpSocket {
   /// Binds it anew, elsewhere; `local` goes on naming it. Errors: as bind's, and nothing has changed.
   Result<void> rebind(const Address& to);
   int fd() const { return fd_; }
+  /// Datagrams that the kernel dropped because the buffer was full, since the bind.
+  std::uint32_t overflow() const;
   /// What it was bound to first: its name for all who hold it.
   const Address& local() const { return local_; }
 

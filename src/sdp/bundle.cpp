@@ -26,7 +26,7 @@ void share_bundle_transport(SessionDescription& out) {
     }
     if (media.fingerprint_algorithm.empty()) {
       media.fingerprint_algorithm = print.fingerprint_algorithm;
-      media.fingerprint_value = print.fingerprint_value;
+      media.fingerprint_values = print.fingerprint_values;
     }
     if (media.setup == Setup::unset) media.setup = setup.setup;
   }

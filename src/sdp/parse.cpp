@@ -1,6 +1,8 @@
 // The parser of session descriptions (RFC 8866): line by line into a value, hostile text included. Lines that are not
 // understood are ignored; lines that are understood and make no sense are an error with their number.
 // The time taken is bounded by the text's length: everything searched while parsing has a small limit.
+#include <algorithm>
+
 #include "sdp/bundle.h"
 #include "sdp/parser.h"
 #include "sdp/text.h"
@@ -148,9 +150,14 @@ bool Parser::transport_attribute(std::string_view name, std::string_view value) 
     level.pwd = value;
   } else if (name == "fingerprint") {
     std::string algorithm = lowered(next_word(value));
-    if (!level.algorithm.empty() && strength(algorithm) <= strength(level.algorithm)) return true;
-    level.algorithm = std::move(algorithm);
-    level.value = uppered(trimmed(value));
+    if (algorithm != level.algorithm) {
+      if (!level.algorithm.empty() && strength(algorithm) <= strength(level.algorithm)) return true;
+      level.algorithm = std::move(algorithm);
+      level.values.clear();
+    }
+    std::string print = uppered(trimmed(value));
+    const bool known = std::find(level.values.begin(), level.values.end(), print) != level.values.end();
+    if (!print.empty() && !known && level.values.size() < kMaxFingerprints) level.values.push_back(std::move(print));
   } else if (name == "setup") {
     level.setup = value == "actpass"   ? Setup::actpass
                   : value == "active"  ? Setup::active

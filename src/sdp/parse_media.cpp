@@ -184,7 +184,7 @@ void Parser::finish_media() {
   media.ice_pwd = own_.pwd.empty() ? session_.pwd : own_.pwd;
   const Transport& print = own_.algorithm.empty() ? session_ : own_;
   media.fingerprint_algorithm = print.algorithm;
-  media.fingerprint_value = print.value;
+  media.fingerprint_values = print.values;
   media.setup = own_.setup == Setup::unset ? session_.setup : own_.setup;
   media.end_of_candidates = own_.end_of_candidates || session_.end_of_candidates;
   media_ = nullptr;

@@ -15,6 +15,7 @@ namespace amphi::sdp {
 constexpr std::size_t kMaxMedia = 512;
 constexpr std::size_t kMaxOfAKind = 256;  // ssrcs, groups, candidates, extensions, rids of one m-line
 constexpr std::size_t kMaxFeedback = 32;  // of one format
+constexpr std::size_t kMaxFingerprints = 32;  // of one algorithm
 
 /// What a line does to the description; a text is the reason why it is wrong.
 using Complaint = const char*;
@@ -23,7 +24,8 @@ inline constexpr char kTooMany[] = "too many lines of one kind";  // one address
 
 /// Transport attributes at one level, before the levels are joined.
 struct Transport {
-  std::string ufrag, pwd, algorithm, value;
+  std::string ufrag, pwd, algorithm;
+  std::vector<std::string> values;
   Setup setup = Setup::unset;
   bool end_of_candidates = false;
 };

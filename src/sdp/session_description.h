@@ -85,9 +85,9 @@ struct Media {
   // Transport: own value, else the session's, else that of the first m-line of the bundle that names it.
   std::string ice_ufrag;
   std::string ice_pwd;
-  // Of several fingerprints (RFC 8122 5), the strongest algorithm of sha-512, sha-384 and sha-256; else the first.
-  std::string fingerprint_algorithm;   // lower case
-  std::string fingerprint_value;       // upper case
+  // Of several algorithms (RFC 8122 5), the strongest of sha-512, sha-384 and sha-256; else the first. One of its values is the certificate's.
+  std::string fingerprint_algorithm;             // lower case
+  std::vector<std::string> fingerprint_values;   // upper case, at most 32, each once
   Setup setup = Setup::unset;
   std::vector<Candidate> candidates;
   bool end_of_candidates = false;

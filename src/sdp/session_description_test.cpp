@@ -77,7 +77,7 @@ TEST(SdpParse, understands_an_offer_of_firefox) {
   const std::string print =
       "6A:7C:0E:C3:22:59:5E:14:95:69:92:3D:13:B4:84:24:2C:C2:A2:C0:3E:FD:34:8E:5E:EA:6F:AF:52:CE:E6:0F";
   for (const Media& media : d.media) {
-    EXPECT_EQ(media.fingerprint_value, print) << "the session's, in upper case";
+    EXPECT_EQ(media.fingerprint_values, std::vector<std::string>{print}) << "the session's, in upper case";
     EXPECT_EQ(media.ice_ufrag, "0f1e2d3c") << "the bundle's where the m-line has none";
     EXPECT_EQ(media.ice_pwd, "9d1e2f3c4b5a69788796a5b4c3d2e1f0");
     EXPECT_EQ(media.setup, Setup::actpass);
@@ -114,7 +114,7 @@ TEST(SdpParse, session_level_values_hold_for_media_that_have_none) {
   EXPECT_EQ(d.media[0].setup, Setup::passive);
   EXPECT_EQ(d.media[0].direction, Direction::inactive);
   EXPECT_EQ(d.media[0].fingerprint_algorithm, "sha-512");
-  EXPECT_EQ(d.media[0].fingerprint_value, "AB:CD");
+  EXPECT_EQ(d.media[0].fingerprint_values, std::vector<std::string>{"AB:CD"});
   EXPECT_EQ(d.media[1].ice_ufrag, "M");
   EXPECT_EQ(d.media[1].ice_pwd, "Q");
   EXPECT_EQ(d.media[1].setup, Setup::active);
@@ -122,7 +122,7 @@ TEST(SdpParse, session_level_values_hold_for_media_that_have_none) {
   EXPECT_EQ(d.media[1].direction, Direction::recvonly);
 }
 
-TEST(SdpParse, of_several_fingerprints_the_strongest_is_kept_whatever_their_order) {
+TEST(SdpParse, of_several_fingerprints_those_of_the_strongest_algorithm_are_kept_whatever_their_order) {
   struct Row {
     const char* lines;
     const char* algorithm;
@@ -132,10 +132,15 @@ TEST(SdpParse, of_several_fingerprints_the_strongest_is_kept_whatever_their_orde
                          Row{"a=fingerprint:SHA-512 03\na=fingerprint:sha-256 02\na=fingerprint:sha-1 01\n", "sha-512", "03"},
                          Row{"a=fingerprint:sha-384 03\na=fingerprint:sha-256 02\n", "sha-384", "03"},
                          Row{"a=fingerprint:sha-256 0a\na=fingerprint:sha-1 01\n", "sha-256", "0A"},
+                         Row{"a=fingerprint:sha-256 01\na=fingerprint:sha-256 02\n", "sha-256", "01 02"},
+                         Row{"a=fingerprint:sha-256 01\na=fingerprint:SHA-512 03\na=fingerprint:sha-256 02\na=fingerprint:sha-512 04\na=fingerprint:sha-512 03\n", "sha-512", "03 04"},
+                         Row{"a=fingerprint:sha-256 02\na=fingerprint:sha-256\n", "sha-256", "02"},
                          Row{"a=fingerprint:sha-1 01\n", "sha-1", "01"}, Row{"a=fingerprint:md5 01\na=fingerprint:sha-1 02\n", "md5", "01"}}) {
     const Media media = video(row.lines);
     EXPECT_EQ(media.fingerprint_algorithm, row.algorithm) << row.lines;
-    EXPECT_EQ(media.fingerprint_value, row.value) << row.lines;
+    std::string values;
+    for (const auto& value : media.fingerprint_values) values += (values.empty() ? "" : " ") + value;
+    EXPECT_EQ(values, row.value) << row.lines;
   }
 }
 
@@ -157,14 +162,14 @@ TEST(SdpParse, the_first_bundle_group_counts_and_its_transport_is_that_of_the_fi
                                       transport + "m=video 9 R 96\na=mid:c\n");
   EXPECT_EQ(d.bundle, (std::vector<std::string>{"a", "b", "c"}));
   EXPECT_EQ(d.media[2].ice_ufrag, "uuuu");
-  EXPECT_EQ(d.media[2].fingerprint_value, "01");
+  EXPECT_EQ(d.media[2].fingerprint_values, std::vector<std::string>{"01"});
 }
 
 TEST(SdpParse, a_bundled_m_line_takes_each_value_of_its_transport_from_the_first_that_has_it) {
   const SessionDescription d = parsed(kHead + "a=group:BUNDLE a b c\nm=audio 9 R 0\na=mid:a\na=ice-pwd:pppppppppppppppppppppp\nm=video 9 R 96\na=mid:b\na=setup:active\n" +
                                       "m=video 9 R 96\na=mid:c\na=ice-ufrag:uuuu\na=ice-pwd:qqqqqqqqqqqqqqqqqqqqqq\na=fingerprint:sha-256 01\n");
   EXPECT_EQ(d.media[0].setup, Setup::active);
-  EXPECT_EQ(d.media[0].fingerprint_value, "01");
+  EXPECT_EQ(d.media[0].fingerprint_values, std::vector<std::string>{"01"});
   EXPECT_EQ(d.media[1].ice_ufrag, "uuuu");
   EXPECT_EQ(d.media[2].setup, Setup::active);
   EXPECT_EQ(parsed(write(d)), d) << "what was shared is as if each m-line had said it";
@@ -302,7 +307,7 @@ TEST(SdpRoundTrip, an_answer_with_a_rejected_m_line_keeps_everything) {
   audio.ice_ufrag = "uuuu";
   audio.ice_pwd = "pppppppppppppppppppppp";
   audio.fingerprint_algorithm = "sha-256";
-  audio.fingerprint_value = "AA:BB";
+  audio.fingerprint_values = {"AA:BB", "CC:DD"};
   audio.setup = Setup::passive;
   audio.candidates = {{"1", "udp", 2130706431, "192.0.2.1", 5000, "host", ""},
                       {"2", "tcp", 2130706430, "192.0.2.1", 5001, "host", "passive"},

@@ -80,9 +80,8 @@ std::string format_list(const Media& media) {
 void write_transport(Lines& out, const Media& media) {
   if (!media.ice_ufrag.empty()) out.add("a=ice-ufrag:", media.ice_ufrag);
   if (!media.ice_pwd.empty()) out.add("a=ice-pwd:", media.ice_pwd);
-  if (!media.fingerprint_algorithm.empty()) {
-    out.add("a=fingerprint:", media.fingerprint_algorithm, " ", media.fingerprint_value);
-  }
+  if (!media.fingerprint_algorithm.empty())
+    for (const std::string& value : media.fingerprint_values) out.add("a=fingerprint:", media.fingerprint_algorithm, " ", value);
   if (media.setup != Setup::unset) out.add("a=setup:", name(media.setup));
   for (const Candidate& candidate : media.candidates) out.add("a=", write_candidate(candidate));
   if (media.end_of_candidates) out.add("a=end-of-candidates");

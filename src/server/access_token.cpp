@@ -120,13 +120,24 @@ Result<void> read_times(const Json& claims, AccessToken& token) {
 Result<void> check_names(const std::string& identity, const std::string& name) {
   if (identity.empty() || identity.size() > 256) return refuse("The token's identity must have 1 to 256 bytes.");
   if (!is_plain_text(identity)) return refuse("The token's identity " + std::string(kPlainTextRule) + ".");
+  if (!has_visible_character(identity)) return refuse("The token's identity must have a visible character.");
   if (!is_plain_text(name)) return refuse("The token's name " + std::string(kPlainTextRule) + ".");
   return {};
 }
 
-Result<AccessToken> read_claims(const Json& claims) {
+Result<void> check_audience(const Json& claims, std::string_view audience) {
+  const auto aud = claims.find("aud");
+  if (aud == claims.end()) return {};
+  if (audience.empty()) return refuse("The token names an audience (aud), and the server has no name: start it with --token-audience NAME, or leave `aud` out.");
+  const auto names_it = [&](const Json& name) { return name.is_string() && name.get_ref<const std::string&>() == audience; };
+  if (names_it(*aud) || (aud->is_array() && std::any_of(aud->begin(), aud->end(), names_it))) return {};
+  return refuse("The token is for another audience (aud).");
+}
+
+Result<AccessToken> read_claims(const Json& claims, std::string_view audience) {
   AccessToken token;
   if (auto times = read_times(claims, token); !times) return tl::unexpected(times.error());
+  if (auto checked = check_audience(claims, audience); !checked) return tl::unexpected(checked.error());
 
   const auto* session = text_claim(claims, "session");
   if (!session || !is_session_name(*session)) return refuse("The token names no session, or not a valid one.");
@@ -171,7 +182,7 @@ bool is_session_name(std::string_view name) {
   });
 }
 
-Result<AccessToken> read_token(std::string_view text, ByteView key) {
+Result<AccessToken> read_token(std::string_view text, ByteView key, std::string_view audience) {
   if (text.empty()) return refuse("A token is needed.");
   const auto parts = text.size() > kMaxTokenSize ? std::nullopt : split(text);
   const auto header = parts ? read_object(parts->header) : std::nullopt;
@@ -180,24 +191,28 @@ Result<AccessToken> read_token(std::string_view text, ByteView key) {
   if (auto checked = check_header(*header); !checked) return tl::unexpected(checked.error());
   // Compared as text, so that exactly one spelling of a signature is right.
   const auto expected = encode_base64url(hmac_sha256(key, as_bytes(parts->signed_part)));
-  if (!equal_constant_time(as_bytes(parts->signature), as_bytes(expected))) return refuse("The token's signature is not valid.");
+  if (!equal_constant_time(as_bytes(parts->signature), as_bytes(expected))) return tl::unexpected(invalid_signature());
   const auto claims = read_object(parts->claims);
   if (!claims) return refuse("The token's claims are no JSON object.");
-  return read_claims(*claims);
+  auto token = read_claims(*claims, audience);
+  if (token) token->signature = expected;
+  return token;
 }
 
 bool has_expired(const AccessToken& token, WallTime now) { return token.expires_at <= now.unix_ms / 1000; }
 
 Error expired() { return {ErrorCode::unauthorized, "The token has expired."}; }
 
-Result<AccessToken> verify_token_but_expiry(std::string_view text, ByteView key, WallTime now) {
-  auto token = read_token(text, key);
+Error invalid_signature() { return {ErrorCode::unauthorized, "The token's signature is not valid."}; }
+
+Result<AccessToken> verify_token_but_expiry(std::string_view text, ByteView key, WallTime now, std::string_view audience) {
+  auto token = read_token(text, key, audience);
   if (token && now.unix_ms / 1000 + kLeewaySeconds < token->not_before) return refuse("The token is not valid yet (nbf).");
   return token;
 }
 
-Result<AccessToken> verify_token(std::string_view text, ByteView key, WallTime now) {
-  auto token = verify_token_but_expiry(text, key, now);
+Result<AccessToken> verify_token(std::string_view text, ByteView key, WallTime now, std::string_view audience) {
+  auto token = verify_token_but_expiry(text, key, now, audience);
   if (token && has_expired(*token, now)) return tl::unexpected(expired());
   return token;
 }

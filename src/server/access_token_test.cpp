@@ -5,6 +5,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "server/token_keys.h"
+
 namespace amphi::server {
 namespace {
 
@@ -45,7 +47,7 @@ std::string claims(const std::string& changed = "{}") {
 }
 
 TEST(AccessToken, what_was_made_is_read_back) {
-  AccessToken made{SessionId("ses_1"), "Zoë", {true, false, true}, kLater, "Theatre 4"};
+  AccessToken made{SessionId("ses_1"), "Zoë", {true, false, true}, kLater, "Theatre 4", 0, {}};
   const auto text = make_token(made, as_bytes(kKey));
   ASSERT_TRUE(text);
   const auto read = verify_token(*text, as_bytes(kKey), kNow);
@@ -108,6 +110,11 @@ TEST(AccessToken, everything_else_is_refused_as_unauthorized) {
       {"identity with a line break", sign(kHs256, claims(R"({"identity":"a\nb"})"))},
       {"identity that turns the text around", sign(kHs256, claims(R"({"identity":"a\u202eb"})"))},
       {"identity in a C1 control", sign(kHs256, claims(R"({"identity":"a\u0085b"})"))},
+      {"identity of blanks", sign(kHs256, claims(R"({"identity":"   "})"))},
+      {"identity of a zero-width space", sign(kHs256, claims(R"({"identity":"\u200b"})"))},
+      {"identity of a byte order mark", sign(kHs256, claims(R"({"identity":"\ufeff"})"))},
+      {"identity with a deprecated format character", sign(kHs256, claims(R"({"identity":"a\u206ab"})"))},
+      {"identity with a tag", sign(kHs256, claims(R"({"identity":"a\udb40\udc41"})"))},
       {"name with an isolate", sign(kHs256, claims(R"({"name":"\u2066"})"))},
       {"identity that is no UTF-8", sign(kHs256, "{\"session\":\"demo\",\"identity\":\"\xff\",\"grants\":[],\"exp\":1700000060}")},
       {"wrong key", sign(kHs256, claims(), EVP_sha256(), std::string(32, 'x'))},
@@ -153,8 +160,56 @@ TEST(AccessToken, times_may_have_fractions_and_begin_within_the_leeway) {
   EXPECT_EQ(early.error().message, "The token is not valid yet (nbf).");
 }
 
+TEST(AccessToken, a_token_for_another_audience_is_refused) {
+  struct Row {
+    const char *aud, *audience;
+    bool taken;
+  };
+  for (const Row& row : {Row{"null", "", true}, Row{"null", "amphi", true}, Row{R"("amphi")", "amphi", true}, Row{R"(["other","amphi"])", "amphi", true}, Row{R"("other")", "amphi", false},
+                         Row{R"(["other"])", "amphi", false}, Row{"[]", "amphi", false}, Row{R"("Amphi")", "amphi", false}, Row{"7", "amphi", false}, Row{R"({"amphi":1})", "amphi", false},
+                         Row{R"([["amphi"]])", "amphi", false}, Row{R"("amphi")", "", false}, Row{R"("")", "", false}, Row{R"([])", "", false}}) {
+    const auto read = verify_token(sign(kHs256, claims(std::string(R"({"aud":)") + row.aud + "}")), as_bytes(kKey), kNow, row.audience);
+    EXPECT_EQ(read.has_value(), row.taken) << row.aud << " " << row.audience;
+    if (!read) {
+      EXPECT_EQ(read.error().code, ErrorCode::unauthorized);
+    }
+    if (!read && !*row.audience) {
+      EXPECT_NE(read.error().message.find("--token-audience"), std::string::npos);
+    }
+  }
+}
+
+TEST(TokenKeys, a_token_of_a_former_key_is_superseded_and_lets_nobody_in) {
+  const std::string other(32, 'o');
+  TokenKeys keys;
+  keys.replace(Bytes(as_bytes(kKey).begin(), as_bytes(kKey).end()));
+  const std::string token = sign(kHs256, claims());
+  EXPECT_FALSE(keys.verify_for_return(token, kNow)->superseded);
+  keys.replace(Bytes(as_bytes(other).begin(), as_bytes(other).end()));
+  EXPECT_EQ(keys.verify(token, kNow).error().message, invalid_signature().message);
+  const auto former = keys.verify_for_return(token, kNow);
+  ASSERT_TRUE(former) << former.error().message;
+  EXPECT_TRUE(former->superseded);
+  EXPECT_EQ(former->signature, token.substr(token.rfind('.') + 1));
+  EXPECT_FALSE(keys.verify_for_return(sign(kHs256, claims(), EVP_sha256(), other), kNow)->superseded);
+  EXPECT_FALSE(keys.verify_for_return(sign(kHs256, claims(), EVP_sha256(), std::string(32, 'x')), kNow));
+  EXPECT_FALSE(keys.verify_for_return(sign(kHs256, claims(R"({"nbf":1700086400})")), kNow)) << "wrong under each key";
+}
+
+TEST(TokenKeys, so_many_former_keys_are_kept_and_the_same_key_again_takes_no_place) {
+  TokenKeys keys;
+  const auto key = [](std::size_t i) { return Bytes(32, static_cast<std::byte>(i)); };
+  const auto token = [&](std::size_t i) { return make_token({SessionId("s"), "a", {}, kLater, "", 0, {}}, key(i)).value(); };
+  for (std::size_t i = 0; i <= TokenKeys::kMostFormer; ++i)
+    for (int again = 0; again < 3; ++again) keys.replace(key(i));
+  for (std::size_t i = 0; i <= TokenKeys::kMostFormer; ++i) EXPECT_TRUE(keys.verify_for_return(token(i), kNow)) << i;
+  keys.replace(key(100));
+  EXPECT_FALSE(keys.verify_for_return(token(0), kNow));
+  EXPECT_TRUE(keys.verify_for_return(token(1), kNow));
+}
+
 TEST(AccessToken, claims_that_are_not_ours_do_not_matter_however_they_look) {
-  EXPECT_TRUE(verify_token(sign(kHs256, claims(R"({"iss":"x","aud":["a"],"jti":7,"big":99999999999999999999999,"nested":{"a":[[[]]]}})")), as_bytes(kKey), kNow));
+  EXPECT_TRUE(verify_token(sign(kHs256, claims(R"({"iss":"x","jti":7,"big":99999999999999999999999,"nested":{"a":[[[]]]}})")), as_bytes(kKey), kNow));
 }
 
 TEST(AccessToken, each_grant_has_a_name) {
@@ -183,7 +238,7 @@ TEST(AccessToken, a_grant_from_the_future_gives_nothing) {
 }
 
 TEST(AccessToken, is_not_made_from_what_would_not_be_taken) {
-  const AccessToken good{SessionId("demo"), "a", {}, kLater, ""};
+  const AccessToken good{SessionId("demo"), "a", {}, kLater, "", 0, {}};
   EXPECT_FALSE(make_token(good, as_bytes("short key")));
   for (const char* session : {"", "a/b", "..", ".a", "a b", "ä"}) {
     AccessToken bad = good;

@@ -22,6 +22,7 @@ TEST(Advertised, each_local_address_is_told_by_what_stands_for_it) {
       {{"203.0.113.7=10.0.0.1"}, {"127.0.0.1:1", "[::1]:2", "203.0.113.7:3", "172.17.0.1:4", "[fd00::1]:5"}},
       {{"203.0.113.7=10.0.0.1", "10.0.0.1=10.0.0.1", "203.0.113.8=172.17.0.1"}, {"127.0.0.1:1", "[::1]:2", "203.0.113.7:3", "10.0.0.1:3", "203.0.113.8:4", "[fd00::1]:5"}},
       {{"2001:db8::7", "203.0.113.7=127.0.0.1"}, {"203.0.113.7:1", "[::1]:2", "10.0.0.1:3", "172.17.0.1:4", "[2001:db8::7]:5"}},
+      {{"203.0.113.7=172.17.0.1", "203.0.113.7=172.17.0.1"}, {"127.0.0.1:1", "[::1]:2", "10.0.0.1:3", "203.0.113.7:4", "[fd00::1]:5"}},
       {{"203.0.113.7=192.0.2.9"}, {"127.0.0.1:1", "[::1]:2", "10.0.0.1:3", "172.17.0.1:4", "[fd00::1]:5"}},
   };
   for (const Row& row : rows) {
@@ -47,8 +48,36 @@ TEST(Advertised, a_name_is_resolved_and_one_that_has_no_address_is_an_error) {
 }
 
 TEST(Advertised, what_can_never_work_is_refused) {
-  for (const char* wrong : {"", "=10.0.0.1", "203.0.113.7=", "203.0.113.7=eth0", "203.0.113.7=fd00::1", "2001:db8::1=10.0.0.1", "a b", "203.0.113.7:80", "http://a"})
+  for (const char* wrong : {"", "=10.0.0.1", "203.0.113.7=", "203.0.113.7=eth0", "203.0.113.7=fd00::1", "2001:db8::1=10.0.0.1", "a b", "203.0.113.7:80", "http://a", "0.0.0.0", "::", "224.0.0.1", "239.255.255.255", "ff02::1",
+                            "255.255.255.255", "::ffff:203.0.113.7", "64:ff9b::203.0.113.7", "1.2.3", "999.1.1.1", "1", "0x7f.1", "a.0x7f", "media.example.1", "0.0.0.0=10.0.0.1", "media.123."})
     EXPECT_FALSE(parse_advertised(wrong)) << wrong;
+  for (const char* right : {"1a.example", "example.a1", "3com.example", "4f9e8c1b2a3d", "media", "4.example=10.0.0.1", "169.254.1.1", "10.0.0.1", "240.0.0.1", "fe80::1"}) EXPECT_TRUE(parse_advertised(right)) << right;
+}
+
+TEST(Advertised, an_option_that_stands_for_no_socket_is_an_error_that_names_it) {
+  struct Row {
+    std::vector<std::string> advertised, sockets;
+    const char* unused;  // "": all are used
+  };
+  const Row rows[] = {
+      {{}, {"10.0.0.1"}, ""},
+      {{"203.0.113.7"}, {"10.0.0.1"}, ""},
+      {{"203.0.113.7"}, {"127.0.0.1"}, "203.0.113.7"},
+      {{"203.0.113.7=127.0.0.1"}, {"127.0.0.1"}, ""},
+      {{"203.0.113.7", "203.0.113.8=10.9.9.9"}, {"10.0.0.1"}, "203.0.113.8=10.9.9.9"},
+      {{"2001:db8::7"}, {"10.0.0.1", "::1"}, "2001:db8::7"},
+      {{"2001:db8::7", "203.0.113.7"}, {"10.0.0.1", "fd00::1"}, ""},
+      {{"localhost"}, {"10.0.0.1"}, ""},  // 127.0.0.1, and perhaps ::1, which no socket needs
+  };
+  for (const Row& row : rows) {
+    std::vector<Address> sockets;
+    for (const auto& ip : row.sockets) sockets.push_back(*Address::parse(ip, 7881));
+    const auto checked = check_advertised(resolve(parse_all(row.advertised)).value(), sockets);
+    EXPECT_EQ(checked.has_value(), *row.unused == 0) << row.unused;
+    if (!checked) {
+      EXPECT_NE(checked.error().message.find(std::string("--advertise ") + row.unused + " stands for none"), std::string::npos) << checked.error().message;
+    }
+  }
 }
 
 }  // namespace

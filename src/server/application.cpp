@@ -16,6 +16,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <thread>
+#include <utility>
 
 #include "runtime/socket.h"
 #include "server/export_workshop.h"
@@ -24,9 +25,11 @@
 #include "server/metrics.h"
 #include "server/recording_repair.h"
 #include "server/recording_routes.h"
+#include "server/secrets.h"
 #include "server/services_hub.h"
 #include "server/session_routes.h"
 #include "server/signalling.h"
+#include "server/token_keys.h"
 
 // GCC 12 inlines the allocation of a coroutine's frame here and not its deallocation, and takes Asio's two for a mismatch.
 #pragma GCC diagnostic ignored "-Wmismatched-new-delete"
@@ -50,14 +53,13 @@ class Application {
   void run();
 
  private:
-  Result<void> prepare_key();
+  Result<void> prepare_secrets();
   Result<void> listen();
   Result<void> open_recordings();
   Result<void> start_workers();
   std::vector<Address> listen_addresses() const;
   std::vector<Address> media_addresses() const;
   HttpRoutes::Parts routes();
-  Result<void> prepare_metrics_token();
   Result<void> listen_for_metrics();
   HttpLimits http_limits() const;
   TrustedProxies trusted_proxies() const;
@@ -68,7 +70,7 @@ class Application {
   asio::awaitable<void> resolve_again();
   std::vector<Advertised> advertised() const;
   void tell_candidates(const std::vector<OuterAddress>& outer) const;
-  Result<void> reload();
+  Result<std::string> reload();
   asio::awaitable<void> go_down();
   template <class Done>
   asio::awaitable<void> wait_until(Duration limit, Done done);
@@ -82,14 +84,15 @@ class Application {
   std::vector<OuterAddress> outer_;
   runtime::SystemRandom random_;
   Counters<Drop> drops_;
-  Bytes key_;
+  TokenKeys keys_{config_.token_audience};
+  std::optional<asio::ssl::context> tls_;  // until listen()
   const RestRoutes::Verify verify_ = [this](std::string_view text) -> Result<AccessToken> {
-    auto token = verify_token(text, key_, runtime::wall_now());
+    auto token = keys_.verify(text, runtime::wall_now());
     if (token && !token->grants.admin && directory_->is_banned(token->session, token->identity))
       return fail(ErrorCode::forbidden, "The identity was removed from this session.");
     return token;
   };
-  const RestRoutes::Verify verify_but_expiry_ = [this](std::string_view token) { return verify_token_but_expiry(token, key_, runtime::wall_now()); };
+  const RestRoutes::Verify verify_for_return_ = [this](std::string_view token) { return keys_.verify_for_return(token, runtime::wall_now()); };
   RestRoutes rest_{verify_, drops_};
   RecordingCatalogue catalogue_;
   Safe safe_;
@@ -108,15 +111,17 @@ class Application {
   std::unique_ptr<HttpServer> metrics_http_;
 };
 
-Result<void> Application::prepare_key() {
-  if (config_.key_file.empty()) {  // --dev: config.cpp takes nothing else without a key
-    key_.resize(32);
-    random_.fill(key_);
-    return {};
+Result<void> Application::prepare_secrets() {
+  auto secrets = Secrets::read(config_);
+  if (!secrets) return tl::unexpected(secrets.error());
+  if (secrets->token_key.empty()) {  // --dev: config.cpp takes nothing else without a key
+    secrets->token_key.resize(32);
+    random_.fill(secrets->token_key);
   }
-  auto key = read_key_file(config_.key_file);
-  if (!key) return tl::unexpected(key.error());
-  key_ = std::move(*key);
+  keys_.replace(std::move(secrets->token_key));
+  tls_ = std::move(secrets->tls);
+  metrics_token_ = std::move(secrets->metrics_token);
+  safe_ = std::move(secrets->safe);
   return {};
 }
 
@@ -153,7 +158,10 @@ Result<void> Application::start_workers() {
   if (!certificate) return tl::unexpected(certificate.error());
   auto outer = resolve(advertised());
   if (!outer) return tl::unexpected(outer.error());
-  const unsigned count = config_.workers > 0 ? config_.workers : std::max(1u, std::thread::hardware_concurrency());
+  if (auto used = check_advertised(*outer, media_addresses()); !used) return used;
+  const unsigned count = worker_count(config_);
+  sfu::Limits limits;
+  limits.participant_bits_per_second = config_.participant_mbits * 1e6;
   for (unsigned i = 0; i < count; ++i) {
     auto addresses = media_addresses();
     if (addresses.empty()) return fail(ErrorCode::invalid_argument, "no network interface is up: name one with --media-address");
@@ -161,7 +169,7 @@ Result<void> Application::start_workers() {
       address.port = config_.media_port == 0 ? std::uint16_t{0} : static_cast<std::uint16_t>(config_.media_port + i);
     auto worker = MediaWorker::create(i, addresses, *certificate, control_, [this](const SessionId& session, sfu::Event event) {
       directory_->handle_event(session, std::move(event));
-    }, std::chrono::seconds(config_.recording_pre_roll_seconds), *outer);
+    }, std::chrono::seconds(config_.recording_pre_roll_seconds), *outer, limits);
     if (!worker && config_.media_port != 0)
       return fail(worker.error().code, worker.error().message + "\nMedia use the UDP ports " + std::to_string(config_.media_port) + " to " + std::to_string(config_.media_port + count - 1) +
                                            ", one for each worker. Another server may have them: choose others with --media-port N (0: any free ones).");
@@ -193,12 +201,10 @@ HttpRoutes::Parts Application::routes() {
 Result<void> Application::listen() {
   SessionDirectory::Limits limits;
   limits.participants_per_identity = config_.participants_per_identity;
-  directory_ = std::make_unique<SessionDirectory>(control_, workers_, key_, random_, drops_, limits);
+  directory_ = std::make_unique<SessionDirectory>(control_, workers_, keys_.current(), random_, drops_, limits);
   if (auto ready = start_workers(); !ready) return ready;
-  if (auto ready = prepare_metrics_token(); !ready) return ready;
   routes_ = std::make_unique<HttpRoutes>(routes());
-  auto http = HttpServer::listen(control_, listen_addresses(), config_.tls_cert, config_.tls_key,
-                                 *routes_, drops_, http_limits(), trusted_proxies());
+  auto http = HttpServer::listen(control_, listen_addresses(), std::exchange(tls_, std::nullopt), *routes_, drops_, http_limits(), trusted_proxies());
   if (!http) return tl::unexpected(http.error());
   http_ = std::move(*http);
   return listen_for_metrics();
@@ -209,7 +215,7 @@ Result<void> Application::open_recordings() {
   sweep_workshops(catalogue_.root());
   const unsigned writers = std::max(1u, std::min(4u, std::thread::hardware_concurrency()));
   const Recordings::Options recordings{writers, config_.recording_reserve_mb * 1'000'000, std::chrono::seconds(config_.recording_pre_roll_seconds)};
-  services_ = std::make_unique<ServicesHub>(control_, *directory_, catalogue_, reader_, safe_, recordings, verify_but_expiry_, random_, drops_);
+  services_ = std::make_unique<ServicesHub>(control_, *directory_, catalogue_, reader_, safe_, recordings, verify_for_return_, random_, drops_);
   for (const auto& folder : repaired.incomplete) services_->recordings().complete_later(folder);
   auto index = CatalogueIndex::open(catalogue_.root());
   if (!index) return tl::unexpected(index.error());
@@ -220,12 +226,9 @@ Result<void> Application::open_recordings() {
 }
 
 Result<void> Application::start() {
-  if (auto ready = prepare_key(); !ready) return ready;
+  if (auto ready = prepare_secrets(); !ready) return ready;
   if (!config_.web.empty() && !std::filesystem::is_regular_file(config_.web + "/index.html"))
     return fail(ErrorCode::not_found, "--web " + config_.web + " has no index.html");
-  auto safe = Safe::open(config_.recording_signing_key, config_.recording_key);
-  if (!safe) return tl::unexpected(safe.error());
-  safe_ = std::move(*safe);
   if (auto ready = runtime::create_folders(catalogue_.root()); !ready) return fail(ready.error().code, "--recordings " + catalogue_.root() + ": " + ready.error().message);
   auto lock = FolderLock::take(catalogue_.root());
   if (!lock) return tl::unexpected(lock.error());
@@ -238,18 +241,14 @@ Result<void> Application::start() {
   add_live_routes(rest_, parts);
   add_export_routes(rest_, parts);
   add_session_routes(rest_, *directory_);
-  signalling_ = std::make_unique<Signalling>(*directory_, verify_but_expiry_, drops_);
+  rest_.on_limit_reached([this](const SessionId& session, const AccessToken& token, const std::string& what) {
+    services_->limit_reached(session, {token.identity, what, {}});
+  });
+  http_->on_limit_reached([this](const char* what) { services_->limit_reached({{}, what, {}}); });
+  signalling_ = std::make_unique<Signalling>(*directory_, verify_for_return_, drops_);
   http_->start();
   if (metrics_http_) metrics_http_->start();
   return announce();
-}
-
-Result<void> Application::prepare_metrics_token() {
-  if (config_.metrics_token_file.empty()) return {};
-  auto token = read_secret_file(config_.metrics_token_file);
-  if (!token) return tl::unexpected(token.error());
-  metrics_token_ = std::move(*token);
-  return {};
 }
 
 /// Only where they have an address of their own.
@@ -261,7 +260,7 @@ Result<void> Application::listen_for_metrics() {
   parts.metrics_token = metrics_token_;
   parts.metrics_for_all = metrics_token_.empty();
   metrics_routes_ = std::make_unique<HttpRoutes>(std::move(parts));
-  auto http = HttpServer::listen(control_, {*Address::parse_with_port(config_.metrics_listen)}, "", "", *metrics_routes_, drops_);
+  auto http = HttpServer::listen(control_, {*Address::parse_with_port(config_.metrics_listen)}, std::nullopt, *metrics_routes_, drops_);
   if (!http) return tl::unexpected(http.error());
   metrics_http_ = std::move(*http);
   spdlog::info("metrics at {}:{}", Address::parse_with_port(config_.metrics_listen)->ip_text(), metrics_http_->port());
@@ -304,12 +303,12 @@ Result<void> Application::announce() {
     for (const auto& address : worker->addresses()) spdlog::info("media at {}", address.text());
   tell_candidates(outer_);
   if (config_.dev) {
-    AccessToken guest{SessionId("demo"), "guest", {true, true, true}, runtime::wall_now().unix_ms / 1000 + kDevTokenSeconds, ""};
-    const auto token = make_token(guest, key_);
+    AccessToken guest{SessionId("demo"), "guest", {true, true, true}, runtime::wall_now().unix_ms / 1000 + kDevTokenSeconds, "", 0, {}};
+    const auto token = make_token(guest, keys_.current());
     if (!token) return tl::unexpected(token.error());
     const std::string link = url + "/s/demo#token=" + *token;
     ready["link"] = link;
-    ready["key"] = to_hex(key_);
+    ready["key"] = to_hex(keys_.current());
     std::cout << "Ready: " << link << std::endl;
   }
   if (config_.ready_file.empty()) return {};
@@ -341,18 +340,16 @@ asio::awaitable<std::string> Application::metrics() {
   co_return metrics_text(input);
 }
 
-/// All of it or nothing. Connections go on as they are: a new key or certificate is for new ones.
-Result<void> Application::reload() {
-  Bytes key = key_;
-  if (!config_.key_file.empty()) {
-    auto read = read_key_file(config_.key_file);
-    if (!read) return tl::unexpected(read.error());
-    key = std::move(*read);
-  }
-  if (!config_.tls_cert.empty())
-    if (auto loaded = http_->load_certificate(config_.tls_cert, config_.tls_key); !loaded) return loaded;
-  key_ = std::move(key);
-  return {};
+/// All of it or nothing. Returns the names of what was read. Connections and recordings go on as they are: new secrets are for new ones.
+Result<std::string> Application::reload() {
+  auto secrets = Secrets::read(config_);
+  if (!secrets) return tl::unexpected(secrets.error());
+  if (!secrets->token_key.empty()) keys_.replace(std::move(secrets->token_key));
+  if (secrets->tls) http_->replace_tls(std::move(*secrets->tls));
+  safe_.replace_by(secrets->safe);
+  for (HttpRoutes* routes : {routes_.get(), metrics_routes_.get()})
+    if (routes) routes->replace_metrics_token(secrets->metrics_token);
+  return secrets->names;
 }
 
 namespace {
@@ -363,6 +360,8 @@ asio::awaitable<Result<std::vector<OuterAddress>>> resolving(std::vector<Adverti
 asio::awaitable<void> Application::resolve_again() {
   if (config_.advertise.empty()) co_return;
   auto outer = co_await asio::co_spawn(resolver_, resolving(advertised()), asio::use_awaitable);
+  if (outer)
+    if (auto used = check_advertised(*outer, media_addresses()); !used) outer = tl::unexpected(used.error());
   if (!outer) {
     spdlog::error("the advertised addresses stay as they were: {}", outer.error().message);
     co_return;
@@ -378,8 +377,8 @@ asio::awaitable<void> Application::reload_on_signal() {
   while (true) {
     co_await reload_signal_.async_wait(asio::redirect_error(asio::use_awaitable, error));
     if (error) co_return;
-    if (const auto done = reload()) spdlog::info("reloaded: the token key and the TLS certificate, as configured");
-    else spdlog::error("the reload has failed, and the token key and TLS certificate stay as they were: {}", done.error().message);
+    if (const auto names = reload()) spdlog::info("reloaded: {}", names->empty() ? "nothing, because no key or certificate is configured" : *names);
+    else spdlog::error("the reload has failed, and all keys and certificates stay as they were: {}", names.error().message);
     co_await resolve_again();
   }
 }

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <map>
 #include <filesystem>
@@ -236,6 +237,9 @@ void CatalogueIndex::refresh(const std::string& session, const std::string& id) 
 }
 
 Result<CataloguePage> CatalogueIndex::list(const CatalogueQuery& query) const {
+  constexpr std::string_view kStates[] = {"", "recording", "complete", "failed", "repaired"};
+  if (std::find(std::begin(kStates), std::end(kStates), query.state) == std::end(kStates))
+    return fail(ErrorCode::invalid_argument, "`state` is one of recording, complete, failed, repaired.");
   std::string sql = std::string("SELECT ") + kColumns + " FROM recordings WHERE 1";
   if (!query.session.empty()) sql += " AND session = ?";
   if (!query.state.empty()) sql += " AND state = ?";

@@ -65,6 +65,9 @@ TEST_F(CatalogueIndexTest, lists_by_session_time_and_state_newest_first) {
   EXPECT_EQ(ids(index, {"a", "", {}, {}, 100, ""}), "r2 r1 ");
   EXPECT_EQ(ids(index, {"", "complete", {}, {}, 100, ""}), "r3 r1 ");
   EXPECT_EQ(ids(index, {"", "", 2000, 4000, 100, ""}), "r2 r3 ");
+  EXPECT_EQ(ids(index, {"", "recording", {}, {}, 100, ""}), "r4 ");
+  EXPECT_EQ(ids(index, {"", "failed", {}, {}, 100, ""}), "");
+  for (const char* state : {"bogus", "Complete", "complete ", "complete,failed"}) EXPECT_EQ(index.list({"", state, {}, {}, 100, ""}).error().code, ErrorCode::invalid_argument) << state;
   EXPECT_EQ(ids(index, {"a' OR 1 --", "", {}, {}, 100, ""}), "");
   const auto entry = index.list({"a", "complete", {}, {}, 100, ""})->entries.at(0);
   EXPECT_EQ(entry, (CatalogueEntry{"a", "r1", "complete", "Ana", 1000, 2000, 1000, 0}));

@@ -20,19 +20,23 @@ bool same_ignoring_case(std::string_view a, std::string_view b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](char x, char y) { return lower(x) == lower(y); });
 }
 
-/// Splits at `separator` outside of quoted strings.
-std::vector<std::string_view> split(std::string_view text, char separator) {
+enum class Quotes { none, strings };
+
+/// Splits at `separator`, with Quotes::strings outside of quoted strings. A quoted string that is not closed is none: a client that opens
+/// one must not swallow the elements that proxies append.
+std::vector<std::string_view> split(std::string_view text, char separator, Quotes quotes) {
   std::vector<std::string_view> parts;
   bool quoted = false;
   std::size_t from = 0;
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (quoted && text[i] == '\\') ++i;
-    else if (text[i] == '"') quoted = !quoted;
+    else if (text[i] == '"' && quotes == Quotes::strings) quoted = !quoted;
     else if (text[i] == separator && !quoted) {
       parts.push_back(trimmed(text.substr(from, i - from)));
       from = i + 1;
     }
   }
+  if (quoted) return split(text, separator, Quotes::none);
   parts.push_back(trimmed(text.substr(from)));
   return parts;
 }
@@ -49,9 +53,11 @@ std::optional<Address> read_node(std::string_view text) {
   return Address::parse(std::string(text), 0);
 }
 
+bool same_ip(const Address& a, const Address& b) { return a.family == b.family && a.ip == b.ip; }
+
 /// The node of one element of `Forwarded`: for=NODE among its pairs.
 std::optional<Address> read_element(std::string_view element) {
-  for (const std::string_view pair : split(element, ';')) {
+  for (const std::string_view pair : split(element, ';', Quotes::strings)) {
     const auto equals = pair.find('=');
     if (equals != pair.npos && same_ignoring_case(trimmed(pair.substr(0, equals)), "for")) return read_node(trimmed(pair.substr(equals + 1)));
   }
@@ -111,17 +117,17 @@ bool TrustedProxies::contains(const Address& address) const {
 }
 
 Address forwarded_client(const ForwardedFields& fields, const Address& peer, const TrustedProxies& trusted) {
-  const bool plain = !fields.x_forwarded_for.empty();
-  const std::string& value = plain ? fields.x_forwarded_for : fields.forwarded;
-  Address client = plain_address(peer);
-  if (value.empty()) return client;
-  const auto hops = split(value, ',');
-  for (auto hop = hops.rbegin(); hop != hops.rend() && trusted.contains(client); ++hop) {
-    const auto named = plain ? read_node(*hop) : read_element(*hop);
-    if (!named) break;
-    client = plain_address(*named);
-  }
-  return client;
+  const auto named_by = [&](const std::string& value, Quotes quotes, auto read) {
+    Address client = plain_address(peer);
+    const auto hops = split(value, ',', quotes);
+    for (auto hop = hops.rbegin(); hop != hops.rend() && trusted.contains(client); ++hop) client = plain_address(read(*hop).value_or(Address{}));
+    return client;
+  };
+  if (fields.x_forwarded_for.empty() && fields.forwarded.empty()) return plain_address(peer);
+  if (fields.forwarded.empty()) return named_by(fields.x_forwarded_for, Quotes::none, read_node);
+  const Address client = named_by(fields.forwarded, Quotes::strings, read_element);
+  if (fields.x_forwarded_for.empty()) return client;
+  return same_ip(client, named_by(fields.x_forwarded_for, Quotes::none, read_node)) ? client : Address{};
 }
 
 }  // namespace amphi::server

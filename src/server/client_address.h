@@ -40,10 +40,11 @@ class TrustedProxies {
 /// The values of a request's header fields, several fields of one name joined by commas; empty: absent.
 struct ForwardedFields {
   std::string x_forwarded_for;
-  std::string forwarded;  // read only where the other is absent: a proxy that writes one passes on what a client wrote into the other
+  std::string forwarded;
 };
 /// The client of a request that arrived from `peer`: the right-most address that is no trusted proxy. Everything left of it was
-/// written by that client. An entry that names no address ends the search at the proxy that wrote it.
+/// written by that client. Address{} (address group "none", which all such clients share) where the proxy's entry names no address, and
+/// where both fields are there and name different clients: a proxy that writes one passes on what a client wrote into the other.
 Address forwarded_client(const ForwardedFields& fields, const Address& peer, const TrustedProxies& trusted);
 
 }  // namespace amphi::server

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <thread>
 #include <toml++/toml.h>
 
 #include "server/advertised.h"
@@ -15,9 +16,9 @@ namespace {
 
 /// Both sources fill these; what neither names keeps ServeConfig's default.
 struct Options {
-  std::optional<std::string> recordings, web, key_file, tls_cert, tls_key, recording_signing_key, recording_key, ready_file, metrics_listen, metrics_token_file;
+  std::optional<std::string> recordings, web, key_file, token_audience, tls_cert, tls_key, recording_signing_key, recording_key, ready_file, metrics_listen, metrics_token_file;
   std::optional<std::int64_t> port, media_port, workers, recording_reserve_mb, recording_pre_roll_seconds, recording_retention_days;
-  std::optional<std::int64_t> connections_total, connections_per_address, connections_reserved, connections_idle_seconds, participants_per_identity;
+  std::optional<std::int64_t> connections_total, connections_per_address, connections_reserved, connections_idle_seconds, participants_per_identity, participant_mbits;
   std::optional<std::vector<std::string>> listen, media_addresses, trusted_proxies, advertise;
   std::optional<bool> dev, allow_autopublish;
 };
@@ -27,6 +28,7 @@ void each_text(Options& o, Visit visit) {
   visit("recordings", o.recordings, "folder for recordings");
   visit("web", o.web, "folder of the web page to serve");
   visit("key-file", o.key_file, "file with the key of access tokens: hexadecimal, at least 32 bytes");
+  visit("token-audience", o.token_audience, "name that the `aud` of access tokens must have or hold (default: a token with `aud` is refused)");
   visit("tls-cert", o.tls_cert, "certificate chain (PEM): turns TLS on");
   visit("tls-key", o.tls_key, "the certificate's private key (PEM)");
   visit("recording-signing-key", o.recording_signing_key, "Ed25519 private key (PEM) that finished recordings are signed with");
@@ -57,6 +59,7 @@ void each_number(Options& o, Visit visit) {
   visit("connections-reserved", o.connections_reserved, 0, 1'000'000, "how many of the total only connections with a valid token may use");
   visit("connections-idle-seconds", o.connections_idle_seconds, 1, 3600, "a connection without a request is closed after so long");
   visit("participants-per-identity", o.participants_per_identity, 1, 100, "participants that one identity may have in a session at a time");
+  visit("participant-mbits", o.participant_mbits, 1, 100'000, "Mbit/s that one participant may send; the rest is dropped");
   visit("recording-reserve-mb", o.recording_reserve_mb, 0, 1'000'000'000, "a recording begins with at least so many MB free, and ends at half of it; 0: the disk may fill up");
   visit("recording-pre-roll-seconds", o.recording_pre_roll_seconds, 0, 120, "how much of its newest media each session keeps in memory; a recording begins that far back");
   visit("recording-retention-days", o.recording_retention_days, 0, 36'500, "finished recordings are deleted so many days after their end; 0: they are kept");
@@ -132,6 +135,7 @@ void apply(const Options& o, ServeConfig& config) {
   apply(o.recordings, config.recordings);
   apply(o.web, config.web);
   apply(o.key_file, config.key_file);
+  apply(o.token_audience, config.token_audience);
   apply(o.tls_cert, config.tls_cert);
   apply(o.tls_key, config.tls_key);
   apply(o.recording_signing_key, config.recording_signing_key);
@@ -149,6 +153,7 @@ void apply(const Options& o, ServeConfig& config) {
   apply(o.advertise, config.advertise);
   apply(o.trusted_proxies, config.trusted_proxies);
   apply(o.participants_per_identity, config.participants_per_identity);
+  apply(o.participant_mbits, config.participant_mbits);
   apply(o.connections_total, config.connections_total);
   apply(o.connections_per_address, config.connections_per_address);
   apply(o.connections_reserved, config.connections_reserved);
@@ -168,7 +173,8 @@ std::string mistake_in(const ServeConfig& config) {
     return "--metrics-listen must be an address and a port such as 127.0.0.1:9100 or [::1]:9100, not '" + config.metrics_listen + "'";
   for (const auto& text : config.advertise)
     if (const auto parsed = parse_advertised(text); !parsed) return "--advertise takes ADDRESS or ADDRESS=LOCAL: " + parsed.error().message;
-  if (config.media_port != 0 && config.media_port + std::max(1u, config.workers) - 1 > 65535) return "--media-port leaves no ports for so many workers";
+  if (config.media_port != 0 && config.media_port + worker_count(config) - 1 > 65535)
+    return "--media-port " + std::to_string(config.media_port) + " leaves no ports for " + std::to_string(worker_count(config)) + " workers";
   for (const auto& range : config.trusted_proxies)
     if (!AddressRange::parse(range)) return "--trusted-proxy must be an IP address or a range such as 10.0.0.0/8, not '" + range + "'";
   if (config.connections_reserved >= config.connections_total) return "--connections-reserved must be less than --connections-total";
@@ -219,6 +225,8 @@ Command finish_serve(const std::string& config_file, const Options& flags) {
 }
 
 }  // namespace
+
+unsigned worker_count(const ServeConfig& config) { return config.workers > 0 ? config.workers : std::max(1u, std::thread::hardware_concurrency()); }
 
 Command parse_command(std::vector<std::string> arguments) {
   // `serve` is the default: `amphi-server --dev` is `amphi-server serve --dev`.

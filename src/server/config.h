@@ -26,6 +26,7 @@ struct ServeConfig {
   std::string recordings = "recordings";
   std::string web;                          // empty: no page is served
   std::string key_file;
+  std::string token_audience;               // the `aud` of tokens; empty: a token with one is refused
   std::string tls_cert, tls_key;
   std::string recording_signing_key, recording_key;
   std::uint64_t recording_reserve_mb = 512;
@@ -34,6 +35,7 @@ struct ServeConfig {
   std::size_t connections_total = 5000, connections_per_address = 1000, connections_reserved = 500;
   unsigned connections_idle_seconds = 30;
   std::size_t participants_per_identity = 4;  // in a session
+  unsigned participant_mbits = 100;           // that one participant may send
   std::vector<std::string> trusted_proxies;  // address ranges
   std::string metrics_listen;      // ADDRESS:PORT; empty: /metrics beside everything else
   std::string metrics_token_file;  // empty: without a token
@@ -56,6 +58,9 @@ struct Exit {
 };
 
 using Command = std::variant<ServeConfig, TokenConfig, VerifyConfig, ExportConfig, Exit>;
+
+/// Media workers: as configured, or one for each core.
+unsigned worker_count(const ServeConfig& config);
 
 /// `arguments` without the program's name.
 Command parse_command(std::vector<std::string> arguments);

@@ -58,17 +58,19 @@ TEST_F(ConfigTest, every_flag_arrives) {
   EXPECT_EQ(config.media_port, 40000);
   EXPECT_EQ(config.workers, 3u);
   EXPECT_EQ(config.recordings + config.web + config.key_file, "/r/w/k");
+  EXPECT_EQ(served({"--dev", "--token-audience", "theatre"}).token_audience, "theatre");
   EXPECT_EQ(config.tls_cert + config.tls_key + config.ready_file, "/c/p/f");
 }
 
 TEST_F(ConfigTest, limits_proxies_and_metrics_have_flags_and_tables) {
-  const auto limits = file("limits.toml", "dev = true\ntrusted_proxy = [\"10.0.0.0/8\", \"::1\"]\nparticipants_per_identity = 2\n[connections]\ntotal = 100\nper_address = 7\nreserved = 10\nidle_seconds = 3\n[metrics]\nlisten = \"[::1]:9100\"\ntoken_file = \"/t\"\n");
+  const auto limits = file("limits.toml", "dev = true\ntrusted_proxy = [\"10.0.0.0/8\", \"::1\"]\nparticipants_per_identity = 2\nparticipant_mbits = 30\n[connections]\ntotal = 100\nper_address = 7\nreserved = 10\nidle_seconds = 3\n[metrics]\nlisten = \"[::1]:9100\"\ntoken_file = \"/t\"\n");
   const auto config = served({"--config", limits});
   EXPECT_EQ(config.connections_total, 100u);
   EXPECT_EQ(config.connections_per_address, 7u);
   EXPECT_EQ(config.connections_reserved, 10u);
   EXPECT_EQ(config.connections_idle_seconds, 3u);
   EXPECT_EQ(config.participants_per_identity, 2u);
+  EXPECT_EQ(config.participant_mbits, 30u);
   EXPECT_EQ(config.trusted_proxies, (std::vector<std::string>{"10.0.0.0/8", "::1"}));
   EXPECT_EQ(config.metrics_listen + config.metrics_token_file, "[::1]:9100/t");
   EXPECT_EQ(served({"--dev", "--trusted-proxy", "10.0.0.1", "--trusted-proxy", "192.0.2.0/24"}).trusted_proxies.size(), 2u);
@@ -87,6 +89,13 @@ TEST_F(ConfigTest, media_have_fixed_ports_and_addresses_to_tell) {
   EXPECT_EQ(served({"--config", file("advertise.toml", "dev = true\nadvertise = [\"203.0.113.7=10.0.0.1\", \"2001:db8::7\"]\n")}).advertise.size(), 2u);
   for (const char* wrong : {"", "http://media.example", "203.0.113.7=eth0", "203.0.113.7=::1"}) EXPECT_EQ(refused({"--dev", "--advertise", wrong}).status, 2) << wrong;
   EXPECT_EQ(refused({"--dev", "--media-port", "65535", "--workers", "2"}).status, 2);
+  EXPECT_EQ(served({"--dev", "--media-port", "65535", "--workers", "1"}).media_port, 65535);
+  const unsigned cores = worker_count(ServeConfig{});
+  const auto last = std::to_string(65536 - cores), beyond = std::to_string(65537 - cores);
+  EXPECT_EQ(served({"--dev", "--media-port", last}).media_port, 65536 - cores);
+  if (cores > 1) {
+    EXPECT_EQ(refused({"--dev", "--media-port", beyond}).status, 2) << "one worker for each core";
+  }
 }
 
 TEST_F(ConfigTest, the_metrics_token_is_one_line_that_cannot_be_guessed) {

@@ -1,6 +1,7 @@
 #include "server/host_header.h"
 
 #include <algorithm>
+#include <boost/beast/core/string.hpp>
 #include <charconv>
 
 #include "base/net.h"
@@ -22,7 +23,7 @@ std::optional<std::string> host_of(std::string_view value) {
     const auto colon = value.find(':');
     host = value.substr(0, colon);
     if (colon != value.npos) port = value.substr(colon);
-    constexpr std::string_view kMarks = "-._~!$&'()*+,;=%";
+    constexpr std::string_view kMarks = "-._~";  // RFC 3986 allows more, and no name in use has it
     const auto fits = [&](unsigned char c) { return std::isalnum(c) || kMarks.find(static_cast<char>(c)) != kMarks.npos; };
     if (host.empty() || host.size() > 255 || !std::all_of(host.begin(), host.end(), fits)) return std::nullopt;
   }
@@ -46,7 +47,29 @@ bool is_loopback_name(const std::string& host) {
   return host == kName || (host.size() > kInside.size() && host.compare(host.size() - kInside.size(), host.npos, kInside) == 0);
 }
 
+/// The authority and the rest of a target in absolute form; nullopt: another form.
+struct Absolute {
+  std::string_view authority, rest;
+};
+std::optional<Absolute> absolute_form(std::string_view target) {
+  const auto scheme_end = target.find("://");
+  if (scheme_end == target.npos || !(boost::beast::iequals(target.substr(0, scheme_end), "http") || boost::beast::iequals(target.substr(0, scheme_end), "https"))) return std::nullopt;
+  const std::string_view behind = target.substr(scheme_end + 3);
+  const auto end = std::min(behind.find_first_of("/?#"), behind.size());
+  return Absolute{behind.substr(0, end), behind.substr(end)};
+}
+
+std::string_view target_of(const HttpRequest& request) { return {request.target().data(), request.target().size()}; }
+
 }  // namespace
+
+void make_origin_form(HttpRequest& request) {
+  const auto absolute = absolute_form(target_of(request));
+  if (!absolute) return;
+  std::string target(absolute->rest);
+  if (!target.starts_with('/')) target.insert(0, "/");
+  request.target(target);
+}
 
 std::optional<HttpAnswer> refuse_host(const HttpRequest& request, bool loopback_only) {
   const auto fields = request.equal_range(boost::beast::http::field::host);
@@ -54,7 +77,8 @@ std::optional<HttpAnswer> refuse_host(const HttpRequest& request, bool loopback_
   if (count == 0 && request.version() < 11) return std::nullopt;
   if (count != 1) return error_answer({ErrorCode::malformed, count == 0 ? "A request must have a Host header." : "A request must have one Host header only."}, 400);
   const auto value = fields.first->value();
-  const auto host = host_of({value.data(), value.size()});
+  const auto absolute = absolute_form(target_of(request));  // its host counts, and the header does not (RFC 9112 3.2.2)
+  const auto host = host_of(absolute ? absolute->authority : std::string_view(value.data(), value.size()));
   if (!host) return error_answer({ErrorCode::malformed, "The Host header is not valid."}, 400);
   if (loopback_only && !is_loopback_name(*host))
     return error_answer({ErrorCode::forbidden, "With --dev the server answers only to names of loopback: localhost, 127.0.0.1, [::1]."}, 421);

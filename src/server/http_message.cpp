@@ -1,8 +1,19 @@
 #include "server/http_message.h"
 
+#include <algorithm>
+#include <boost/beast/core/string.hpp>
 #include <nlohmann/json.hpp>
 
 namespace amphi::server {
+
+std::string_view bearer_token(const HttpRequest& request) {
+  constexpr std::string_view kScheme = "Bearer ";
+  const auto field = request[boost::beast::http::field::authorization];
+  std::string_view value(field.data(), field.size());
+  if (!boost::beast::iequals(value.substr(0, kScheme.size()), kScheme)) return {};
+  value.remove_prefix(std::min(value.find_first_not_of(' ', kScheme.size()), value.size()));
+  return value;
+}
 
 unsigned http_status(ErrorCode code) {
   switch (code) {
@@ -36,6 +47,7 @@ HttpAnswer error_answer(const Error& error, unsigned status) {
   HttpAnswer answer = json_answer(body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace),
                                   status != 0 ? status : http_status(error.code));
   answer.challenge = answer.status == 401;
+  if (error.code == ErrorCode::limit_exceeded) answer.limit = error.message;
   return answer;
 }
 

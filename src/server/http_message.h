@@ -23,8 +23,12 @@ struct HttpAnswer {
   bool cacheable = false;           // its name changes with its content
   bool page = false;                // HTML: with a content security policy
   bool challenge = false;           // WWW-Authenticate
+  std::string limit;                // that was reached, in words; empty: none
   std::string identity;             // of the request's valid token; empty: none
 };
+
+/// The token of `Authorization: Bearer`; empty: none. The scheme has no case (RFC 9110 11.1).
+std::string_view bearer_token(const HttpRequest& request);
 
 /// What an ErrorCode is in HTTP: 400, 401, 403, 404, 409, ...
 unsigned http_status(ErrorCode code);

@@ -25,6 +25,16 @@ namespace http = boost::beast::http;
 constexpr auto kWriteTimeout = std::chrono::seconds(30);  // for each piece
 constexpr std::size_t kPiece = 128 * 1024;
 
+/// Of data: a browser shows it, and runs nothing in it.
+constexpr const char* kDataPolicy = "default-src 'none'; media-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+
+void set_safety_fields(http::fields& fields) {
+  fields.set("X-Content-Type-Options", "nosniff");
+  fields.set("Referrer-Policy", "no-referrer");
+  fields.set("X-Frame-Options", "DENY");
+  fields.set("Cross-Origin-Resource-Policy", "same-origin");
+}
+
 struct OpenFile {
   int fd = -1;
   std::uint64_t size = 0;
@@ -47,18 +57,15 @@ http::response<http::empty_body> head_of(const HttpRequest& request, const HttpA
   head.keep_alive(request.keep_alive());
   head.set(http::field::server, "amphi");
   head.set(http::field::content_type, answer.content_type);
-  head.set("X-Content-Type-Options", "nosniff");
-  head.set("Referrer-Policy", "no-referrer");
-  head.set("X-Frame-Options", "DENY");
-  head.set("Cross-Origin-Resource-Policy", "same-origin");
+  set_safety_fields(head);
   head.set(http::field::cache_control, answer.cacheable ? "public, max-age=31536000, immutable" : "no-store");
   if (answer.page) {
     head.set("Content-Security-Policy",
              "default-src 'self'; connect-src 'self'; img-src 'self' data: blob:; media-src 'self' blob: mediastream:; "
              "style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'");
     head.set("Permissions-Policy", "camera=(self), microphone=(self), display-capture=(self)");
-  } else if (!answer.cacheable) {  // data: a browser shows it, and runs nothing in it
-    head.set("Content-Security-Policy", "default-src 'none'; media-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'");
+  } else if (!answer.cacheable) {
+    head.set("Content-Security-Policy", kDataPolicy);
   }
   if (!answer.allow.empty()) head.set(http::field::allow, answer.allow);
   if (answer.challenge) head.set(http::field::www_authenticate, "Bearer");
@@ -104,6 +111,13 @@ asio::awaitable<bool> write_file(AnyStream& stream, std::shared_ptr<const OpenFi
 }
 
 }  // namespace
+
+void decorate_refusal(http::fields& fields) {
+  fields.set(http::field::server, "amphi");
+  fields.set(http::field::cache_control, "no-store");
+  fields.set("Content-Security-Policy", kDataPolicy);
+  set_safety_fields(fields);
+}
 
 asio::awaitable<bool> write_answer(AnyStream& stream, const HttpRequest& request, HttpAnswer answer, DiskReader& reader) {
   const bool with_body = request.method() != http::verb::head;

@@ -10,6 +10,9 @@
 
 namespace amphi::server {
 
+/// The fields of safety for an answer that the library writes: the refusal of a WebSocket's handshake.
+void decorate_refusal(boost::beast::http::fields& fields);
+
 /// False: the connection failed.
 boost::asio::awaitable<bool> write_answer(AnyStream& stream, const HttpRequest& request, HttpAnswer answer, DiskReader& reader);
 

@@ -1,5 +1,7 @@
 #include "server/http_routes.h"
 
+#include <algorithm>
+#include <boost/beast/core/string.hpp>
 #include <filesystem>
 
 #include "base/digest.h"
@@ -16,6 +18,18 @@ namespace fs = std::filesystem;
 using Path = std::vector<std::string>;
 
 std::string_view view(boost::beast::string_view text) { return {text.data(), text.size()}; }
+
+/// Whether a proxy has passed it on: from this machine perhaps, and for a client elsewhere.
+bool is_passed_on(const HttpRequest& request) {
+  constexpr std::string_view kPrefix = "X-Forwarded-";
+  constexpr std::string_view kNames[] = {"Forwarded", "Via", "X-Real-IP", "X-Client-IP", "X-Cluster-Client-IP", "X-Original-Forwarded-For", "X-Original-Host", "X-ProxyUser-IP",
+                                         "CF-Connecting-IP", "CF-Connecting-IPv6", "CF-Ray", "True-Client-IP", "Fastly-Client-IP", "Fly-Client-IP", "X-Envoy-External-Address",
+                                         "X-Azure-ClientIP", "X-Appengine-User-IP", "DO-Connecting-IP", "CDN-Loop"};
+  return std::any_of(request.begin(), request.end(), [&](const auto& field) {
+    const std::string_view name = view(field.name_string());
+    return boost::beast::iequals(name.substr(0, kPrefix.size()), kPrefix) || std::any_of(std::begin(kNames), std::end(kNames), [&](std::string_view known) { return boost::beast::iequals(name, known); });
+  });
+}
 
 bool is_session_route(const Path& path) {
   return path.size() >= 4 && path[0] == "v1" && path[1] == "sessions" && is_session_name(path[2]);
@@ -45,13 +59,11 @@ HttpAnswer HttpRoutes::not_found() const {
 /// nullopt: the metrics may be read.
 std::optional<HttpAnswer> HttpRoutes::refuse_metrics(const HttpRequest& request, const Address& client) const {
   if (!parts_.metrics_token.empty()) {
-    if (equal_constant_time(as_bytes(view(request[http::field::authorization])), as_bytes("Bearer " + parts_.metrics_token))) return std::nullopt;
+    if (equal_constant_time(as_bytes(bearer_token(request)), as_bytes(parts_.metrics_token))) return std::nullopt;
     parts_.drops->add(Drop::http_unauthorized);
     return error_answer({ErrorCode::unauthorized, "The metrics ask for their own bearer token."});
   }
-  // What a proxy on this machine passes on comes from loopback, and from elsewhere.
-  const bool passed_on = request.count("X-Forwarded-For") + request.count("Forwarded") + request.count("Via") > 0;
-  if (parts_.metrics_for_all || (client.is_loopback() && !passed_on)) return std::nullopt;
+  if (parts_.metrics_for_all || (client.is_loopback() && !is_passed_on(request))) return std::nullopt;
   parts_.drops->add(Drop::http_unauthorized);
   return error_answer({ErrorCode::forbidden, "The metrics are for loopback only: see --metrics-listen and --metrics-token-file."});
 }

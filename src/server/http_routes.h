@@ -28,6 +28,7 @@ class HttpRoutes {
     Socket signalling, services;
   };
   explicit HttpRoutes(Parts parts) : parts_(std::move(parts)) {}
+  void replace_metrics_token(std::string token) { parts_.metrics_token = std::move(token); }
 
   /// `request` outlives the answer; `client` sent it.
   boost::asio::awaitable<HttpAnswer> answer(const HttpRequest& request, Address client) const;

@@ -10,10 +10,10 @@
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/websocket/rfc6455.hpp>
 
+#include "runtime/clock.h"
 #include "server/host_header.h"
 #include "server/http_response.h"
 #include "server/proxy_protocol.h"
-#include "server/secret_file.h"
 
 // GCC 12 inlines the allocation of a coroutine's frame here and not its deallocation, and takes Asio's two for a mismatch.
 #pragma GCC diagnostic ignored "-Wmismatched-new-delete"
@@ -26,7 +26,6 @@ namespace http = boost::beast::http;
 using asio::ip::tcp;
 
 constexpr std::size_t kReaders = 4;  // of files: a slow disk under one request is not the others' matter
-constexpr std::size_t kMaxKey = 64 * 1024;
 constexpr auto kLinger = std::chrono::seconds(1);
 constexpr std::size_t kLingerBytes = 1024 * 1024;
 
@@ -76,32 +75,16 @@ HttpServer::HttpServer(asio::io_context& control, const HttpRoutes& routes, Coun
       gate_(limits.connections) {}
 
 Result<std::unique_ptr<HttpServer>> HttpServer::listen(asio::io_context& control, const std::vector<Address>& at,
-                                                       const std::string& tls_cert, const std::string& tls_key,
+                                                       std::optional<asio::ssl::context> tls,
                                                        const HttpRoutes& routes, Counters<Drop>& drops,
                                                        HttpLimits limits, TrustedProxies proxies) {
   std::unique_ptr<HttpServer> server(new HttpServer(control, routes, drops, limits, std::move(proxies)));
-  if (!tls_cert.empty()) {
-    if (auto loaded = server->load_certificate(tls_cert, tls_key); !loaded) return tl::unexpected(loaded.error());
-  }
+  server->tls_ = std::move(tls);
   for (Address address : at) {
     if (!server->acceptors_.empty()) address.port = server->port();
     if (auto bound = server->bind(address); !bound) return tl::unexpected(bound.error());
   }
   return server;
-}
-
-Result<void> HttpServer::load_certificate(const std::string& certificate, const std::string& key) {
-  boost::system::error_code error;
-  asio::ssl::context tls(asio::ssl::context::tls_server);
-  tls.set_options(asio::ssl::context::default_workarounds | asio::ssl::context::no_tlsv1 | asio::ssl::context::no_tlsv1_1, error);
-  tls.use_certificate_chain_file(certificate, error);
-  if (error) return tl::unexpected(words("TLS certificate " + certificate, error));
-  const auto pem = read_secret(key, kMaxKey);
-  if (!pem) return fail(pem.error().code, "TLS key " + pem.error().message);
-  tls.use_private_key(asio::buffer(*pem), asio::ssl::context::pem, error);
-  if (error) return tl::unexpected(words("TLS key " + key, error));
-  tls_ = std::move(tls);  // connections hold what they were made with (SSL_CTX counts its references)
-  return {};
 }
 
 Result<void> HttpServer::bind(const Address& at) {
@@ -134,8 +117,12 @@ bool HttpServer::admit(const Visitor& visitor) {
 }
 
 bool HttpServer::apply(ConnectionGate::Verdict verdict) {
-  if (verdict.refusal == ConnectionGate::Refusal::total) drops_.add(Drop::connection_limit);
-  if (verdict.refusal == ConnectionGate::Refusal::address) drops_.add(Drop::connection_address_limit);
+  const auto refuse = [this](Drop why, const char* what) {
+    drops_.add(why);
+    if (limits_told_.allow(runtime::now())) limit_reached_(what);
+  };
+  if (verdict.refusal == ConnectionGate::Refusal::total) refuse(Drop::connection_limit, "The server has as many connections as it may have: newcomers are refused.");
+  if (verdict.refusal == ConnectionGate::Refusal::address) refuse(Drop::connection_address_limit, "A client's address has as many connections as it may have: newcomers from there are refused.");
   if (verdict.yields) close(*verdict.yields);
   return verdict.refusal == ConnectionGate::Refusal::none;
 }
@@ -232,13 +219,13 @@ asio::awaitable<void> HttpServer::serve(Visitor& visitor) {
       co_await refuse(*stream, error);
       co_return;
     }
-    const HttpRequest request = parser.release();
+    HttpRequest request = parser.release();
     more = co_await serve_request(visitor, request);
     limit = limits_.next_request;
   }
 }
 
-asio::awaitable<bool> HttpServer::serve_request(Visitor& visitor, const HttpRequest& request) {
+asio::awaitable<bool> HttpServer::serve_request(Visitor& visitor, HttpRequest& request) {
   const Address client = visitor.of_proxy ? forwarded_client(forwarded_fields(request), visitor.peer, proxies_) : visitor.peer;
   if (visitor.of_proxy && !apply(gate_.move(visitor.number, address_group(client), proxies_.contains(client)))) {
     HttpAnswer full = error_answer({ErrorCode::limit_exceeded, "Too many connections from this address."});
@@ -250,6 +237,7 @@ asio::awaitable<bool> HttpServer::serve_request(Visitor& visitor, const HttpRequ
     co_await refuse(*visitor.stream, std::move(*refused));
     co_return false;
   }
+  make_origin_form(request);
   if (boost::beast::websocket::is_upgrade(request)) {
     if (const auto route = routes_.websocket({request.target().data(), request.target().size()})) {
       ++websockets_;

@@ -16,6 +16,7 @@
 #include "server/connection_gate.h"
 #include "server/disk_reader.h"
 #include "server/http_routes.h"
+#include "server/rate_limit.h"
 
 namespace amphi::server {
 
@@ -31,19 +32,21 @@ struct HttpLimits {
 class HttpServer {
  public:
   /// At one address or more; where the first has port 0, all take the free one that it finds.
-  /// `routes` and `drops` outlive the server. Errors: invalid_argument with the system's words.
+  /// `tls`: none for plain HTTP. `routes` and `drops` outlive the server. Errors: invalid_argument with the system's words.
   static Result<std::unique_ptr<HttpServer>> listen(boost::asio::io_context& control, const std::vector<Address>& at,
-                                                    const std::string& tls_cert, const std::string& tls_key,
+                                                    std::optional<boost::asio::ssl::context> tls,
                                                     const HttpRoutes& routes, Counters<Drop>& drops, HttpLimits limits = {},
                                                     TrustedProxies proxies = {});
 
   std::uint16_t port() const { return acceptors_.front().local_endpoint().port(); }
   void start();
-  /// For connections that come from now on. Errors: invalid_argument, forbidden (a key that everybody can read), not_found; what there was stays.
-  Result<void> load_certificate(const std::string& certificate, const std::string& key);
+  /// For connections that come from now on; each keeps the one that it began with (SSL_CTX counts its references).
+  void replace_tls(boost::asio::ssl::context tls) { tls_ = std::move(tls); }
   /// Takes no further connections; those that exist go on.
   void stop_accepting();
   std::size_t connections() const { return gate_.open(); }
+  /// A limit of the whole server was reached, in words; at most once a second.
+  void on_limit_reached(std::function<void(const char* what)> told) { limit_reached_ = std::move(told); }
   std::size_t websockets() const { return websockets_; }
 
  private:
@@ -66,7 +69,7 @@ class HttpServer {
   boost::asio::awaitable<void> serve(Visitor& visitor);
   /// False: the connection is over.
   boost::asio::awaitable<bool> read_proxy_protocol(Visitor& visitor);
-  boost::asio::awaitable<bool> serve_request(Visitor& visitor, const HttpRequest& request);
+  boost::asio::awaitable<bool> serve_request(Visitor& visitor, HttpRequest& request);
   boost::asio::awaitable<void> run_websocket(Visitor& visitor, const HttpRoutes::WebSocketRoute& route, const HttpRequest& request, Address client);
   boost::asio::awaitable<void> refuse(AnyStream& stream, boost::system::error_code why);
   boost::asio::awaitable<void> refuse(AnyStream& stream, HttpAnswer answer);
@@ -82,6 +85,8 @@ class HttpServer {
   const TrustedProxies proxies_;
   DiskReader reader_;
   ConnectionGate gate_;
+  std::function<void(const char* what)> limit_reached_ = [](const char*) {};
+  RateLimit limits_told_{1, 2};
   ConnectionGate::Number next_number_ = 1;
   std::unordered_map<ConnectionGate::Number, std::weak_ptr<AnyStream>> streams_;
   std::size_t websockets_ = 0;

@@ -5,6 +5,7 @@
 namespace amphi::server {
 namespace {
 
+constexpr Duration kLookEvery = 1s;
 constexpr Duration kKeyframeEvery = 2s;  // while a pre-roll is kept: a feed's pictures begin so soon after the recording does
 
 void add(sfu::SessionStats& sum, const sfu::SessionStats& one) {
@@ -26,8 +27,8 @@ void add(sfu::SessionStats& sum, const sfu::SessionStats& one) {
 Result<std::unique_ptr<MediaWorker>> MediaWorker::create(unsigned index, const std::vector<Address>& bind,
                                                          std::shared_ptr<const dtls::Certificate> certificate,
                                                          boost::asio::io_context& control, EventSink on_event, Duration pre_roll,
-                                                         const std::vector<OuterAddress>& outer) {
-  std::unique_ptr<MediaWorker> worker(new MediaWorker(std::move(certificate), control, std::move(on_event), pre_roll));
+                                                         const std::vector<OuterAddress>& outer, sfu::Limits limits) {
+  std::unique_ptr<MediaWorker> worker(new MediaWorker(std::move(certificate), control, std::move(on_event), pre_roll, limits));
   auto loop = runtime::MediaLoop::create("media-" + std::to_string(index), bind, *worker);
   if (!loop) return tl::unexpected(loop.error());
   worker->loop_ = std::move(*loop);
@@ -37,8 +38,8 @@ Result<std::unique_ptr<MediaWorker>> MediaWorker::create(unsigned index, const s
 }
 
 MediaWorker::MediaWorker(std::shared_ptr<const dtls::Certificate> certificate, boost::asio::io_context& control,
-                         EventSink on_event, Duration pre_roll)
-    : certificate_(std::move(certificate)), control_(control), on_event_(std::move(on_event)), router_(random_), pre_roll_(pre_roll) {}
+                         EventSink on_event, Duration pre_roll, sfu::Limits limits)
+    : certificate_(std::move(certificate)), control_(control), on_event_(std::move(on_event)), router_(random_), limits_(limits), pre_roll_(pre_roll) {}
 
 MediaWorker::~MediaWorker() {
   if (loop_) loop_->stop();
@@ -65,6 +66,16 @@ void MediaWorker::run_posted(std::function<void(MediaWorker&, Time)>& task, Send
 void MediaWorker::handle_datagrams(std::span<Datagram> in, SendBatch& out, Time now) {
   for (const auto& datagram : in) router_.handle_input(datagram, out, now);
   forward_events();
+  if (look_at_ <= now) look_at_socket(now);
+}
+
+void MediaWorker::look_at_socket(Time now) {
+  look_at_ = now + kLookEvery;
+  if (!loop_ || !loop_->count_overflow()) return;
+  for (const auto& entry : sessions_)
+    boost::asio::post(control_, [this, id = entry.id] {
+      on_event_(id, sfu::LimitReached{{}, "More media arrive than the server can take: datagrams of all sessions may be lost."});
+    });
 }
 
 void MediaWorker::handle_timeout(SendBatch& out, Time now) {
@@ -115,6 +126,7 @@ Result<sfu::Session*> MediaWorker::find_or_create(const SessionId& session) {
   config.local = loop_->local_addresses();
   config.candidates = candidates_;
   config.certificate = certificate_;
+  config.limits = limits_;
   sfu::Session* made = router_.create_session(std::move(config));
   if (!made) return fail(ErrorCode::internal, "The session could not be created.");
   sessions_.push_back({session, made, nullptr});
@@ -167,6 +179,7 @@ void MediaWorker::end_recording(const SessionId& session, Time at, bool began) {
 WorkerReport MediaWorker::report() {
   WorkerReport report;
   report.sessions = sessions_.size();
+  look_at_socket(runtime::now());
   report.loop = loop_->stats();
   report.router_drops = router_.drops();
   report.peer_drops = gone_peer_drops_;

@@ -38,7 +38,7 @@ class MediaWorker final : public runtime::MediaHandler {
   static Result<std::unique_ptr<MediaWorker>> create(unsigned index, const std::vector<Address>& bind,
                                                      std::shared_ptr<const dtls::Certificate> certificate,
                                                      boost::asio::io_context& control, EventSink on_event, Duration pre_roll,
-                                                     const std::vector<OuterAddress>& outer = {});
+                                                     const std::vector<OuterAddress>& outer = {}, sfu::Limits limits = {});
   ~MediaWorker() override;
 
   std::vector<Address> addresses() const { return loop_->local_addresses(); }
@@ -72,13 +72,15 @@ class MediaWorker final : public runtime::MediaHandler {
 
  private:
   MediaWorker(std::shared_ptr<const dtls::Certificate> certificate, boost::asio::io_context& control, EventSink on_event,
-              Duration pre_roll);
+              Duration pre_roll, sfu::Limits limits);
 
   void handle_datagrams(std::span<Datagram> in, SendBatch& out, Time now) override;
   void handle_timeout(SendBatch& out, Time now) override;
   Time next_timeout() const noexcept override { return std::min(router_.next_timeout(), keep_at_); }
   void run_posted(std::function<void(MediaWorker&, Time)>& task, SendBatch& out, Time now);
   void forward_events();
+  /// Everybody is told where the kernel dropped datagrams for want of room.
+  void look_at_socket(Time now);
   void look_after_keepers(SendBatch& out, Time now);
 
   struct Pinned {
@@ -95,6 +97,8 @@ class MediaWorker final : public runtime::MediaHandler {
   runtime::SystemRandom random_;
   sfu::Router router_;
   std::vector<Pinned> sessions_;
+  const sfu::Limits limits_;
+  Time look_at_{};             // of the next look at the socket
   const Duration pre_roll_;    // zero: none is kept
   Time keep_at_ = Time::max();  // of the next look at the keepers
   Counters<peer::Drop> gone_peer_drops_;  // of sessions that are over

@@ -87,6 +87,7 @@ void drops_part(Text& text, const MetricsInput& in) {
     loop.send_would_block += worker.loop.send_would_block;
     loop.send_errors += worker.loop.send_errors;
     loop.oversized += worker.loop.oversized;
+    loop.overflow += worker.loop.overflow;
     router += worker.router_drops;
     peers += worker.peer_drops;
     ice += worker.ice_drops;
@@ -96,6 +97,7 @@ void drops_part(Text& text, const MetricsInput& in) {
   drop(text, "socket", "send_would_block", loop.send_would_block);
   drop(text, "socket", "send_error", loop.send_errors);
   drop(text, "socket", "oversized", loop.oversized);
+  drop(text, "socket", "receive_buffer_full", loop.overflow);
   router.for_each([&](std::string_view name, std::uint64_t value) { drop(text, "router", name, value); });
   peers.for_each([&](std::string_view name, std::uint64_t value) { drop(text, "peer", name, value); });
   ice.for_each([&](std::string_view name, std::uint64_t value) { drop(text, "ice", name, value); });

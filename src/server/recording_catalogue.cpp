@@ -3,11 +3,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <vector>
 
 #include "recording/history.h"
+#include "recording/journal.h"
 #include "runtime/file_writer.h"
 #include "runtime/folder.h"
 #include "server/manifest_file.h"
@@ -38,6 +40,12 @@ StoredSession session_in(const std::string& text) {
 StoredSession read_session(const std::string& session_folder) {
   const auto text = runtime::read_file(session_folder + kServicesFile, kMaxServices);
   return text ? session_in(*text) : StoredSession{};
+}
+
+bool was_recorded(const std::string& folder, const std::string& name) {
+  if (name == "manifest.json" || name == recording::kJournalName) return true;
+  const auto file = read_manifest(folder);
+  return file && std::any_of(file->manifest.tracks.begin(), file->manifest.tracks.end(), [&](const auto& track) { return track.path == name; });
 }
 
 std::string text_of(const StoredSession& session) {
@@ -122,8 +130,10 @@ Result<std::string> RecordingCatalogue::file_path(const SessionId& session, cons
   struct stat found {};
   const bool is_file = opened >= 0 && ::fstat(opened, &found) == 0 && S_ISREG(found.st_mode);
   if (opened >= 0) ::close(opened);
-  if (!is_file) return fail(ErrorCode::not_found, "There is no such file.");
-  return session_folder(session) + "/" + recording + "/" + file;
+  const std::string folder = session_folder(session) + "/" + recording;
+  // A further name of a file from elsewhere is served no more than a symbolic link. A backup may have hard links to all that was recorded.
+  if (!is_file || (found.st_nlink != 1 && !was_recorded(folder, file))) return fail(ErrorCode::not_found, "There is no such file.");
+  return folder + "/" + file;
 }
 
 }  // namespace amphi::server

@@ -197,6 +197,20 @@ TEST_F(RecordingCatalogueTest, the_revision_goes_on_from_what_was_stored) {
   EXPECT_EQ(RecordingCatalogue(root_).restore(demo_).revision, 0u);
 }
 
+TEST_F(RecordingCatalogueTest, a_further_name_of_a_file_from_elsewhere_is_not_served_and_a_backup_s_hard_links_do_no_harm) {
+  put_manifest("rec_1", "2026-01-01T10:00:00.000Z", 1500, "complete");
+  put("demo/rec_1/own.webm", "x");
+  put("secret", "x");
+  fs::create_hard_link(root_ + "/secret", root_ + "/demo/rec_1/hard.mp4");
+  fs::create_hard_link(root_ + "/demo/rec_1/manifest.json", root_ + "/backup.json");
+  const RecordingCatalogue catalogue(root_);
+  EXPECT_FALSE(catalogue.file_path(demo_, "rec_1", "hard.mp4"));
+  EXPECT_TRUE(catalogue.file_path(demo_, "rec_1", "own.webm"));
+  EXPECT_TRUE(catalogue.file_path(demo_, "rec_1", "manifest.json"));
+  fs::remove(root_ + "/secret");
+  EXPECT_TRUE(catalogue.file_path(demo_, "rec_1", "hard.mp4")) << "it has no other name any more";
+}
+
 TEST_F(RecordingCatalogueTest, only_plain_files_of_the_session_have_a_path) {
   put("demo/rec_1/track.webm", "x");
   put("secret.txt", "x");

@@ -18,7 +18,7 @@ void RecordingIntake::add_feed(RecordingSink::FeedNumber number, const sfu::Feed
   if (feeds_.size() <= number) feeds_.resize(number + 1);
   feeds_[number] = feed.id;
   recording::Recorder& recorder = take_.recorder();
-  recorder.add_feed({feed.id, feed.participant, feed.participant_identity, feed.label, feed.codec}, at);
+  recorder.add_feed({feed.id, feed.participant, feed.participant_identity, feed.label, feed.codec}, at, feed.muted);
 }
 
 void RecordingIntake::hand_over(RecordingSink::Item& item) {

@@ -5,7 +5,7 @@
 namespace amphi::server {
 namespace {
 
-AccessToken token(const std::string& identity) { return {SessionId("s"), identity, {}, 0, ""}; }
+AccessToken token(const std::string& identity) { return {SessionId("s"), identity, {}, 0, "", 0, {}}; }
 
 TEST(RequestLimits, each_identity_has_a_burst_and_a_rate_of_its_own) {
   RequestLimits limits;

@@ -17,9 +17,7 @@ std::string_view view(boost::beast::string_view text) { return {text.data(), tex
 
 /// The header wins; a media element cannot set one and puts the token in the address.
 std::string token_of(const HttpRequest& request) {
-  constexpr std::string_view kBearer = "Bearer ";
-  const std::string_view header = view(request[http::field::authorization]);
-  if (header.substr(0, kBearer.size()) == kBearer) return std::string(header.substr(kBearer.size()));
+  if (const auto token = bearer_token(request); !token.empty()) return std::string(token);
   return query_value(view(request.target()), "access_token");
 }
 
@@ -62,6 +60,15 @@ Result<AccessToken> RestRoutes::admit(const HttpRequest& request, const Route& r
   return token;
 }
 
+asio::awaitable<HttpAnswer> RestRoutes::answer(const Route& route, const RestCall& call) const {
+  if (!limits_.allow(call.token, runtime::now())) {
+    drops_.add(Drop::http_rate_limited);
+    co_return error_answer({ErrorCode::limit_exceeded, "Too many requests a second."});
+  }
+  auto given = route.handler(call);
+  co_return co_await std::move(given);
+}
+
 asio::awaitable<HttpAnswer> RestRoutes::answer(const HttpRequest& request, Path path) const {
   const http::verb method = request.method() == http::verb::head ? http::verb::get : request.method();
   std::string allow;
@@ -79,14 +86,12 @@ asio::awaitable<HttpAnswer> RestRoutes::answer(const HttpRequest& request, Path 
       drops_.add(Drop::http_unauthorized);
       co_return error_answer(token.error());
     }
-    if (!limits_.allow(*token, runtime::now())) {
-      drops_.add(Drop::http_rate_limited);
-      co_return error_answer({ErrorCode::limit_exceeded, "Too many requests a second."});
-    }
     const RestCall call{request, std::move(*token), std::move(*names)};
-    HttpAnswer answer = co_await route.handler(call);
-    answer.identity = identity_key(call.token);
-    co_return answer;
+    HttpAnswer given = co_await answer(route, call);
+    given.identity = identity_key(call.token);
+    const bool in_session = path.size() > 2 && path[1] == "sessions";
+    if (!given.limit.empty() && limit_reached_) limit_reached_(in_session ? SessionId(path[2]) : call.token.session, call.token, given.limit);
+    co_return given;
   }
   if (allow.empty()) co_return not_found();
   drops_.add(Drop::http_method);

@@ -48,6 +48,10 @@ class RestRoutes {
   boost::asio::awaitable<HttpAnswer> answer(const HttpRequest& request, std::vector<std::string> path) const;
   HttpAnswer not_found() const;
 
+  /// A caller with this token has reached a limit in the session, in words.
+  using LimitReached = std::function<void(const SessionId& session, const AccessToken& token, const std::string& what)>;
+  void on_limit_reached(LimitReached told) { limit_reached_ = std::move(told); }
+
  private:
   struct Route {
     boost::beast::http::verb method;
@@ -58,9 +62,12 @@ class RestRoutes {
   /// Whether this token may; the session is empty where the address names none.
   Result<AccessToken> admit(const HttpRequest& request, const Route& route, const std::vector<std::string>& path) const;
 
+  boost::asio::awaitable<HttpAnswer> answer(const Route& route, const RestCall& call) const;
+
   Verify verify_;
   Counters<Drop>& drops_;
   mutable RequestLimits limits_;
+  LimitReached limit_reached_;
   std::vector<Route> routes_;
 };
 

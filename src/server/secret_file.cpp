@@ -36,9 +36,9 @@ std::string octal(mode_t mode) {
 Result<std::string> read_secret(const std::string& path, std::size_t limit) {
   struct stat found {};
   if (::stat(path.c_str(), &found) != 0) return fail(errno == ENOENT ? ErrorCode::not_found : ErrorCode::storage, path + ": " + std::generic_category().message(errno));
-  // A pipe of the shell has no place in a folder.
+  if (!S_ISREG(found.st_mode)) return fail(ErrorCode::invalid_argument, path + " is not a regular file, as a secret must be");
   std::error_code error;
-  if (S_ISREG(found.st_mode) && (found.st_mode & (S_IROTH | S_IWOTH)) != 0 && is_reachable_by_others(fs::canonical(path, error)))
+  if ((found.st_mode & (S_IROTH | S_IWOTH)) != 0 && is_reachable_by_others(fs::canonical(path, error)))
     return fail(ErrorCode::forbidden, path + " is a secret, and every user of this machine can " + ((found.st_mode & S_IROTH) != 0 ? "read" : "change") + " it (mode " + octal(found.st_mode) +
                                           "). Make it private: chmod 600 " + path + " (640, where a group may read it)");
   return runtime::read_file(path, limit, runtime::Links::follow);

@@ -9,7 +9,8 @@
 
 namespace amphi::server {
 
-/// Symbolic links are followed: the rule holds for the file that they lead to. Errors: not_found, storage, limit_exceeded, forbidden (says what to do).
+/// Symbolic links are followed: the rule holds for the file that they lead to. Never waits: a pipe or a device is refused.
+/// Errors: not_found, storage, limit_exceeded, invalid_argument (not a regular file), forbidden (says what to do).
 Result<std::string> read_secret(const std::string& path, std::size_t limit);
 
 }  // namespace amphi::server

@@ -51,6 +51,12 @@ TEST_F(SecretFile, is_read_where_a_folder_above_keeps_others_out) {
   EXPECT_EQ(read(0644, 0754, 0755, file_), "") << "a folder that can be listed and not passed";
 }
 
+TEST_F(SecretFile, is_a_regular_file_and_a_pipe_makes_nobody_wait) {
+  const fs::path pipe = root_ / "pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  for (const fs::path& wrong : {pipe, root_, fs::path("/dev/zero")}) EXPECT_EQ(read_secret(wrong.string(), 100).error().code, ErrorCode::invalid_argument) << wrong;
+}
+
 TEST_F(SecretFile, is_judged_by_the_place_that_a_link_leads_to) {
   const fs::path open = fs::temp_directory_path() / ("amphi-secret-link-" + std::to_string(getpid()));
   fs::create_symlink(file_, open);

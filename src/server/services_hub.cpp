@@ -69,7 +69,7 @@ SessionDirectory::Hooks ServicesHub::hooks() {
   hooks.stop_recording = [this](const SessionId& session) { stop_recording(session); };
   hooks.participant_joined = [this](const SessionId& session) { participant_joined(session); };
   hooks.participant_left = [this](const SessionId& session, const ParticipantId& who) { participant_left(session, who); };
-  hooks.limit_reached = [this](const SessionId& session, const ParticipantId& who, const std::string& what) { limit_reached(session, who, what); };
+  hooks.limit_reached = [this](const SessionId& session, services::ReachedLimit limit) { limit_reached(session, std::move(limit)); };
   hooks.session_removed = [this](const SessionId& session) { session_removed(session); };
   return hooks;
 }
@@ -171,12 +171,17 @@ std::optional<services::Caller> ServicesHub::greet(WebSocketConnection& connecti
   if (token->session != session)
     return refuse(Drop::ws_unauthorized, ErrorCode::unauthorized, "The token is for another session.", "hello");
   const ParticipantId participant(hello->participant_id);
+  if (token->superseded && !directory_.came_with({session, participant}, *token))
+    return refuse(Drop::ws_unauthorized, ErrorCode::unauthorized, invalid_signature().message, "hello");
   const std::string* identity = directory_.identity_of(session, participant);
   if (!identity || *identity != token->identity) {  // the same words for both: nobody learns who is here
     if (has_expired(*token, runtime::wall_now())) return refuse(Drop::ws_unauthorized, ErrorCode::unauthorized, expired().message, "hello");
     return refuse(Drop::ws_unauthorized, ErrorCode::not_found, "This participant is not in the session.", "hello");
   }
   connection.authenticated(identity_key(*token));
+  connection.on_limit_reached([this, session, identity = token->identity, participant = participant.value](const std::string& what) {
+    limit_reached(session, {identity, what, participant});
+  });
   return services::Caller{participant, token->identity, token->grants.record};
 }
 
@@ -301,11 +306,16 @@ asio::awaitable<Result<services::Marker>> ServicesHub::add_marker(SessionId sess
   co_return marker;
 }
 
-void ServicesHub::limit_reached(const SessionId& session, const ParticipantId& participant, const std::string& what) {
+void ServicesHub::limit_reached(const SessionId& session, services::ReachedLimit limit) {
   Room* room = find(session);
   if (!room) return;
-  room->machine->limit_reached(what, participant, runtime::now());
+  room->machine->limit_reached(std::move(limit), runtime::now());
   pump(*room);
+}
+
+void ServicesHub::limit_reached(const services::ReachedLimit& limit) {
+  for (const auto& [id, room] : rooms_)
+    if (is_recording(id)) limit_reached(id, limit);
 }
 
 void ServicesHub::session_removed(const SessionId& session) {

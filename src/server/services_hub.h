@@ -33,6 +33,12 @@ class ServicesHub {
   boost::asio::awaitable<Result<void>> request_recording(SessionId session, bool on, std::string identity);
   boost::asio::awaitable<Result<services::Marker>> add_marker(SessionId session, std::string label, std::string identity);
 
+  /// A limit was reached at this moment: a warning to everybody in the session, while it is recorded. Every part of the server tells the
+  /// limits that its callers reach here; those of the services protocol are told by services::ServerSession itself.
+  void limit_reached(const SessionId& session, services::ReachedLimit limit);
+  /// In every session that is recorded: of a limit of the whole server.
+  void limit_reached(const services::ReachedLimit& limit);
+
   /// Called when a recording's manifest has come to say something else.
   using RecordingChanged = std::function<void(const SessionId&, const RecordingId&)>;
   void on_recording_changed(RecordingChanged changed) { recording_changed_ = std::move(changed); }
@@ -78,7 +84,6 @@ class ServicesHub {
   void participant_joined(const SessionId& session);
   void drop_empty(const SessionId& session);
   void participant_left(const SessionId& session, const ParticipantId& participant);
-  void limit_reached(const SessionId& session, const ParticipantId& participant, const std::string& what);
   void session_removed(const SessionId& session);
   Recordings::Events recording_events();
   SessionDirectory::Hooks hooks();

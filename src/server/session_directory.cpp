@@ -70,6 +70,11 @@ const Grants* SessionDirectory::grants_of(const Member& member) const {
   return found ? &found->grants : nullptr;
 }
 
+bool SessionDirectory::came_with(const Member& member, const AccessToken& token) const {
+  const Participant* found = find(member);
+  return found && !token.signature.empty() && equal_constant_time(as_bytes(found->token_signature), as_bytes(token.signature));
+}
+
 std::size_t SessionDirectory::participant_count() const {
   std::size_t count = 0;
   for (const auto& [id, session] : sessions_) count += session->participants.size();
@@ -114,14 +119,17 @@ asio::awaitable<Result<Member>> SessionDirectory::join(AccessToken token, std::s
   if (closed_) co_return going_down();
   if (is_banned(token.session, token.identity)) co_return removed();
   if (MediaSession* there = find(token.session)) {
-    if (Participant* back = by_resume_token(*there, token, resume_token)) {
+    Participant* back = by_resume_token(*there, token, resume_token);
+    if (back && (!token.superseded || came_with({there->id, back->id}, token))) {
       const Member member{there->id, back->id};
+      back->token_signature = token.signature;
       back->grants = token.grants;
       back->expires_at = std::max(back->expires_at, token.expires_at);
       take_over(*there, *back, std::move(connection));
       co_return member;
     }
   }
+  if (token.superseded) co_return tl::unexpected(invalid_signature());
   if (!may_come_in(token, resume_token)) co_return tl::unexpected(expired());
   if (!find(token.session) && sessions_.size() >= limits_.sessions)
     co_return fail(ErrorCode::limit_exceeded, "The server has too many sessions.");
@@ -134,7 +142,6 @@ asio::awaitable<Result<Member>> SessionDirectory::join(AccessToken token, std::s
   const Member member{session.id, *id};
   session.joining.insert(token.identity);
   if (const auto room = make_room(session, token.identity); !room) {
-    if (room.error().code == ErrorCode::limit_exceeded) hooks_.limit_reached(session.id, {}, token.identity + ": " + room.error().message);
     stop_joining(session, token.identity);
     co_return tl::unexpected(room.error());
   }
@@ -147,7 +154,6 @@ asio::awaitable<Result<Member>> SessionDirectory::join(AccessToken token, std::s
   MediaSession* there = find(member.session);  // everything may have been closed meanwhile
   if (!there) co_return going_down();
   if (!added) {
-    if (added.error().code == ErrorCode::limit_exceeded) hooks_.limit_reached(there->id, {}, added.error().message);
     stop_joining(*there, token.identity);
     // Two connections brought the same resume token of the server before this one: the later of them is another participant.
     if (added.error().code == ErrorCode::invalid_argument) co_return fail(ErrorCode::disconnected, "Another connection has resumed this participant.");
@@ -174,6 +180,7 @@ void SessionDirectory::come_in(MediaSession& session, const Member& member, cons
   participant.identity = token.identity;
   participant.grants = token.grants;
   participant.expires_at = token.expires_at;
+  participant.token_signature = token.signature;
   participant.since = runtime::wall_now();
   participant.connection = std::move(connection);
   participant.address = participant.connection->client();
@@ -308,10 +315,6 @@ void SessionDirectory::tell(MediaSession& session, const std::string& text, cons
     if (participant.connection && id != except) participant.connection->send(text);
 }
 
-void SessionDirectory::limit_reached(const Member& member, const std::string& what) {
-  if (const Participant* found = find(member)) hooks_.limit_reached(member.session, member.participant, found->identity + ": " + what);
-}
-
 void SessionDirectory::handle_event(const SessionId& id, sfu::Event event) {
   MediaSession* session = find(id);
   if (!session) return;
@@ -343,6 +346,10 @@ void SessionDirectory::handle_event(const SessionId& id, sfu::Event event) {
                  },
                  [&](sfu::TransportConnected& e) { spdlog::debug("{}: a transport is connected", e.participant.value); },
                  [&](sfu::TransportDisconnected& e) { spdlog::debug("{}: a transport is silent", e.participant.value); },
+                 [&](sfu::LimitReached& e) {
+                   const Participant* who = find(Member{id, e.participant});
+                   hooks_.limit_reached(id, {who ? who->identity : std::string(), std::move(e.what), e.participant.value});
+                 },
                  [&](sfu::TransportFailed& e) { transport_failed(*session, e); },
                  [&](sfu::SourcesCompete& e) {
                    spdlog::warn("session {}: feed {} of {} has several sources at the same time: ssrc {} is forwarded and recorded, ssrc {} is dropped",

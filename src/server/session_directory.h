@@ -24,6 +24,7 @@
 #include "server/resume_token.h"
 #include "server/signalling_messages.h"
 #include "server/websocket_connection.h"
+#include "services/reached_limits.h"
 
 namespace amphi::server {
 
@@ -40,8 +41,8 @@ class SessionDirectory {
     std::function<void(const SessionId&)> participant_joined;
     std::function<void(const SessionId&, const ParticipantId&)> participant_left;
     std::function<void(const SessionId&)> session_removed;
-    /// A participant has reached a limit; empty: nobody in particular. `what`: in words.
-    std::function<void(const SessionId&, const ParticipantId&, const std::string& what)> limit_reached = [](const auto&, const auto&, const auto&) {};
+    /// Every limit that somebody reaches is told here, or to ServicesHub::limit_reached itself.
+    std::function<void(const SessionId&, services::ReachedLimit)> limit_reached = [](const auto&, auto) {};
   };
   struct Limits {
     std::size_t sessions = 10'000;
@@ -55,8 +56,8 @@ class SessionDirectory {
 
   /// A new participant, or, with a resume token that is still good, the one that it stands for. One that a server before this one gave
   /// brings back the participant's id and nothing else. On success `joined` has been sent, and everything after it goes to this
-  /// connection. A token that has expired brings back who is in, and lets nobody in (decision 0012). Errors: unauthorized (it has
-  /// expired), forbidden (removed), disconnected (the token's participant is no longer waited for; the server is going down), limit_exceeded.
+  /// connection. A token that has expired brings back who is in, and lets nobody in (decision 0012). A superseded one does so only for the
+  /// participant that came with it. Errors: unauthorized (it has expired, or is superseded), forbidden (removed), disconnected (the token's participant is no longer waited for; the server is going down), limit_exceeded.
   boost::asio::awaitable<Result<Member>> join(AccessToken token, std::string resume_token,
                                               std::shared_ptr<WebSocketConnection> connection);
   /// Whether this connection still speaks for its participant.
@@ -97,8 +98,8 @@ class SessionDirectory {
   boost::asio::awaitable<Result<sfu::FeedInfo>> mute(SessionId session, FeedId feed, bool muted);
   bool is_banned(const SessionId& session, const std::string& identity) const;
 
-  /// Tells everybody in the session that a participant has reached a limit.
-  void limit_reached(const Member& member, const std::string& what);
+  /// Tells everybody in the session that a limit was reached.
+  void limit_reached(const SessionId& session, services::ReachedLimit limit) { hooks_.limit_reached(session, std::move(limit)); }
 
   void handle_event(const SessionId& session, sfu::Event event);
   /// Nothing of this session is being recorded any more.
@@ -108,6 +109,8 @@ class SessionDirectory {
   /// nullptr: not in the session.
   const std::string* identity_of(const SessionId& session, const ParticipantId& participant) const;
   const Grants* grants_of(const Member& member) const;
+  /// Whether the participant came in, or back, with this very token.
+  bool came_with(const Member& member, const AccessToken& token) const;
 
   std::size_t session_count() const { return sessions_.size(); }
   std::size_t participant_count() const;
@@ -121,6 +124,7 @@ class SessionDirectory {
     std::string identity;
     Grants grants;
     std::int64_t expires_at = 0;  // of its token
+    std::string token_signature;  // of the token that it came in, or back, with
     WallTime since;
     Address address;
     std::string resume_token;

@@ -61,6 +61,12 @@ asio::awaitable<std::optional<Member>> Signalling::greet(Connection connection, 
     co_return std::nullopt;
   }
   connection->authenticated(identity_key(*token));
+  const auto tell_limits_of = [&](const ParticipantId& participant) {
+    connection->on_limit_reached([&directory = directory_, session, identity = token->identity, who = participant.value](const std::string& what) {
+      directory.limit_reached(session, {identity, what, who});
+    });
+  };
+  tell_limits_of({});
   if (!joins_.allow(*token, runtime::now())) {
     refuse(*connection, Drop::ws_join_rate_limited, {ErrorCode::limit_exceeded, "This identity joins too often in too short a time."}, true, "join");
     co_return std::nullopt;
@@ -76,6 +82,7 @@ asio::awaitable<std::optional<Member>> Signalling::greet(Connection connection, 
     refuse(*connection, unauthorized ? Drop::ws_unauthorized : Drop::ws_refused, member.error(), true, "join");
     co_return std::nullopt;
   }
+  tell_limits_of(member->participant);
   co_return *member;
 }
 
@@ -102,14 +109,19 @@ asio::awaitable<bool> Signalling::handle(Connection connection, Member member, s
   co_return true;
 }
 
+/// By identity: a participant that joins anew has no new allowance.
+bool Signalling::may_offer(const Member& member) {
+  const std::string* identity = directory_.identity_of(member.session, member.participant);
+  return identity != nullptr && offers_.allow(identity_key(member.session, *identity), runtime::now());
+}
+
 asio::awaitable<void> Signalling::publish(Connection connection, Member member, signalling::PublishOffer offer) {
   const Grants* grants = directory_.grants_of(member);
   if (!grants || !grants->publish) {
     refuse(*connection, Drop::ws_forbidden, {ErrorCode::forbidden, "The token has no `publish` grant."}, false, "publishOffer");
     co_return;
   }
-  if (!offers_.allow(member.participant.value, runtime::now())) {
-    directory_.limit_reached(member, "too many offers in too short a time");
+  if (!may_offer(member)) {
     refuse(*connection, Drop::ws_offer_rate_limited, {ErrorCode::limit_exceeded, "Too many offers in too short a time. Join changes in one offer, or wait."}, false, "publishOffer");
     co_return;
   }
@@ -122,7 +134,7 @@ asio::awaitable<void> Signalling::publish(Connection connection, Member member, 
   const auto answered = co_await worker->call(std::move(task));
   if (answered) {
     for (const auto& refused : answered->refused)
-      if (refused.error.code == ErrorCode::limit_exceeded) directory_.limit_reached(member, refused.error.message);
+      if (refused.error.code == ErrorCode::limit_exceeded) connection->limit_reached(refused.error.message);
     connection->send(signalling::publish_answer(*answered));
   } else {
     refuse(*connection, Drop::ws_refused, answered.error(), false, "publishOffer");
@@ -151,7 +163,7 @@ asio::awaitable<void> Signalling::restart(Connection connection, Member member) 
     refuse(*connection, Drop::ws_forbidden, {ErrorCode::forbidden, "The token has no `subscribe` grant."}, false, "restartSubscribe");
     co_return;
   }
-  if (!offers_.allow(member.participant.value, runtime::now())) {
+  if (!may_offer(member)) {
     refuse(*connection, Drop::ws_offer_rate_limited, {ErrorCode::limit_exceeded, "Too many restarts and offers in too short a time."}, false, "restartSubscribe");
     co_return;
   }

@@ -13,7 +13,7 @@ namespace amphi::server {
 
 class Signalling {
  public:
-  static constexpr double kOffersPerSecond = 10, kOfferBurst = 250;  // of a participant: more than one that shares and ends things all day
+  static constexpr double kOffersPerSecond = 10, kOfferBurst = 250;  // of an identity: more than one that shares and ends things all day
 
   static constexpr double kJoinsPerSecond = 5, kJoinBurst = 50;      // of an identity: each is told to everybody in the session
 
@@ -34,12 +34,13 @@ class Signalling {
   boost::asio::awaitable<void> publish(Connection connection, Member member, signalling::PublishOffer offer);
   boost::asio::awaitable<void> answer(Connection connection, Member member, signalling::SubscribeAnswer answer);
   boost::asio::awaitable<void> restart(Connection connection, Member member);
+  bool may_offer(const Member& member);
   void refuse(WebSocketConnection& connection, Drop why, const Error& error, bool fatal, std::string_view in_reply_to);
 
   SessionDirectory& directory_;
   Verify verify_;
   Counters<Drop>& drops_;
-  RequestLimits offers_;  // publishOffer and restartSubscribe, by participant
+  RequestLimits offers_;  // publishOffer and restartSubscribe, by identity
   RequestLimits joins_;   // by identity
 };
 

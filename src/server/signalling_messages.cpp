@@ -68,6 +68,7 @@ Decoded publish_offer_from(const Json& object) {
     const auto label = text_of(feed, "label", 0, 128);
     if (!mid || !kind || !label || (*kind != "audio" && *kind != "video"))
       return wrong("each of `feeds` needs `mid` (1 to 64 characters), `kind` (audio or video) and `label` (at most 128)");
+    if (!is_printable_ascii(*mid)) return wrong("a feed's `mid` must be printable ASCII without blanks");
     if (!is_plain_text(*label)) return wrong("a feed's `label` " + std::string(kPlainTextRule));
     message.feeds.push_back({*mid, *kind == "audio" ? rtp::Kind::audio : rtp::Kind::video, *label});
   }

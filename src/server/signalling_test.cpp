@@ -66,8 +66,57 @@ TEST(Signalling, who_offers_faster_than_anybody_has_to_is_refused_and_nobody_els
   ASSERT_EQ(loud->join("s loud", joined["resumeToken"])["resumed"], true);
   answer(*loud), answer(*loud), answer(*loud);
   EXPECT_EQ(answer(*loud)["code"], "limit_exceeded") << "another connection changes nothing";
+  loud = std::make_unique<Talker>(rig.port(), "s");
+  ASSERT_NE(loud->join("s loud")["participantId"], joined["participantId"]);
+  answer(*loud), answer(*loud), answer(*loud);
+  EXPECT_EQ(answer(*loud)["code"], "limit_exceeded") << "another participant of the identity has no budget of its own";
   EXPECT_EQ(answer(quiet)["code"], "malformed") << "nobody else is disturbed";
   rig.on_control([&] { EXPECT_GE(rig.drops[Drop::ws_offer_rate_limited], 25u); });
+}
+
+TEST(Signalling, a_token_of_a_former_key_brings_back_the_participant_that_came_with_it_and_nobody_else) {
+  SignallingRig rig;
+  rig.run();
+  auto surgeon = std::make_unique<Talker>(rig.port(), "s");
+  const Json joined = surgeon->join("s surgeon");
+  ASSERT_EQ(joined["type"], "joined");
+  const auto refused = [&](const std::string& token, const std::string& resume) {
+    const Json heard = Talker(rig.port(), "s").join(token, resume);
+    EXPECT_EQ(heard["code"], "unauthorized") << token << " " << heard;
+    EXPECT_EQ(heard["fatal"], true);
+  };
+  refused("former s guest", "");
+  refused("former s surgeon", "");
+  refused("former s surgeon -60", joined["resumeToken"]);  // another token of the former key, with other grants perhaps
+  const Json back = Talker(rig.port(), "s").join("former s surgeon", joined["resumeToken"]);
+  EXPECT_EQ(back["resumed"], true) << back;
+  EXPECT_EQ(back["participantId"], joined["participantId"]);
+  EXPECT_EQ(Talker(rig.port(), "s").join("s surgeon -60", back.value("resumeToken", ""))["resumed"], true) << "a token of the current key";
+}
+
+TEST(Signalling, a_limit_is_told_with_the_identity_that_reached_it_also_where_it_does_not_come_in) {
+  SignallingRig rig;
+  std::vector<std::string> told;
+  rig.on_limit_reached = [&](const SessionId& session, const services::ReachedLimit& limit) {
+    told.push_back(session.value + " " + limit.identity + (limit.participant_id.empty() ? " " : " in ") + limit.what);
+  };
+  rig.run();
+  const auto all_told = [&] {
+    std::vector<std::string> copy;
+    rig.on_control([&] { copy = told; });
+    return copy;
+  };
+  Talker loud(rig.port(), "s");
+  ASSERT_EQ(loud.join("s loud")["type"], "joined");
+  std::vector<std::unique_ptr<Talker>> others;
+  Json last;
+  for (int i = 0; i < 3; ++i) last = others.emplace_back(std::make_unique<Talker>(rig.port(), "s"))->join("s loud");
+  EXPECT_EQ(last["code"], "limit_exceeded");
+  EXPECT_EQ(all_told(), std::vector<std::string>{"s loud This identity has 3 participants in the session, which is the most."});
+  for (int i = 0; i < 250; ++i) loud.say({{"type", "ping"}});
+  while (!loud.hear().is_null()) continue;
+  ASSERT_EQ(all_told().size(), 2u);
+  EXPECT_EQ(all_told()[1], "s loud in Too many messages a second.");
 }
 
 TEST(Signalling, a_participant_that_never_acknowledged_its_join_is_gone_with_its_connection_and_any_other_is_held) {

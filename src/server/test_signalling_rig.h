@@ -23,15 +23,22 @@ namespace asio = boost::asio;
 namespace beast = boost::beast;
 using Json = nlohmann::json;
 
-/// "SESSION IDENTITY" is a token here, "SESSION IDENTITY 60" one that expired 60 s ago.
+/// "SESSION IDENTITY" is a token here, "SESSION IDENTITY 60" one that expired 60 s ago. "former TOKEN" is TOKEN after its key was replaced.
 inline Result<AccessToken> read(std::string_view text) {
+  constexpr std::string_view kFormer = "former ";
+  if (text.starts_with(kFormer)) {
+    auto token = read(text.substr(kFormer.size()));
+    if (token) token->superseded = true;
+    return token;
+  }
   std::istringstream words{std::string(text)};
   std::string session, identity;
   if (!(words >> session >> identity)) return fail(ErrorCode::unauthorized, "A token is needed.");
   std::int64_t expired_since = 0;
   if (!(words >> expired_since)) expired_since = -3600;
-  AccessToken token{SessionId(session), identity, {}, runtime::wall_now().unix_ms / 1000 - expired_since, ""};
+  AccessToken token{SessionId(session), identity, {}, runtime::wall_now().unix_ms / 1000 - expired_since, "", 0, {}};
   token.grants.publish = token.grants.subscribe = true;
+  token.signature = text;
   return token;
 }
 
@@ -80,8 +87,9 @@ struct SignallingRig {
     hooks.is_recording = [](const SessionId&) { return false; };
     hooks.stop_recording = hooks.participant_joined = hooks.session_removed = [](const SessionId&) {};
     hooks.participant_left = [](const SessionId&, const ParticipantId&) {};
+    hooks.limit_reached = [this](const SessionId& session, const services::ReachedLimit& limit) { on_limit_reached(session, limit); };
     directory.set_hooks(std::move(hooks));
-    server = HttpServer::listen(control, {Address::v4(127, 0, 0, 1, 0)}, "", "", routes, drops).value();
+    server = HttpServer::listen(control, {Address::v4(127, 0, 0, 1, 0)}, std::nullopt, routes, drops).value();
     server->start();
   }
   static SessionDirectory::Limits limits() {
@@ -106,6 +114,7 @@ struct SignallingRig {
     done.get_future().wait();
   }
 
+  std::function<void(const SessionId&, const services::ReachedLimit&)> on_limit_reached = [](const auto&, const auto&) {};
   asio::io_context control;
   Counters<Drop> drops;
   runtime::SystemRandom random;

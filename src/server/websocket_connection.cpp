@@ -1,11 +1,13 @@
 #include "server/websocket_connection.h"
 
+#include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/buffers_to_string.hpp>
 
 #include "runtime/clock.h"
+#include "server/http_response.h"
 #include "server/signalling_messages.h"
 
 namespace amphi::server {
@@ -28,12 +30,21 @@ WebSocketConnection::WebSocketConnection(std::shared_ptr<AnyStream> stream, Limi
   socket_.set_option(timeout);
   socket_.read_message_max(0);  // read() itself holds the limit, so that it can say so before it closes
   socket_.text(true);
+  socket_.set_option(websocket::stream_base::decorator([](websocket::response_type& response) {
+    if (response.result() != beast::http::status::switching_protocols) decorate_refusal(response);
+  }));
   socket_.control_callback([this](websocket::frame_type, beast::string_view) { take_frame(); });
+}
+
+/// Posted: a limit is also reached while a message is sent to everybody, and the warning is one more.
+void WebSocketConnection::limit_reached(const std::string& what) {
+  if (limit_reached_) asio::post(stream_->get_executor(), [told = limit_reached_, what] { told(what); });
 }
 
 bool WebSocketConnection::take_frame() {
   if (dead_ || frames_.allow(runtime::now())) return !dead_;
   drops_.add(Drop::ws_frame_rate_limited);
+  limit_reached("Too many WebSocket frames a second.");
   abort();
   return false;
 }
@@ -49,12 +60,15 @@ asio::awaitable<bool> WebSocketConnection::accept(const HttpRequest& request) {
 asio::awaitable<tl::expected<std::string, WebSocketConnection::End>> WebSocketConnection::read() {
   const auto self = shared_from_this();
   incoming_.clear();
+  bool begun = false;
   do {
     boost::system::error_code error;
     const std::size_t room = limits_.message + 1 - incoming_.size();
     co_await socket_.async_read_some(incoming_, room, asio::redirect_error(asio::use_awaitable, error));
     if (error || !take_frame()) co_return tl::unexpected(End::closed);
-    last_heard_ = runtime::now();
+    // A message counts when it begins and when it is whole: pieces that never end are silence.
+    if (!begun || socket_.is_message_done()) last_heard_ = runtime::now();
+    begun = true;
     if (incoming_.size() > limits_.message) co_return tl::unexpected(End::too_large);
   } while (!socket_.is_message_done());
   if (!socket_.got_text()) co_return tl::unexpected(End::not_text);
@@ -65,6 +79,7 @@ void WebSocketConnection::send(std::string text) {
   if (!is_open()) return;
   if (queued_bytes_ + text.size() > limits_.queue) {
     drops_.add(Drop::ws_slow_reader);
+    limit_reached("A connection reads too slowly, and is closed.");
     return abort();
   }
   queued_bytes_ += text.size();
@@ -74,6 +89,7 @@ void WebSocketConnection::send(std::string text) {
 }
 
 void WebSocketConnection::send_error(const Error& error, bool fatal, std::string_view in_reply_to) {
+  if (error.code == ErrorCode::limit_exceeded) limit_reached(error.message);
   send(signalling::error(error, fatal, in_reply_to));
   if (fatal) close();
 }

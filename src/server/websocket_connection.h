@@ -40,13 +40,18 @@ class WebSocketConnection : public std::enable_shared_from_this<WebSocketConnect
   /// Its first message had a valid token: the connection yields its place to no newcomer any more.
   void authenticated(const std::string& identity) { origin_.authenticated(identity); }
 
+  /// The connection is somebody's: each limit that it reaches from now on is told, in words. Later than the call that reached it.
+  using LimitReached = std::function<void(const std::string& what)>;
+  void on_limit_reached(LimitReached told) { limit_reached_ = std::move(told); }
+  void limit_reached(const std::string& what);
+
   /// False: the handshake failed.
   boost::asio::awaitable<bool> accept(const HttpRequest& request);
   /// The next message. After an End the connection can still send and be closed.
   boost::asio::awaitable<tl::expected<std::string, End>> read();
 
   void send(std::string text);
-  /// The protocols' `error`: after a fatal one the connection is closed.
+  /// The protocols' `error`: after a fatal one the connection is closed. `limit_exceeded` is a limit that was reached.
   void send_error(const Error& error, bool fatal, std::string_view in_reply_to = {});
   /// Closes after what was sent before, and for good within seconds.
   void close();
@@ -54,6 +59,7 @@ class WebSocketConnection : public std::enable_shared_from_this<WebSocketConnect
   void abort();
   bool is_open() const { return !closing_ && !dead_; }
 
+  /// When the last message began, or was whole.
   Time last_heard() const { return last_heard_; }
   Time last_sent() const { return last_sent_; }
 
@@ -68,6 +74,7 @@ class WebSocketConnection : public std::enable_shared_from_this<WebSocketConnect
   const Limits limits_;
   Counters<Drop>& drops_;
   const Origin origin_;
+  LimitReached limit_reached_;
   boost::beast::flat_buffer incoming_;
   std::deque<std::string> queue_;
   std::size_t queued_bytes_ = 0;

@@ -11,8 +11,6 @@ constexpr std::size_t kMarkersTold = 100;
 constexpr double kMarkersPerSecond = 20, kMarkersAtOnce = 200;  // of an identity: each is synced to the disk by itself
 constexpr std::size_t kMarkersAlways = 100;                     // of an identity, while the recording takes any
 constexpr std::size_t kMostMarkerAllowances = 1000;
-constexpr Duration kLimitToldFor = 10s;
-constexpr std::size_t kMostLimitsTold = 16;
 
 BookedRequest asked_by(ConnectionNumber number, const Caller& caller, const std::string& id, Time now) {
   BookedRequest request;
@@ -304,10 +302,7 @@ void RecordingControl::refused(const RecordingId& id, Error error, Time now) {
 Result<Marker> RecordingControl::add_marker(const std::string& label, const std::string& identity, Time now) {
   if (!is_label(label)) return fail(ErrorCode::invalid_argument, "A marker's label has 1 to 200 characters, and no control characters or bidirectional controls.");
   if (stage_ != Stage::recording) return fail(ErrorCode::invalid_state, "Nothing is being recorded.");
-  const auto refuse = [&](std::string why) -> Result<Marker> {
-    limit_reached(identity + ": " + why, {}, now);
-    return fail(ErrorCode::limit_exceeded, std::move(why));
-  };
+  const auto refuse = [](std::string why) -> Result<Marker> { return fail(ErrorCode::limit_exceeded, std::move(why)); };
   if (marker_allowances_.size() >= kMostMarkerAllowances) std::erase_if(marker_allowances_, [&](const auto& entry) { return entry.second.is_full(now); });
   auto& allowance = marker_allowances_.try_emplace(identity, kMarkersPerSecond, kMarkersAtOnce, now).first->second;
   if (!allowance.take(now)) return refuse("Too many markers; at most 20 a second.");
@@ -344,23 +339,14 @@ void RecordingControl::feeds_changed(const RecordingId& id, std::vector<FeedStat
   tell_all(now);
 }
 
-void RecordingControl::limit_reached(std::string message, const std::string& participant_id, Time now) {
-  if (stage_ != Stage::recording) return;
-  Warning warning{"limit_exceeded", std::move(message), std::nullopt, {}, participant_id};
-  const auto known = std::find_if(reached_limits_.begin(), reached_limits_.end(), [&](const ReachedLimit& limit) { return limit.warning == warning; });
-  if (known != reached_limits_.end()) {
-    known->until = now + kLimitToldFor;
-    return;
+bool RecordingControl::limit_reached(ReachedLimit limit, Time now) {
+  if (stage_ != Stage::recording) return true;
+  const auto outcome = reached_limits_.report(std::move(limit), now);
+  if (outcome == ReachedLimits::Outcome::added) {
+    show_warnings();
+    tell_all(now);
   }
-  if (reached_limits_.size() >= kMostLimitsTold) return;
-  reached_limits_.push_back({std::move(warning), now + kLimitToldFor});
-  show_warnings();
-  tell_all(now);
-}
-
-/// True: some were told for long enough.
-bool RecordingControl::forget_limits(Time now) {
-  return std::erase_if(reached_limits_, [&](const ReachedLimit& limit) { return limit.until <= now; }) > 0;
+  return outcome != ReachedLimits::Outcome::no_place;
 }
 
 /// The most urgent first: the disk threatens everything, a limit one participant's media, then come feeds that are not recorded, and last
@@ -371,7 +357,7 @@ void RecordingControl::show_warnings() {
   const auto add = [this](Warning warning) { confirmed_.warnings.push_back(std::move(warning)); };
   for (const Warning& warning : recorder_warnings_)
     if (warning.feed_id.empty()) add(warning);
-  for (const ReachedLimit& limit : reached_limits_) add(limit.warning);
+  for (Warning& warning : reached_limits_.warnings()) add(std::move(warning));
   for (const FeedState& feed : confirmed_.feeds) {
     if (!loses_media(feed)) break;
     const bool has_code = feed.reason == "limit_exceeded" || feed.reason == "media_lost";
@@ -384,7 +370,7 @@ void RecordingControl::show_warnings() {
 
 void RecordingControl::handle_timeout(Time now) {
   give_up_old_requests(now);
-  if (!forget_limits(now) || stage_ != Stage::recording) return;
+  if (!reached_limits_.forget(now) || stage_ != Stage::recording) return;
   show_warnings();
   tell_all(now);
 }
@@ -392,8 +378,7 @@ void RecordingControl::handle_timeout(Time now) {
 Time RecordingControl::next_timeout() const noexcept {
   Time next = Time::max();
   for (const BookedRequest* request : waiting_) next = std::min(next, given_up_at(*request));
-  for (const ReachedLimit& limit : reached_limits_) next = std::min(next, limit.until);
-  return next;
+  return std::min(next, reached_limits_.next_timeout());
 }
 
 }  // namespace amphi::services

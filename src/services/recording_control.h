@@ -12,6 +12,7 @@
 #include "base/fair_share.h"
 #include "base/random.h"
 #include "services/audience.h"
+#include "services/reached_limits.h"
 #include "services/recording_state.h"
 #include "services/request_book.h"
 
@@ -43,8 +44,8 @@ class RecordingControl {
   void media_changed(const RecordingId& id, bool writing, Time now);
   void warn(const RecordingId& id, std::vector<Warning> warnings, Time now);
   void feeds_changed(const RecordingId& id, std::vector<FeedState> feeds, std::vector<Warning> warnings, Time now);
-  /// A limit was reached at this moment; told while something is being recorded, and for 10 s.
-  void limit_reached(std::string message, const std::string& participant_id, Time now);
+  /// Told while something is being recorded, and for 10 s. False: it is not told, for its identity has no place left.
+  bool limit_reached(ReachedLimit limit, Time now);
   void set_pre_roll(Duration pre_roll) { confirmed_.pre_roll_ms = to_ms(pre_roll); }
 
   void handle_timeout(Time now);
@@ -63,7 +64,6 @@ class RecordingControl {
   void change(Phase phase, const std::string& changed_by, Time now);
   void tell_all(Time now);
   void show_warnings();
-  bool forget_limits(Time now);
   /// False: it was answered, or will be, without acting.
   bool is_fresh(ConnectionNumber number, const Caller& caller, const std::string& id);
   /// nullptr: there are too many, and who asked knows.
@@ -88,11 +88,7 @@ class RecordingControl {
   // Of the running recording, also while it is starting.
   std::vector<Warning> disk_warnings_, recorder_warnings_;
   std::vector<FeedState> feeds_;
-  struct ReachedLimit {
-    Warning warning;
-    Time until;
-  };
-  std::vector<ReachedLimit> reached_limits_;
+  ReachedLimits reached_limits_;
   std::int64_t finished_ms_ = 0;
   std::int64_t frozen_ms_ = 0;         // the total, while stopping
   std::int64_t stated_ms_ = 0;         // the most that was told to anybody: never undercut

@@ -402,18 +402,71 @@ TEST(RecordingControl, the_many_feeds_of_one_participant_push_no_feed_of_another
 TEST(RecordingControl, a_participant_that_reaches_a_limit_again_and_again_is_told_once_and_for_10_s) {
   World w;
   w.open_quietly(1, "Ana");
-  w.server.limit_reached("guest: too many feeds", ParticipantId("par_guest"), w.now);
+  const ReachedLimit limit{"guest", "too many feeds", "par_guest"};
+  w.server.limit_reached(limit, w.now);
   w.drain();
   EXPECT_EQ(w.news(1), Words{}) << "nothing is being recorded";
   w.request(1, "r1", true);
   w.started();
   w.news(1);
-  for (int i = 0; i < 90; ++i) w.server.limit_reached("guest: too many feeds", ParticipantId("par_guest"), w.now), w.wait(100ms);
+  for (int i = 0; i < 90; ++i) w.server.limit_reached(limit, w.now), w.wait(100ms);
   EXPECT_EQ(w.news(1), Words{"recording@5000~limit_exceeded"});
-  for (int i = 0; i < 100; ++i) w.server.limit_reached("guest: " + std::to_string(i), ParticipantId("par_guest"), w.now);
-  EXPECT_LE(w.server.snapshot(w.now).warnings.size(), 16u);
-  w.drain(), w.wait(11s);
+  w.wait(11s);
   EXPECT_TRUE(w.server.snapshot(w.now).warnings.empty());
+}
+
+TEST(RecordingControl, an_identity_that_reaches_limits_under_ever_new_participants_hides_no_limit_of_others) {
+  World w;
+  w.open_quietly(1, "Ana");
+  w.request(1, "r1", true);
+  w.started();
+  w.news(1);
+  const auto told = [&](const std::string& message) {
+    const auto warnings = w.server.snapshot(w.now).warnings;
+    return std::count_if(warnings.begin(), warnings.end(), [&](const Warning& warning) { return warning.message == message; });
+  };
+  for (int i = 0; i < 100; ++i) w.server.limit_reached({"guest", "too many feeds", "par_" + std::to_string(i)}, w.now);
+  w.drain();
+  EXPECT_EQ(w.news(1), Words{"recording@5000~limit_exceeded"}) << "one warning, however many participants";
+  for (int i = 0; i < 100; ++i) w.server.limit_reached({"guest", "limit " + std::to_string(i), "par_guest"}, w.now);
+  EXPECT_EQ(w.server.snapshot(w.now).warnings.size(), 4u);
+  EXPECT_EQ(w.server.drops()[ServerDrop::limit_not_told], 97u);
+  // Many identities fill all places; the one with the most of them makes room.
+  for (int i = 0; i < 12; ++i) w.server.limit_reached({"id" + std::to_string(i), "too many offers", {}}, w.now);
+  w.server.limit_reached({"surgeon", "too many feeds", "par_surgeon"}, w.now);
+  EXPECT_EQ(told("surgeon: too many feeds"), 1);
+  for (int i = 0; i < 12; ++i) EXPECT_EQ(told("id" + std::to_string(i) + ": too many offers"), 1);
+  EXPECT_EQ(w.server.snapshot(w.now).warnings.size(), 16u);
+  EXPECT_EQ(w.server.snapshot(w.now).warnings[1].message, "id0: too many offers") << "identities take turns";
+}
+
+TEST(RecordingControl, each_limit_of_the_services_protocol_is_a_warning_that_names_who_reached_it) {
+  struct Row {
+    std::string what;
+    std::function<void(World&)> reach;
+  };
+  const Row rows[] = {
+      {"Too many messages; at most 20 a second.", [](World& w) { for (int i = 0; i < 60; ++i) w.server.handle_message(2, encode(Ping{}), w.now); }},
+      {"Too many messages; at most 20 a second.", [](World& w) { for (int i = 0; i < 60; ++i) w.server.handle_message(2, encode(RecordingRequest{"f" + std::to_string(i), true}), w.now); }},
+      {"Too many messages; at most 20 a second.", [](World& w) { for (int i = 0; i < 300; ++i) w.server.handle_message(2, "x", w.now); }},
+      {"A message is at most 16 KiB.", [](World& w) { w.server.handle_message(2, std::string(16 * 1024 + 1, ' '), w.now); }},
+      {"This participant has opened more services connections.", [](World& w) { for (ConnectionNumber n = 3; n < 7; ++n) w.open_quietly(n, "guest"); }},
+      {"Too many requests in the last minute.", [](World& w) { for (int i = 0; i < 251; ++i) w.server.handle_message(2, encode(RecordingRequest{"q" + std::to_string(i), true}), w.now), w.wait(60ms); }},
+      {"Too many markers; at most 20 a second.", [](World& w) { for (int i = 0; i < 201; ++i) (void)w.server.add_marker("m", "guest", w.now); }},
+  };
+  for (const Row& row : rows) {
+    SCOPED_TRACE(row.what);
+    World w;
+    w.open_quietly(1, "Ana");
+    w.open_quietly(2, "guest");
+    w.request(1, "r1", true);
+    w.started();
+    row.reach(w);
+    const auto warnings = w.server.snapshot(w.now).warnings;
+    ASSERT_FALSE(warnings.empty());
+    EXPECT_EQ(warnings[0].code, "limit_exceeded");
+    EXPECT_EQ(warnings[0].message, "guest: " + row.what);
+  }
 }
 
 }  // namespace

@@ -36,6 +36,7 @@ std::string_view counter_name(ServerDrop drop) {
     case ServerDrop::unknown_connection: return "unknown_connection";
     case ServerDrop::too_large: return "too_large";
     case ServerDrop::rate_limited: return "rate_limited";
+    case ServerDrop::limit_not_told: return "limit_not_told";
     case ServerDrop::count_: break;
   }
   return "unknown";
@@ -49,6 +50,14 @@ struct ServerSession::Impl {
   Audience audience;
   RecordingControl recording;
   Time beat_at{};
+
+  void tell_limit(ReachedLimit limit, Time now) {
+    if (!recording.limit_reached(std::move(limit), now)) drops.add(ServerDrop::limit_not_told);
+  }
+  /// Those that connections of this session were refused for.
+  void tell_limits(Time now) {
+    for (ReachedLimit& limit : std::exchange(audience.reached_limits, {})) tell_limit(std::move(limit), now);
+  }
 
   void end(ConnectionNumber number, const Error& error, std::string in_reply_to) {
     audience.send(number, ErrorMessage{error, true, std::move(in_reply_to)});
@@ -96,6 +105,27 @@ struct ServerSession::Impl {
     return audience.send(number, RecordingResponse{*request, too_many()}), false;
   }
 
+  void take(ConnectionNumber connection, std::string_view text, Time now) {
+    const auto found = audience.connections.find(connection);
+    if (found == audience.connections.end()) return drops.add(ServerDrop::unknown_connection);
+    found->second.heard_at = now;
+    if (text.size() > kMaxMessageSize) {
+      drops.add(ServerDrop::too_large);
+      return end(connection, {ErrorCode::limit_exceeded, "A message is at most 16 KiB."}, {});
+    }
+    const Decoded decoded = decode(text);
+    if (!allow(connection, found->second, decoded, now)) return;
+    if (const auto* malformed = std::get_if<Malformed>(&decoded)) {
+      drops.add(ServerDrop::malformed);
+      return refuse(connection, ErrorCode::malformed, malformed->why, malformed->type);
+    }
+    if (const auto* unknown = std::get_if<UnknownType>(&decoded)) {
+      drops.add(ServerDrop::unknown_type);
+      return refuse(connection, ErrorCode::unsupported, "Unknown message type.", unknown->type);
+    }
+    std::visit([&](const auto& message) { handle(connection, found->second, message, now); }, std::get<Message>(decoded));
+  }
+
   void handle(ConnectionNumber number, const Connection& from, const RecordingRequest& request, Time now) { recording.handle(number, from.caller, request, now); }
   void handle(ConnectionNumber number, const Connection& from, const MarkerAdd& request, Time now) { recording.handle(number, from.caller, request, now); }
   void handle(ConnectionNumber number, const Connection&, const Ping&, Time) { audience.send(number, Pong{}); }
@@ -122,31 +152,14 @@ void ServerSession::connection_opened(ConnectionNumber connection, Caller caller
       connection, Connection{std::move(caller), now, TokenBucket(kMessagesPerSecond, kMessagesAtOnce, now)});
   me.audience.send(connection, Welcome{me.session.value, {std::string(kRecordingService)}, kHeartbeat});
   me.recording.tell(connection, now);
+  me.tell_limits(now);
 }
 
 void ServerSession::connection_closed(ConnectionNumber connection, Time) { impl_->audience.connections.erase(connection); }
 
 void ServerSession::handle_message(ConnectionNumber connection, std::string_view text, Time now) {
-  Impl& me = *impl_;
-  const auto found = me.audience.connections.find(connection);
-  if (found == me.audience.connections.end()) return me.drops.add(ServerDrop::unknown_connection);
-  found->second.heard_at = now;
-  if (text.size() > kMaxMessageSize) {
-    me.drops.add(ServerDrop::too_large);
-    return me.end(connection, {ErrorCode::limit_exceeded, "A message is at most 16 KiB."}, {});
-  }
-  const Decoded decoded = decode(text);
-  if (!me.allow(connection, found->second, decoded, now)) return;
-  if (const auto* malformed = std::get_if<Malformed>(&decoded)) {
-    me.drops.add(ServerDrop::malformed);
-    return me.refuse(connection, ErrorCode::malformed, malformed->why, malformed->type);
-  }
-  if (const auto* unknown = std::get_if<UnknownType>(&decoded)) {
-    me.drops.add(ServerDrop::unknown_type);
-    return me.refuse(connection, ErrorCode::unsupported, "Unknown message type.", unknown->type);
-  }
-  std::visit([&](const auto& message) { me.handle(connection, found->second, message, now); },
-             std::get<Message>(decoded));
+  impl_->take(connection, text, now);
+  impl_->tell_limits(now);
 }
 
 void ServerSession::close(std::string_view reason, Time) {
@@ -170,16 +183,16 @@ void ServerSession::go_on(const RecordingId& interrupted, const std::string& ide
   impl_->recording.request(true, identity, interrupted, now);
 }
 Result<Marker> ServerSession::add_marker(const std::string& label, const std::string& identity, Time now) {
-  return impl_->recording.add_marker(label, identity, now);
+  auto added = impl_->recording.add_marker(label, identity, now);
+  if (!added && added.error().code == ErrorCode::limit_exceeded) impl_->tell_limit({identity, added.error().message, {}}, now);
+  return added;
 }
 void ServerSession::recording_media_changed(const RecordingId& id, bool writing, Time now) { impl_->recording.media_changed(id, writing, now); }
 void ServerSession::recording_warnings(const RecordingId& id, std::vector<Warning> warnings, Time now) { impl_->recording.warn(id, std::move(warnings), now); }
 void ServerSession::recording_feeds(const RecordingId& id, std::vector<FeedState> feeds, std::vector<Warning> warnings, Time now) {
   impl_->recording.feeds_changed(id, std::move(feeds), std::move(warnings), now);
 }
-void ServerSession::limit_reached(std::string message, const ParticipantId& participant, Time now) {
-  impl_->recording.limit_reached(std::move(message), participant.value, now);
-}
+void ServerSession::limit_reached(ReachedLimit limit, Time now) { impl_->tell_limit(std::move(limit), now); }
 void ServerSession::set_pre_roll(Duration pre_roll) { impl_->recording.set_pre_roll(pre_roll); }
 
 void ServerSession::handle_timeout(Time now) {

@@ -11,12 +11,13 @@
 
 #include "base/counters.h"
 #include "base/random.h"
+#include "services/reached_limits.h"
 #include "services/recording_state.h"
 #include "services/server_output.h"
 
 namespace amphi::services {
 
-enum class ServerDrop { malformed, unknown_type, unknown_connection, too_large, rate_limited, count_ };
+enum class ServerDrop { malformed, unknown_type, unknown_connection, too_large, rate_limited, limit_not_told, count_ };
 std::string_view counter_name(ServerDrop drop);
 
 class ServerSession {
@@ -61,8 +62,8 @@ class ServerSession {
   void recording_warnings(const RecordingId& id, std::vector<Warning> warnings, Time now);
   /// What is recorded now, and the limits that cost the recording something now. At most once a second.
   void recording_feeds(const RecordingId& id, std::vector<FeedState> feeds, std::vector<Warning> warnings, Time now);
-  /// A participant has reached a limit at this moment: a warning for 10 s, while something is being recorded.
-  void limit_reached(std::string message, const ParticipantId& participant, Time now);
+  /// A limit was reached at this moment: a warning for 10 s, while something is being recorded. Those of this protocol are known already.
+  void limit_reached(ReachedLimit limit, Time now);
   /// How much the session keeps of its newest media; said in every state.
   void set_pre_roll(Duration pre_roll);
 

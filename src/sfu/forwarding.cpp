@@ -11,6 +11,12 @@ void Session::handle_input(peer::Peer& peer, const Datagram& in, SendBatch& batc
   const auto found = impl_->owners.find(&peer);
   if (found == impl_->owners.end()) return;
   const PeerOwner owner = found->second;
+  // STUN has a limit of its own, and is heard whatever else the participant sends.
+  const bool stun = !in.data.empty() && in.data[0] < std::byte{4};  // RFC 7983 7
+  if (!stun && !owner.participant->ingress.take(now, static_cast<double>(in.data.size()))) {
+    ++owner.participant->over_ingress;
+    return impl_->drops_of_gone.add(peer::Drop::ingress_over_budget);
+  }
   // An RTP packet gives no outputs; what it makes due comes with the deadline.
   if (const auto packet = peer.handle_input(in, now)) return impl_->receive(owner, *packet, batch, now);
   while (const auto held = peer.take_held(now)) impl_->receive(owner, *held, batch, now);
@@ -118,6 +124,7 @@ void Session::Impl::want_keyframe(Feed& feed, Subscription& subscription, Time n
   keyframes_due = std::min(keyframes_due, subscription.keyframes.available_at());
   subscription.keyframe_waits = true;
   ++stats.keyframes_throttled;
+  ++subscription.participant->keyframes_throttled;
 }
 
 void Session::Impl::request_waiting_keyframes(Time now) {
@@ -203,6 +210,7 @@ void Session::handle_timeout(SendBatch& batch, Time now) {
       while (const auto held = peer->take_held(now)) impl_->receive(owner, *held, batch, now);
       impl_->drain(*peer, owner, batch, now);
     }
+  if (impl_->limits_due <= now) impl_->tell_limits(now);
   if (impl_->keyframes_due <= now) impl_->request_waiting_keyframes(now);
   if (impl_->outputs_pending) impl_->drain_all(batch, now);
   for (auto& peer : impl_->closing) {

@@ -137,6 +137,53 @@ TEST(Greedy, rtcp_that_costs_too_much_work_is_dropped_before_it_is_decrypted) {
   EXPECT_GT(room.greedy.packets(room.rtx()), again) << "a while later it is heard again";
 }
 
+std::size_t times_told(GreedyRoom& room, const ParticipantId& who, const std::string& word) {
+  std::size_t times = 0;
+  for (const auto& event : room.server.events)
+    if (const auto* limit = std::get_if<LimitReached>(&event)) times += limit->participant == who && limit->what.find(word) != std::string::npos;
+  return times;
+}
+
+TEST(Greedy, a_participant_that_sends_more_than_it_may_loses_its_own_media_before_decryption_and_is_told_once_a_second) {
+  GreedyRoom room;
+  auto& flood = room.join("flood", true, false);
+  const auto flooding = room.publish(flood, testing::vp8_codec(), "flood");
+  room.run(1s);
+  const std::size_t before = room.good.subscribing.received.size();
+  const Bytes large(1150, std::byte{0x10});
+  rtp::Seq seq = 1;
+  std::uint64_t sent = 0;
+  const Time begun = room.world.now();
+  for (int i = 0; i < 100; ++i) {
+    for (int k = 0; k < 1000; ++k, ++seq, sent += large.size()) flood.publishing.send(flooding, seq, static_cast<rtp::WireTimestamp>(i * 900), large, room.world.now());
+    flood.publishing.drain(room.network, room.world.now());
+    room.stream(room.camera, room.line, 101 + i, 1);
+  }
+  room.run(100ms);
+  const double seconds = std::chrono::duration<double>(room.world.now() - begun).count();
+  ASSERT_GT(static_cast<double>(sent) * 8 / seconds, 200e6) << "a flood";
+  EXPECT_EQ(room.good.subscribing.received.size() - before, 100u) << "nobody else loses a packet";
+  EXPECT_GT(room.dropped(peer::Drop::ingress_over_budget), 0u);
+  const double bits = static_cast<double>(room.server.session->stats().bytes_in) * 8;
+  EXPECT_GT(bits, 90e6 * seconds) << "its budget is used";
+  EXPECT_LT(bits, 101e6 * (seconds + 0.25)) << "and no more";
+  const std::size_t told = times_told(room, flood.id, "more than a participant may");
+  EXPECT_GE(told, 1u);
+  EXPECT_LE(told, 30u);
+  EXPECT_EQ(times_told(room, room.camera.id, ""), 0u);
+}
+
+TEST(Greedy, each_limit_of_media_that_a_participant_reaches_is_told_by_its_name) {
+  GreedyRoom room;
+  for (int i = 0; i < 20; ++i) room.send_rtcp(keyframe_requests(room.ssrc(), false)), room.run(400ms);
+  EXPECT_GE(times_told(room, room.id, "keyframes"), 1u);
+  for (int i = 0; i < 100; ++i) room.send_rtcp(feedback_flood());
+  room.run(2s);
+  EXPECT_GE(times_told(room, room.id, "RTCP"), 1u);
+  EXPECT_EQ(times_told(room, room.good.id, ""), 0u);
+  EXPECT_EQ(times_told(room, room.camera.id, ""), 0u);
+}
+
 TEST(Greedy, sender_reports_of_a_publisher_reach_subscribers_ten_times_a_second_at_most) {
   GreedyRoom room;
   const std::size_t before = room.good.subscribing.count<peer::SenderReported>();

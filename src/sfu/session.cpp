@@ -93,7 +93,7 @@ Result<void> Session::add_participant(const ParticipantId& id, const std::string
   if (impl_->participants.size() >= impl_->config.limits.participants)
     return fail(ErrorCode::limit_exceeded,
                 "the session is full: " + std::to_string(impl_->config.limits.participants) + " participants");
-  auto added = std::make_unique<Participant>();
+  auto added = std::make_unique<Participant>(impl_->config.limits.participant_bits_per_second);
   Participant& participant = *added;
   participant.id = id;
   participant.identity = identity;
@@ -168,6 +168,7 @@ Feed* Session::Impl::change_codec(Participant& owner, const peer::ReceivedRtp& p
                           (!feed.codec_changed || now - *feed.codec_changed >= kCodecChangeInterval);
   if (!may_change) {
     drops_of_gone.add(peer::Drop::codec_change);
+    ++owner.codec_changes;
     return nullptr;
   }
   const peer::LineInfo line = owner.publishing->lines()[packet.line];
@@ -194,11 +195,11 @@ void Session::Impl::add_feed(Participant& owner, const peer::LineInfo& line, con
   feed->owner = &owner;
   feed->line = line.line;
   feed->payload_type = codec.payload_type;
-  feed->info.muted = owner.muted.contains(feed->info.id);
+  feed->info.muted = muted.contains(Muted(feed->info));
   Feed& added = *feed;
   owner.feeds[line.line] = std::move(feed);
   events.push_back(FeedAdded{added.info});
-  if (tap && !added.info.muted) tap->feed_added(added.info, now);
+  if (tap) tap->feed_added(added.info, now);
   for (auto& other : participants)
     if (other.get() != &owner) subscribe(*other, added);
 }
@@ -211,7 +212,7 @@ void Session::Impl::remove_feed(Participant& owner, peer::Line line, Time now, b
     subscriber.subscribed[subscription.line].feed = nullptr;
     subscriber.offer_needed = true;
   }
-  if (tap && !feed.info.muted) tap->feed_removed(feed.info.id, now);
+  if (tap) tap->feed_removed(feed.info.id, now);
   events.push_back(FeedRemoved{feed.info.id, owner.id, may_return});
   const auto subscriptions = std::move(feed.subscriptions);
   owner.feeds[line].reset();
@@ -309,7 +310,7 @@ void Session::set_tap(Tap* tap, Time now) {
   if (!tap) return;
   for (const auto& participant : impl_->participants)
     for (const auto& feed : participant->feeds) {
-      if (!feed || feed->info.muted) continue;
+      if (!feed) continue;
       tap->feed_added(feed->info, now);
       // Its next report may be seconds away, and until then nobody knew what lies beside what.
       if (!feed->reported_at || now - *feed->reported_at > rtp::kReportLasts) continue;
@@ -323,12 +324,14 @@ Result<FeedInfo> Session::mute_feed(const FeedId& id, bool muted, Time now) {
   if (!feed) return fail(ErrorCode::not_found, "There is no such feed.");
   if (feed->info.muted == muted) return feed->info;
   feed->info.muted = muted;
-  if (muted) feed->owner->muted.insert(id);
-  else feed->owner->muted.erase(id);
+  if (muted) impl_->muted.insert(Muted(feed->info));
+  else impl_->muted.erase(Muted(feed->info));
   const bool video = feed->info.codec.kind() == rtp::Kind::video;
   for (auto& subscription : feed->subscriptions) subscription.pause(video);
-  if (impl_->tap && muted) impl_->tap->feed_removed(id, now);
-  if (impl_->tap && !muted) impl_->tap->feed_added(feed->info, now);
+  if (impl_->tap) {
+    impl_->tap->feed_removed(id, now);
+    impl_->tap->feed_added(feed->info, now);
+  }
   if (!muted && video) request_keyframe(id, now);
   impl_->events.push_back(FeedMuted{feed->info});
   return feed->info;

@@ -23,6 +23,7 @@ namespace amphi::sfu {
 struct Limits {
   std::size_t participants = 100;
   std::size_t feeds_per_participant = 16;
+  double participant_bits_per_second = 100e6;  // of datagrams with media, RTCP or DTLS
 };
 
 struct SessionConfig {
@@ -71,8 +72,10 @@ struct TransportDisconnected { ParticipantId participant; Which which; };
 struct TransportFailed { ParticipantId participant; Which which; Error error; };
 /// Several sources (ssrc) send on the feed's m-line at the same time. One is forwarded and recorded; told once for each selected source.
 struct SourcesCompete { FeedId feed; ParticipantId participant; std::uint32_t selected, refused; };
+/// A participant has reached a limit in the last second; `participant` empty: nobody in particular. `what`: in words, the same each time.
+struct LimitReached { ParticipantId participant; std::string what; };
 using Event = std::variant<FeedAdded, FeedRemoved, FeedMuted, SubscribeOffer, FeedUnsupported, TransportConnected, TransportDisconnected, TransportFailed,
-                           SourcesCompete>;
+                           SourcesCompete, LimitReached>;
 
 struct SessionStats {
   std::size_t participants = 0, feeds = 0;
@@ -101,8 +104,8 @@ class Session {
   /// A changed network: the next SubscribeOffer restarts ICE. Also gives an outstanding, unanswered offer again (after a resume).
   Result<void> restart_subscribe(const ParticipantId& participant, bool ice_restart, Time now);
 
-  /// A muted feed is forwarded to nobody, and to the tap it is as if it had been removed. It stays muted when its owner publishes it
-  /// again, until the owner leaves. Errors: not_found.
+  /// A muted feed is forwarded to nobody and gives the tap no media. Each feed that its owner's identity publishes later under the same kind
+  /// and label is muted too, until one of them is unmuted. Errors: not_found.
   Result<FeedInfo> mute_feed(const FeedId& feed, bool muted, Time now);
   /// Asks the feed's publisher (throttled). Unknown feed: ignored.
   void request_keyframe(const FeedId& feed, Time now);

@@ -1,6 +1,7 @@
 // The inside of a Session, shared by session.cpp (membership, negotiation) and forwarding.cpp (packets).
 #pragma once
 
+#include <array>
 #include <deque>
 #include <limits>
 #include <memory>
@@ -89,9 +90,17 @@ struct SubscribedLine {
   Feed* feed = nullptr;                   // nullptr: the feed is gone
 };
 
+constexpr double kIngressBurst = 0.25;  // seconds of the rate, at once
+constexpr std::size_t kLimits = 7;      // limits.cpp
+using LimitCounts = std::array<std::uint64_t, kLimits>;
+
 struct Participant {
+  explicit Participant(double bits_per_second) : ingress(bits_per_second / 8, bits_per_second / 8 * kIngressBurst) {}
   ParticipantId id;
   std::string identity;
+  TokenBucket ingress;                      // bytes that it may send us
+  std::uint64_t over_ingress = 0, codec_changes = 0, keyframes_throttled = 0;  // how often it reached each of these limits
+  LimitCounts limits_told{};
   std::unique_ptr<peer::Peer> publishing;   // nullptr: may not
   std::unique_ptr<peer::Peer> subscribing;
   std::vector<std::unique_ptr<Feed>> feeds;      // by publishing line; nullptr where a line is no feed
@@ -101,7 +110,15 @@ struct Participant {
   bool offer_needed = false;
   bool offered_again = false;               // after an answer that could not be taken; until one can
   std::string offer_sdp;
-  std::set<FeedId> muted;                   // by the administrator; also feeds that are not published now
+};
+
+/// What the administrator mutes: feeds of an identity, also feeds that are not published now.
+struct Muted {
+  std::string identity;
+  rtp::Kind kind;
+  std::string label;
+  explicit Muted(const FeedInfo& feed) : identity(feed.participant_identity), kind(feed.codec.kind()), label(feed.label) {}
+  auto operator<=>(const Muted&) const = default;
 };
 
 struct PeerOwner {
@@ -137,6 +154,7 @@ struct Session::Impl {
   void resend(Participant& participant, peer::Peer& peer, const peer::PacketsRequested& requested, SendBatch& batch, Time now);
   void want_keyframe(Feed& feed, Subscription& subscription, Time now);
   void request_waiting_keyframes(Time now);
+  void tell_limits(Time now);
   void forward_report(Participant& participant, const peer::SenderReported& report, Time now);
 
   SessionConfig config;
@@ -144,11 +162,13 @@ struct Session::Impl {
   std::vector<std::unique_ptr<Participant>> participants;
   std::unordered_map<peer::Peer*, PeerOwner> owners;
   std::vector<std::unique_ptr<peer::Peer>> closing, removed;
+  std::set<Muted> muted;
   Tap* tap = nullptr;
   std::deque<Event> events;
   SessionStats stats;
   Counters<peer::Drop> drops_of_gone;
   Counters<ice::Drop> ice_drops_of_gone;
+  Time limits_due{};
   Time keyframes_due = Time::max();  // when the first waiting request may go on
   bool outputs_pending = false;   // an event of one peer gave work to another
 };

@@ -86,7 +86,7 @@ TEST(Session, a_subscriber_that_was_away_for_forty_thousand_packets_gets_picture
 }
 
 struct AddedAndRemoved : Tap {
-  void feed_added(const FeedInfo& feed, Time) override { log += "+" + feed.label; }
+  void feed_added(const FeedInfo& feed, Time) override { log += "+" + feed.label + (feed.muted ? " muted" : ""); }
   void feed_removed(const FeedId&, Time) override { log += "-"; }
   void packet(const FeedId&, const peer::ReceivedRtp&, Time) override { ++packets; }
   void sender_report(const FeedId&, rtp::NtpTime, rtp::WireTimestamp, Time) override {}
@@ -132,7 +132,7 @@ TEST(Session, a_muted_feed_reaches_neither_subscribers_nor_the_recording_until_i
   EXPECT_EQ(b.subscribing.received[20].payload[1], std::byte{0x10}) << "a keyframe first";
   EXPECT_EQ(b.subscribing.received[20].seq, b.subscribing.received[19].seq + 1) << "the numbers close up, so that nothing is asked for again";
   EXPECT_EQ(session.stats().nack_misses + session.stats().retransmitted, 0u);
-  EXPECT_EQ(tap.log, "+camera+other-+other+camera");
+  EXPECT_EQ(tap.log, "+camera+other-+camera muted+camera muted+other-+camera");
   EXPECT_EQ(count<FeedMuted>(room.server.events), 2u);
 }
 
@@ -156,6 +156,38 @@ TEST(Session, a_feed_that_is_published_again_is_still_muted) {
   room.stream(a, line, 1, 20);
   room.run(200ms);
   EXPECT_TRUE(b.subscribing.received.empty());
+}
+
+TEST(Session, a_muted_feed_stays_muted_under_another_mid_and_when_its_owner_joins_anew) {
+  Room room;
+  auto& a = room.join("a");
+  room.publish(a, testing::vp8_codec(), "camera");
+  room.publish(a, testing::opus_codec(), "camera");
+  room.run(1s);
+  Session& session = *room.server.session;
+  const auto muted = [&](rtp::Kind kind, const std::string& label) {
+    const auto feeds = session.feeds();
+    const auto found = std::find_if(feeds.rbegin(), feeds.rend(), [&](const FeedInfo& feed) { return feed.codec.kind() == kind && feed.label == label; });
+    return found != feeds.rend() && found->muted;
+  };
+  const FeedId camera = session.feeds().at(0).id;
+  ASSERT_TRUE(session.mute_feed(camera, true, room.world.now()));
+  EXPECT_TRUE(muted(rtp::Kind::video, "camera"));
+  EXPECT_FALSE(muted(rtp::Kind::audio, "camera")) << "the same label, another kind";
+  room.publish(a, testing::vp8_codec(), "camera");  // on a further m-line
+  ASSERT_EQ(session.feeds().size(), 3u);
+  EXPECT_NE(session.feeds()[2].id, camera);
+  EXPECT_TRUE(session.feeds()[2].muted);
+  room.publish(a, testing::vp8_codec(), "slides");
+  EXPECT_FALSE(muted(rtp::Kind::video, "slides"));
+  room.leave(a);
+  auto& again = room.join("a");
+  room.publish(again, testing::vp8_codec(), "camera");
+  ASSERT_EQ(session.feeds().size(), 1u);
+  EXPECT_TRUE(session.feeds()[0].muted);
+  ASSERT_TRUE(session.mute_feed(session.feeds()[0].id, false, room.world.now()));
+  room.publish(again, testing::vp8_codec(), "camera");
+  EXPECT_FALSE(session.feeds()[1].muted);
 }
 
 TEST(Session, feeds_of_one_who_leaves_are_gone_for_all) {

@@ -23,6 +23,7 @@ struct FeedInfo {
 class Tap {
  public:
   virtual ~Tap() = default;
+  /// A feed that is muted, or no longer, is removed and added again. A muted feed gives nothing until then.
   virtual void feed_added(const FeedInfo& feed, Time now) = 0;
   virtual void feed_removed(const FeedId& feed, Time now) = 0;
   virtual void packet(const FeedId& feed, const peer::ReceivedRtp& packet, Time now) = 0;

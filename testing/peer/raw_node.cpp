@@ -27,7 +27,7 @@ std::string RawNode::answer(const std::string& offer, Time now, bool connects) {
   remote_ = {media.ice_ufrag, media.ice_pwd};
   server = *Address::parse(media.candidates.at(0).address, media.candidates.at(0).port);
   if (connects) {
-    dtls_.set_remote_fingerprint({media.fingerprint_algorithm, media.fingerprint_value}, now);
+    dtls_.set_remote_fingerprint({media.fingerprint_algorithm, media.fingerprint_values}, now);
     ice_.set_remote(remote_, {{server, ice::host_priority(65'535), "1"}}, now);
   }
   return sdp::write(given);

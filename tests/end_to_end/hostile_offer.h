@@ -6,14 +6,14 @@
 
 namespace amphi::end_to_end {
 
-/// An offer of eight feeds in sixteen places: the even turns use the first eight, the odd turns the others.
-inline nlohmann::json offer_without_media(int turn) {
+/// An offer of `lines` feeds without media in twice as many places: the even turns use the first half, the odd turns the second.
+inline nlohmann::json offer_without_media(int turn, int lines = 8) {
   std::string sdp = "v=0\r\no=- 1 " + std::to_string(turn + 1) + " IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE";
-  for (int line = 0; line < 16; ++line) sdp += " " + std::to_string(line);
+  for (int line = 0; line < 2 * lines; ++line) sdp += " " + std::to_string(line);
   sdp += "\r\n";
   nlohmann::json feeds = nlohmann::json::array();
-  for (int line = 0; line < 16; ++line) {
-    const bool active = (line < 8) == (turn % 2 == 0);
+  for (int line = 0; line < 2 * lines; ++line) {
+    const bool active = (line < lines) == (turn % 2 == 0);
     sdp += "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:abcdefgh\r\na=ice-pwd:abcdefghabcdefghabcdefgh\r\n"
            "a=fingerprint:sha-256 ";
     for (int i = 0; i < 32; ++i) sdp += i == 0 ? "AB" : ":AB";

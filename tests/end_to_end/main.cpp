@@ -11,7 +11,7 @@
 #include <fstream>
 #include <string>
 
-#include "other_process.h"
+#include "main.h"
 
 namespace {
 
@@ -28,7 +28,8 @@ bool become_root_of_a_namespace() {
 
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
-  if (amphi::end_to_end::is_other_process(argc, argv)) return amphi::end_to_end::run_other_process(argc, argv);
+  if (const auto run = amphi::end_to_end::run_instead_of_tests)
+    if (const auto status = run(argc, argv)) return *status;
   ::testing::InitGoogleTest(&argc, argv);
   if (unshare(CLONE_NEWNET) != 0 && !become_root_of_a_namespace()) {
     std::perror("end_to_end: cannot make a network namespace (run as root)");

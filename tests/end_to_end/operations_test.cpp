@@ -80,7 +80,7 @@ TEST_F(Reload, gives_new_connections_the_new_certificate_and_key_and_leaves_the_
   EXPECT_NE(subject().find("first"), std::string::npos);
   make_certificate(folder_.path(), "second");
   write_key("7b");
-  reload("reloaded: the token key");
+  reload("reloaded: token key, TLS certificate and key\n");
   EXPECT_NE(subject().find("second"), std::string::npos);
   EXPECT_EQ(list_with(key_of("7b")), 200);
   EXPECT_EQ(list_with(key_of("5a")), 401);
@@ -108,8 +108,72 @@ TEST_F(Reload, that_fails_keeps_what_there_was_and_says_why) {
   fs::rename(folder_.path() / "key.pem", folder_.path() / "kept.pem");
   fs::copy_file(other / "key.pem", folder_.path() / "key.pem");
   keep("TLS key");
+  const auto key_file_of = [&](const std::vector<std::string>& command) {
+    fs::remove(folder_.path() / "key.pem");
+    ASSERT_EQ(run_command(command).status, 0);
+    fs::permissions(folder_.path() / "key.pem", fs::perms::owner_read | fs::perms::owner_write);
+  };
+  key_file_of({"openssl", "genrsa", "-out", (folder_.path() / "key.pem").string(), "2048"});
+  keep("not the key of the certificate");
+  key_file_of({"openssl", "ec", "-in", (folder_.path() / "kept.pem").string(), "-aes256", "-passout", "pass:secret", "-out", (folder_.path() / "key.pem").string()});
+  keep("is encrypted");
   fs::remove(folder_.path() / "cert.pem");
   keep("TLS certificate");
+}
+
+TEST(KeyReplacement, those_who_are_in_a_session_come_back_with_the_token_that_they_came_with_and_nobody_else_does) {
+  const TemporaryFolder folder;
+  const std::string key_file = (folder.path() / "token.key").string(), metrics_file = (folder.path() / "metrics.token").string();
+  const auto write = [](const std::string& file, const std::string& text) {
+    std::ofstream(file) << text;
+    fs::permissions(file, fs::perms::owner_read | fs::perms::owner_write);
+  };
+  const std::string former(64, 'a'), newer(64, 'b');
+  const auto token = [](const std::string& key, const std::string& identity, const std::string& seconds) {
+    auto made = run_command({AMPHI_SERVER_BINARY, "token", "--key", key, "--session", "theatre", "--identity", identity, "--grants", "publish,record", "--valid-seconds", seconds}).out;
+    made.pop_back();
+    return made;
+  };
+  write(key_file, former);
+  write(metrics_file, std::string(16, 'm'));
+  ServerProcess server({"--key-file", key_file, "--metrics-token-file", metrics_file});
+  const auto join = [&](const std::string& with, const std::string& resume = "") {
+    auto client = std::make_unique<RawClient>(server.port(), "/v1/sessions/theatre/signalling");
+    Json message{{"type", "join"}, {"version", 1}, {"token", with}};
+    if (!resume.empty()) message["resumeToken"] = resume;
+    client->send(message);
+    Json answer = client->receive().value_or(Json::object());
+    client->send({{"type", "ping"}});
+    return std::pair{std::move(client), std::move(answer)};
+  };
+  const std::string surgeons = token(former, "surgeon", "3600");
+  auto came_in = join(surgeons);
+  auto surgeon = std::move(came_in.first);
+  const Json joined = came_in.second;
+  ASSERT_EQ(joined["type"], "joined") << joined;
+  EXPECT_EQ(http(server.port(), "GET", "/metrics", std::string(16, 'm')).status, 200);
+
+  write(key_file, newer);
+  write(metrics_file, std::string(16, 'n'));
+  kill(server.pid(), SIGHUP);
+  ASSERT_TRUE(wait_for([&] { return count(server.log(), "reloaded: token key, metrics token\n") == 1; })) << server.log();
+  EXPECT_EQ(http(server.port(), "GET", "/metrics", std::string(16, 'm')).status, 401);
+  EXPECT_EQ(http(server.port(), "GET", "/metrics", std::string(16, 'n')).status, 200);
+
+  const auto hello = [&](const std::string& with) {
+    RawClient services(server.port(), "/v1/sessions/theatre/services");
+    services.send({{"type", "hello"}, {"version", 1}, {"token", with}, {"participantId", joined["participantId"]}});
+    return services.receive().value_or(Json::object());
+  };
+  EXPECT_EQ(hello(surgeons)["type"], "welcome") << hello(surgeons);
+  EXPECT_EQ(hello(token(former, "surgeon", "1800"))["code"], "unauthorized") << "made with the former key by somebody else, perhaps";
+  EXPECT_EQ(hello(token(newer, "surgeon", "1800"))["type"], "welcome");
+  EXPECT_EQ(join(token(former, "guest", "3600")).second["code"], "unauthorized");
+  EXPECT_EQ(join(surgeons).second["code"], "unauthorized") << "nobody new comes in";
+  surgeon.reset();
+  const Json back = join(surgeons, joined["resumeToken"]).second;
+  EXPECT_EQ(back["resumed"], true) << back;
+  EXPECT_EQ(join(token(newer, "guest", "3600")).second["type"], "joined");
 }
 
 TEST(Signals, quit_ends_gracefully_and_a_hangup_does_not_end_at_all) {

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <thread>
 
+#include "main.h"
 #include "session_probe.h"
 
 extern char** environ;
@@ -27,11 +28,8 @@ nlohmann::json describe(SessionProbe& probe) {
           {"totalMs", state.totalRunningDurationMs()}, {"recordingId", state.recordingId}, {"error", state.error ? state.error.message() : ""}};
 }
 
-}  // namespace
-
-bool is_other_process(int argc, char** argv) { return argc == 5 && argv[1] == kFlag; }
-
-int run_other_process(int, char** argv) {
+std::optional<int> run_other_process(int argc, char** argv) {
+  if (argc != 5 || argv[1] != kFlag) return std::nullopt;
   const std::filesystem::path file = argv[4];
   SessionProbe probe(argv[2], argv[3]);
   const auto scope = probe->addOutgoingVideoFeed("scope", {VideoInputComponentTestPattern{}, {VideoCodec::vp8, 200'000, 320, 180, 15}});
@@ -45,6 +43,10 @@ int run_other_process(int, char** argv) {
   }
   return 0;
 }
+
+const bool kRegistered = (run_instead_of_tests = run_other_process, true);
+
+}  // namespace
 
 OtherProcess::OtherProcess(const std::string& url, const std::string& token) {
   std::string program = "/proc/self/exe", flag(kFlag), address = url, key = token, file = (folder_.path() / "status.json").string();

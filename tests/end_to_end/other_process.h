@@ -30,8 +30,4 @@ class OtherProcess {
   pid_t pid_ = -1;
 };
 
-/// For main(): whether this is such a process, and its body.
-int run_other_process(int argc, char** argv);
-bool is_other_process(int argc, char** argv);
-
 }  // namespace amphi::end_to_end

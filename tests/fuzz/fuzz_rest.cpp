@@ -145,7 +145,7 @@ void add_export_routes(RestRoutes& routes) {
 /// Of the session s1; the lowest five bits of `bits` are its grants, the sixth leaves the token out.
 Result<AccessToken> token_of(std::uint8_t bits) {
   if (bits & 32) return fail(ErrorCode::unauthorized, "A token is needed.");
-  return AccessToken{SessionId("s1"), "nurse", {(bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0, (bits & 8) != 0, (bits & 16) != 0}, 0, ""};
+  return AccessToken{SessionId("s1"), "nurse", {(bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0, (bits & 8) != 0, (bits & 16) != 0}, 0, "", 0, {}};
 }
 
 void check(const HttpAnswer& answer, std::uint8_t bits) {

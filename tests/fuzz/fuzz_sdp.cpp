@@ -23,7 +23,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const sdp::Media &before = description->media[i], &after = again->media[i];
     fuzz::require(after.kind == before.kind && after.mid == before.mid && after.direction == before.direction &&
                       after.rejected() == before.rejected() && after.ice_ufrag == before.ice_ufrag && after.ice_pwd == before.ice_pwd &&
-                      after.fingerprint_value == before.fingerprint_value && after.setup == before.setup && after.ssrcs == before.ssrcs,
+                      after.fingerprint_values == before.fingerprint_values && after.setup == before.setup && after.ssrcs == before.ssrcs,
                   "an m-line keeps what it is and how it connects");
   }
   // A first writing may leave out what means nothing (RTCP options of a data channel); from then on nothing changes.

@@ -49,7 +49,7 @@ void HostileClient::negotiate(ServerPart part) {
 
 void HostileClient::take_remote(const std::string& sdp) {
   const auto media = sdp::parse(sdp).value().media.at(0);
-  dtls_.set_remote_fingerprint({media.fingerprint_algorithm, media.fingerprint_value}, now);
+  dtls_.set_remote_fingerprint({media.fingerprint_algorithm, media.fingerprint_values}, now);
   ice_.set_remote({media.ice_ufrag, media.ice_pwd}, {{kServer, ice::host_priority(65'535), "1"}}, now);
 }
 

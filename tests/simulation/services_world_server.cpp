@@ -176,7 +176,7 @@ void World::disturb_recorded_media() {
   if (chance(40)) {
     return server_->recording_warnings(recording_, chance(50) ? std::vector<Warning>{{"storage_low", "soon", 12}} : std::vector<Warning>(), now_);
   }
-  if (chance(20)) return server_->limit_reached("too many of something", ParticipantId("par_x"), now_);
+  if (chance(20)) return server_->limit_reached({"x", "too many of something", "par_x"}, now_);
   std::vector<FeedState> feeds;
   while (chance(80)) {
     const std::string id = "fd_" + std::to_string(feeds.size());

@@ -69,9 +69,10 @@ class MediaServerSession : public std::enable_shared_from_this<MediaServerSessio
       std::string label;
       FeedKind kind = FeedKind::video;
       bool recorded = false;
-      /// Why the feed is not recorded; empty: it is. "waiting_for_media" and "silent": nothing arrives. "no_keyframe", "malformed",
-      /// "missing_parameter_sets", "unsupported_packetization", "no_valid_frame", "limit_exceeded", "media_lost" (over half of it), and any name that a
-      /// later server adds: media arrive and are lost.
+      /// Why the feed is not recorded; empty: it is. "waiting_for_media" and "silent": nothing arrives. "muted": an administrator
+      /// has muted it. "no_keyframe", "malformed",
+      /// "missing_parameter_sets", "unsupported_packetization", "no_valid_frame", "limit_exceeded", "media_lost" (over half of it), and any name
+      /// that a later server adds: media arrive and are lost.
       std::string reason;
       std::string message;       ///< the reason in words, with the label and the seconds so far: "endoscope: not recorded, no keyframe for 12 s"
       std::int64_t sinceMs = 0;  ///< when that began, in milliseconds on the recording's time line
