@@ -52,7 +52,7 @@ class Publishing {
     restarts_.signalling_resumed(now);
     reachability_.signalling_resumed(now);
   }
-  /// What the server says of its end of this transport.
+  /// Takes the server's report on its end of this transport.
   void failed_at_server(const Error& error, Time now);
   /// Whether the server no longer holds the participant: nothing gets through then until the session is joined anew.
   void set_lapsed(bool lapsed) { lapsed_ = lapsed; }

@@ -53,7 +53,7 @@ class Subscribing {
     restarts_.signalling_resumed(now);
     reachability_.signalling_resumed(now);
   }
-  /// What the server says of its end of this transport.
+  /// Takes the server's report on its end of this transport.
   void failed_at_server(const Error& error, Time now);
   /// Whether the server no longer holds the participant: nothing gets through then until the session is joined anew.
   void set_lapsed(bool lapsed) { lapsed_ = lapsed; }
@@ -102,7 +102,7 @@ class Subscribing {
   LipSync lip_sync_;
   bool was_connected_ = false;
   bool failed_ = false;                      // for good
-  std::optional<Error> failure_;   // and what comes later fails with
+  std::optional<Error> failure_;             // of the transport, for good; later subscriptions fail with it
   std::optional<Time> asked_anew_at_;        // for an offer, since one came to nothing
   bool lapsed_ = false;
   Error broken_;             // why only a new transport can work; meaningful while restarts_.is_broken()

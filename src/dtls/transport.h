@@ -29,7 +29,7 @@ struct Fingerprint {
   bool operator==(const Fingerprint&) const = default;
 };
 
-/// What a description says of its sender's certificate: one of the values of one algorithm matches it (RFC 8122 5).
+/// The certificate fingerprints in a description, all of one algorithm. The certificate must match one of them (RFC 8122 5).
 struct Fingerprints {
   std::string algorithm;
   std::vector<std::string> values;

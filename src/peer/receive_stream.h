@@ -33,8 +33,8 @@ class ReceiveStream {
   std::uint32_t generation() const { return generation_; }
 
   /// A packet of the selected source (`recovered`: out of RTX). Gives its number on the line's own, growing line and moves its timestamp
-  /// there too; nullopt where the packet came before (asked for twice, or late and recovered meanwhile), or is too old to tell. RTX repeats
-  /// what was sent: a recovered packet in front of the newest is refused, because it would make the packets that follow look old.
+  /// there too; nullopt where the packet came before (asked for twice, or late and recovered meanwhile), or is too old to tell. An RTX
+  /// packet newer than the newest packet is refused: it would make the packets that follow look old.
   std::optional<rtp::Seq> on_packet(rtp::RtpHeader& header, bool recovered, bool nack, std::uint32_t clock_rate, std::size_t bytes, Time now) {
     if (!recovered && (ssrc_ != header.ssrc || begins_anew(header, clock_rate, now))) begin(header, clock_rate, now);
     const rtp::Seq seq = rtp::extend(header.seq, highest_);

@@ -52,7 +52,7 @@ TEST(FeedStatus, a_muted_feed_is_told_at_once_and_until_it_is_unmuted_and_in_the
   EXPECT_EQ(status_of(studio, "cam").reason, FeedReason::muted);
   EXPECT_EQ(status_of(studio, "cam").since, 3s);
   studio.run_until(studio.at(10s));
-  const std::string said = "cam: not recorded, muted by an administrator for ";
+  const std::string said = "camera: not recorded, muted by an administrator for ";
   EXPECT_EQ(status_of(studio, "cam").message.substr(0, said.size()), said);
   EXPECT_EQ(status_of(studio, "cam").since, 3s);
   studio.recorder.remove_feed(FeedId("cam"), studio.at(10s));

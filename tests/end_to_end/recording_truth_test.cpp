@@ -74,7 +74,11 @@ void expect_complete(const Recorded& recorded, const nlohmann::json& track, std:
   // From the first frame after the request (or the keyframe that was asked for) to the last before the stop.
   const Sent& sent = recorded.sent.at(track.at("label"));
   EXPECT_GE(*decoded.numbers.front() + kOnTheWay, sent.before_start);
-  EXPECT_LE(*decoded.numbers.front(), sent.after_start + kOnTheWay);
+  // Frames that are on their way when the keyframe is requested cannot be recorded. The manifest counts their packets.
+  // If the requested keyframe is lost, another one is requested.
+  const auto before_keyframe = track.at("dropped").value("frame_before_keyframe", std::uint64_t{0});
+  EXPECT_LE(before_keyframe, kOnTheWay + allowed_missing);
+  EXPECT_LE(*decoded.numbers.front(), sent.after_start + kOnTheWay + allowed_missing);
   EXPECT_GE(*decoded.numbers.back() + kOnTheWay, sent.before_stop);
   EXPECT_LE(*decoded.numbers.back(), sent.after_stop + kOnTheWay);
 }
