@@ -97,7 +97,6 @@ bool Peer::Impl::undo_rtx(const Source& source, LineState& line, const Format& f
 }
 
 void Peer::Impl::refuse(Line index, std::uint32_t ssrc, Time now) {
-  drops.add(Drop::not_selected_source);
   ReceiveStream& stream = *lines[index].receive;
   stream.count_not_selected(1, now);
   if (stream.ssrc() && stream.count_refused()) emit(SourcesCompete{index, *stream.ssrc(), ssrc});
@@ -162,7 +161,10 @@ std::optional<ReceivedRtp> Peer::Impl::receive_rtp(MutableBytes data, Time now) 
     }
   } else if (const auto choice = line.receive->selector.choose(packet->header, packet->payload, packet->audio_level, now);
              choice != rtp::SourceSelector::Choice::selected) {
-    if (choice == rtp::SourceSelector::Choice::not_selected) refuse(source->line, packet->header.ssrc, now);
+    if (choice == rtp::SourceSelector::Choice::not_selected) {
+      drops.add(Drop::not_selected_source);
+      if (!packet->payload.empty()) refuse(source->line, packet->header.ssrc, now);  // padding is no media
+    }
     holding = holding || choice == rtp::SourceSelector::Choice::held;
     return std::nullopt;
   }

@@ -55,7 +55,7 @@ void Feed::handle_packet(rtp::Seq seq, const rtp::RtpHeader& header, ByteView pa
   ++record_.packets;
   if (refused_) return refuse_packet(now);
   if (!payload.empty()) watch_.received(now);
-  if (ssrc_ != header.ssrc) faults_.restart_timestamps();
+  if (ssrc_ != header.ssrc) faults_.change_source(now);
   if (!payload.empty()) faults_.packet(header.timestamp, record_.feed.codec.clock_rate, now);
   if (ssrc_ && *ssrc_ != header.ssrc) {  // the line's source was changed (rtp/source_selector.h)
     drain(now, true);

@@ -1,6 +1,7 @@
 #include "recording/feed_faults.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <utility>
 
 namespace amphi::recording {
@@ -24,12 +25,18 @@ void FeedFaults::packet(rtp::WireTimestamp timestamp, std::uint32_t clock_rate, 
   newest_ = timestamp;
 }
 
-/// A burst behind a stall, or a single step of the timestamps, is one stretch that is off the pace.
+void FeedFaults::change_source(Time now) {
+  newest_at_.reset();
+  changed_at_ = now;
+  if (competing_ < kCompetingSeconds) competing_ = 0;
+}
+
+/// A burst after a stall, or a single step of the timestamps, is one stretch that is off the pace.
 void FeedFaults::judge_pace(std::uint32_t clock_rate, Time now) {
   const double pace = static_cast<double>(pace_ticks_) * 1e9 / std::max(clock_rate, 1u) / static_cast<double>((now - pace_since_).count());
-  const bool off = pace < kLeastPace || pace > kMostPace;
-  off_pace_ = off ? std::min(off_pace_ + 1, 2) : 0;
-  if (off) off_pace_at_ = now;
+  const int off = pace < kLeastPace ? -1 : pace > kMostPace ? 1 : 0;
+  off_pace_ = off * off_pace_ > 0 ? std::clamp(off_pace_ + off, -kOffPace, kOffPace) : off;
+  if (std::abs(off_pace_) == kOffPace) off_pace_at_ = now;
   pace_since_ = now;
   pace_ticks_ = 0;
 }
@@ -37,7 +44,8 @@ void FeedFaults::judge_pace(std::uint32_t clock_rate, Time now) {
 void FeedFaults::look(const Counts& counts, Time now) {
   if (begun_ && now - looked_at_ < kSecond) return;
   looked_at_ = now;
-  if (counts.not_selected > counted_.not_selected) {
+  const bool stragglers = changed_at_ && now - *changed_at_ < kStragglers;
+  if (counts.not_selected > counted_.not_selected && !stragglers) {
     competing_ = now - competed_at_ > kToldFor ? 1 : competing_ + 1;
     competed_at_ = now;
   }

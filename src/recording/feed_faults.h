@@ -20,11 +20,13 @@ class FeedFaults {
   static constexpr std::uint64_t kLeastLost = 3;  // packets
   static constexpr double kLoses = 0.05, kLosesNoMore = 0.02;
   static constexpr double kLosesMost = 0.5, kLosesMostNoMore = 0.3;  // no more: also when the newest two seconds lose less
-  static constexpr int kCompetingSeconds = 3;     // with packets of other sources; a change of the source drops stragglers within one
+  static constexpr int kCompetingSeconds = 3;     // with packets of other sources, and without a change of the source
+  static constexpr Duration kStragglers = 2s;     // after a change of the source: the replaced source may still send
   static constexpr Duration kToldFor = 10s;       // after the newest sign of a fault that is not judged by a share
   static constexpr Duration kPace = 2s;           // over which timestamps are compared with arrivals
   static constexpr Duration kPause = 500ms;       // between packets: timestamps need not go on in it
   static constexpr double kLeastPace = 0.7, kMostPace = 1.4;
+  static constexpr int kOffPace = 3;              // stretches in a row, all too slow or all too fast: a queue that fills and empties is no fault
 
   /// Packets since the feed came: of written frames, lost on the way or dropped, and of sources that are not selected.
   struct Counts {
@@ -35,8 +37,8 @@ class FeedFaults {
   void begin(const Counts& counts, Time now);
   /// A packet of the feed with media.
   void packet(rtp::WireTimestamp timestamp, std::uint32_t clock_rate, Time now);
-  /// Timestamps begin anew.
-  void restart_timestamps() { newest_at_.reset(); }
+  /// Another source is selected: timestamps begin anew.
+  void change_source(Time now);
   /// Judges anew; call it about once a second.
   void look(const Counts& counts, Time now);
 
@@ -44,7 +46,7 @@ class FeedFaults {
   std::optional<double> lost_share() const { return loses_ ? std::optional(share_) : std::nullopt; }
   bool loses_most() const { return loses_most_; }
   bool sources_compete(Time now) const { return competing_ >= kCompetingSeconds && now - competed_at_ < kToldFor; }
-  bool bad_timestamps(Time now) const { return off_pace_ >= 2 && now - off_pace_at_ < kToldFor; }
+  bool bad_timestamps(Time now) const { return off_pace_at_ && now - *off_pace_at_ < kToldFor; }
 
  private:
   void judge_loss(const Counts& counts);
@@ -63,13 +65,14 @@ class FeedFaults {
 
   int competing_ = 0;  // seconds
   Time competed_at_;
+  std::optional<Time> changed_at_;  // the source
 
   std::optional<Time> newest_at_;  // of the packets
   rtp::WireTimestamp newest_ = 0;
   Time pace_since_;
   std::int64_t pace_ticks_ = 0;
-  int off_pace_ = 0;  // stretches in a row
-  Time off_pace_at_;
+  int off_pace_ = 0;  // stretches in a row; negative: too slow
+  std::optional<Time> off_pace_at_;  // the newest of kOffPace in a row
 };
 
 }  // namespace amphi::recording

@@ -326,6 +326,21 @@ TEST(FeedFaults, sources_that_send_beside_the_selected_one_are_told_and_counted)
   }
 }
 
+TEST(FeedFaults, sources_that_take_turns_and_overlap_do_not_compete) {
+  for (const Duration turn : {1s, 3s, 7s})
+    for (const Duration overlap : {60ms, 900ms}) {
+      SCOPED_TRACE("turns of " + std::to_string(to_ms(turn)) + " ms, overlap " + std::to_string(to_ms(overlap)));
+      Studio studio;
+      studio.recorder.add_feed(feed("one", opus_codec()), studio.at(0ms));
+      for (int n = 0; n < 2000; ++n) {
+        const Duration at = 20ms * n, into = at % turn;
+        studio.packet("one", n, static_cast<rtp::WireTimestamp>(n) * 960, true, kOpus, studio.at(at), static_cast<std::uint32_t>(1 + at / turn % 2));
+        if (at > turn && into < overlap && into % 500ms == 0ms) studio.recorder.handle_dropped(FeedId("one"), Drop::not_selected_source, 3, studio.at(at));
+      }
+      EXPECT_EQ(told(studio, FeedFault::sources_compete).changes, 0);
+    }
+}
+
 TEST(FeedFaults, a_feed_whose_packets_the_connection_drops_is_not_silent) {
   Studio studio;
   studio.recorder.add_feed(feed("one", opus_codec()), studio.at(0ms));
@@ -378,13 +393,16 @@ TEST(FeedFaults, pauses_and_bursts_are_no_bad_timestamps) {
       {"a microphone that pauses for 2 s without its timestamps", [](int n) -> Duration { return 20ms * n + 2s * (n / 100); }, [](int n) -> Duration { return 20ms * n; }},
       {"a microphone in DTX", [](int n) -> Duration { return 400ms * n; }, [](int n) -> Duration { return 400ms * n; }},
       {"a network that stalls for 3 s", [](int n) -> Duration { return n >= 100 && n < 250 ? 5s : 20ms * n; }, [](int n) -> Duration { return 20ms * n; }},
+      {"a queue that grows to 2 s and is then sent at twice the pace",
+       [](int n) -> Duration { return n < 100 ? 20ms * n : n < 225 ? 2s + 36ms * (n - 100) : n < 425 ? 6'500ms + 10ms * (n - 225) : 20ms * n; },
+       [](int n) -> Duration { return 20ms * n; }},
       {"a single step", [](int n) -> Duration { return 20ms * n; }, [](int n) -> Duration { return 20ms * n + (n > 200 ? 30s : 0s); }},
   };
   for (const Row& row : table) {
     SCOPED_TRACE(row.name);
     Studio studio;
     studio.recorder.add_feed(feed("one", opus_codec()), studio.at(0ms));
-    for (int n = 0; n < 500; ++n) studio.packet("one", n, static_cast<rtp::WireTimestamp>(row.timestamp(n) / 1us * 48 / 1000), true, kOpus, studio.at(row.arrival(n)));
+    for (int n = 0; n < 700; ++n) studio.packet("one", n, static_cast<rtp::WireTimestamp>(row.timestamp(n) / 1us * 48 / 1000), true, kOpus, studio.at(row.arrival(n)));
     EXPECT_EQ(told(studio, FeedFault::bad_timestamps).changes, 0);
   }
 }

@@ -133,6 +133,7 @@ TEST(Gaps, a_sender_that_is_slow_has_none) {
       {"slides each 3 to 5 s", false, {{2, 3s}, {2, 5s}, {2, 4s}, {2, 3s}, {2, 5s}}},
       {"a picture a second", false, {{5, 990ms}, {5, 1010ms}, {5, 990ms}, {5, 1010ms}}},
       {"a picture a second that hesitates", false, {{5, 1s}, {1, 1900ms}, {5, 1s}}},
+      {"a shared screen that stands still and is repeated each second", false, {{90, 33ms}, {5, 1s}, {5, 1020ms}, {20, 1s}, {90, 33ms}}},
       {"a camera that hesitates", false, {{30, 33ms}, {1, 950ms}, {30, 33ms}}},
   };
   for (const Row& row : table) {

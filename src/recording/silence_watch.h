@@ -1,9 +1,10 @@
 // Decides which intervals between the frames of a feed are outages: its `silent` gaps. A pure machine: intervals in, gaps out, in order.
 //
 //  - Audio: every interval over kSilent. A sender in DTX sends a packet each 400 ms.
-//  - Video: every interval over kSilent and over twice the regular interval, which is the longest of kEnough regular intervals in a row. A
-//    faster pace replaces a slower one at once. A slower pace replaces a faster one only when the faster one is over for kForget, so that
-//    packets that pass an outage now and then are not taken for a slow sender.
+//  - Video: every interval over kStill and over twice the regular interval, which is the longest of kEnough regular intervals in a row.
+//    A browser that shares a still screen repeats its frame once a second. A faster pace replaces a slower pace at once. A slower pace
+//    replaces a faster pace only when the feed has not kept the faster pace for kForget, so that packets that pass an outage now and then
+//    are not taken for a slow sender.
 //  - A feed that is slow from its beginning has no gaps: its first intervals wait until they tell how it sends. Each that its neighbour
 //    repeats is regular.
 //
@@ -24,6 +25,7 @@ namespace amphi::recording {
 class SilenceWatch {
  public:
   static constexpr Duration kSilent = 1s;
+  static constexpr Duration kStill = 1100ms;
   static constexpr std::size_t kEnough = 4;
   static constexpr Duration kForget = 60s;
 
@@ -45,7 +47,7 @@ class SilenceWatch {
   std::optional<Silence> poll();
 
   /// An interval that is longer is an outage.
-  Duration longest_regular() const { return std::max(kSilent, 2 * regular_); }
+  Duration longest_regular() const { return std::max(learns_ ? kStill : kSilent, 2 * regular_); }
 
  private:
   void take_regular(Duration interval, Duration at);
