@@ -31,6 +31,7 @@ enum class Drop : std::uint8_t {
   refused_feed,        // a feed beyond the share of its identity: it gets no track
   refused_feed_packet, // a packet of one
   unsupported_packetization,  // of an H.264 picture with a payload of the interleaved mode (STAP-B, MTAP, FU-B), or of no mode at all
+  ignored_unit,               // an H.264 unit of a type that decoders ignore; its packet is counted with the picture that it came with
   ignored_parameter_sets,     // `sprop-parameter-sets` that cannot be used
   queue_full,        // a packet that found no room in the queue before the recorder; a track has it in `overflowPackets`
   queue_over_share,  // a packet beyond the share of its identity of that queue; likewise
@@ -80,6 +81,8 @@ constexpr std::string_view counter_name(Drop drop) {
       return "unlisted_feed";
     case Drop::unsupported_packetization:
       return "unsupported_packetization";
+    case Drop::ignored_unit:
+      return "ignored_unit";
     case Drop::ignored_parameter_sets:
       return "ignored_parameter_sets";
     case Drop::not_selected_source:

@@ -14,15 +14,15 @@ using namespace rtp::h264;
 
 unsigned nal_type(ByteView nal) { return static_cast<unsigned>(nal[0]) & kTypeMask; }
 
-/// STAP-B, MTAP, FU-B: packetization mode 2, which was not negotiated (RFC 6184 5.4). A type above them is undefined.
-bool is_interleaved(ByteView payload) { return nal_type(payload) > kStapA && nal_type(payload) != kFuA; }
+/// STAP-B, MTAP, FU-B: packetization mode 2, which was not negotiated (RFC 6184 5.4).
+bool is_interleaved(ByteView payload) { return nal_type(payload) > kStapA && nal_type(payload) != kFuA && nal_type(payload) <= kFuB; }
 
 }  // namespace
 
 void FrameAssembler::use(const rtp::SpropParameterSets& sets) {
   for (const auto* kind : {&sets.sps, &sets.pps})
-    for (const Bytes& set : *kind) sets_.add(set);
-  idr_without_sps_ = !sets_.empty();
+    for (const Bytes& set : *kind) stream_.sets.add(set);
+  idr_without_sps_ = !stream_.sets.empty();
 }
 
 void FrameAssembler::add(const rtp::RtpHeader& header, ByteView payload, Time arrival) {
@@ -47,7 +47,8 @@ void FrameAssembler::handle_loss() {
   if (open_ && !(open_->marked && !marks_inside_)) break_open(Drop::incomplete_frame);
   if (open_) close();
   drop_ahead();
-  loss_ = waits_ = true;
+  loss_ = true;
+  wait_for_keyframe();
 }
 
 void FrameAssembler::begin(rtp::WireTimestamp timestamp, Time arrival) {
@@ -87,6 +88,10 @@ void FrameAssembler::add_vp8(const rtp::RtpHeader& header, ByteView payload, Tim
 }
 
 void FrameAssembler::add_h264(const rtp::RtpHeader& header, ByteView payload, Time arrival) {
+  if (rtp::H264Depacketizer::is_ignored(payload)) {
+    ++(open_ ? open_->frame.packets : ahead_packets_);
+    return drops_.add(Drop::ignored_unit);
+  }
   if (open_ && open_->frame.timestamp != header.timestamp) close();
   const bool goes_on = open_.has_value();
   const bool was_marked = goes_on && open_->marked;
@@ -100,7 +105,9 @@ void FrameAssembler::add_h264(const rtp::RtpHeader& header, ByteView payload, Ti
     return break_open(Drop::unsupported_packetization);
   }
   std::vector<Bytes> units;
+  const std::uint64_t ignored = depacketizer_.ignored_units();
   const bool whole = depacketizer_.add(payload, units);
+  drops_.add(Drop::ignored_unit, depacketizer_.ignored_units() - ignored);
   for (Bytes& nal : units) {
     take_unit(std::move(nal));
     unit_packets_ = 0;
@@ -115,8 +122,8 @@ void FrameAssembler::add_h264(const rtp::RtpHeader& header, ByteView payload, Ti
 void FrameAssembler::take_unit(Bytes nal) {
   const unsigned type = nal_type(nal);
   if (type == kFiller) return;
-  const bool is_known = sets_.contains(nal);
-  if ((type == kSps || type == kPps) && !sets_.add(nal)) return break_open(Drop::invalid_frame);
+  const bool is_known = stream_.sets.contains(nal);
+  if ((type == kSps || type == kPps) && !stream_.sets.add(nal)) return break_open(Drop::invalid_frame);
   const auto slice = rtp::parse_slice(nal);
   const bool starts = type == kSps || type == kDelimiter || (slice && slice->first_macroblock == 0);
   const bool next = open_->broken ? starts : slice && starts && open_->picture.has_slices();
@@ -135,13 +142,13 @@ void FrameAssembler::take_unit(Bytes nal) {
   if (open_->broken) return;
   if (open_->after_loss && open_->picture.empty() && type != kSps && type != kDelimiter) {
     // What a decoder needs may have been in the packets before, unless this sender never repeats its parameter sets.
-    if (!(type == kIdr && starts && idr_without_sps_ && !sets_.empty())) return break_open(Drop::incomplete_frame);
+    if (!(type == kIdr && starts && idr_without_sps_ && !stream_.sets.empty())) return break_open(Drop::incomplete_frame);
   }
   if (open_->picture.empty()) {
     open_->frame.packets += std::exchange(ahead_packets_, 0);
-    for (Bytes& unit : std::exchange(ahead_, {})) open_->picture.take(std::move(unit), sets_, orders_);
+    for (Bytes& unit : std::exchange(ahead_, {})) open_->picture.take(std::move(unit), stream_);
   }
-  if (const auto why = open_->picture.take(std::move(nal), sets_, orders_, is_known)) break_open(*why);
+  if (const auto why = open_->picture.take(std::move(nal), stream_, is_known)) break_open(*why);
 }
 
 void FrameAssembler::break_open(Drop why) {
@@ -154,13 +161,13 @@ void FrameAssembler::break_open(Drop why) {
 
 void FrameAssembler::close() {
   if (depacketizer_.in_fragment()) break_open(Drop::incomplete_frame);
-  unmarked_ends_ = unmarked_ends_ || (!open_->broken && !open_->marked);
+  unmarked_ends_ = unmarked_ends_ || (!open_->broken && (!open_->marked || marks_inside_));
   depacketizer_.reset();
   unit_packets_ = 0;
   Open done = std::move(*open_);
   open_.reset();
   if (done.broken) {
-    waits_ = true;
+    wait_for_keyframe();
     return drop(*done.broken, done.frame.packets);
   }
   codec_ == rtp::CodecName::vp8 ? close_vp8(done) : close_h264(done);
@@ -169,7 +176,7 @@ void FrameAssembler::close() {
 void FrameAssembler::close_vp8(Open& done) {
   const auto header = rtp::parse_vp8_frame(done.frame.data);
   if (!header) {
-    waits_ = true;
+    wait_for_keyframe();
     return drop(Drop::invalid_frame, done.frame.packets);
   }
   done.frame.keyframe = header->keyframe;
@@ -186,12 +193,20 @@ void FrameAssembler::close_h264(Open& done) {
     if (ahead_.size() > 32 || picture.bytes() > kMaxAheadBytes) drop_ahead();  // a sender that never sends a picture
     return;
   }
+  // A sender that sends each picture twice; a decoder would take the second for the one behind the first.
+  const bool repeated = picture.fingerprint() == std::exchange(fingerprint_, picture.fingerprint());
+  if (repeated && !waits_ && !picture.keyframe() && stream_.references.counts()) return drops_.add(Drop::duplicate_packet, done.frame.packets);
   Frame frame = picture.finish();
   frame.timestamp = done.frame.timestamp;
   frame.arrival = done.frame.arrival;
   frame.packets = done.frame.packets;
   idr_without_sps_ = idr_without_sps_ || (frame.keyframe && !picture.has_sps());
   give(std::move(frame));
+}
+
+void FrameAssembler::wait_for_keyframe() {
+  waits_ = true;
+  stream_.lose();
 }
 
 void FrameAssembler::give(Frame frame) {
@@ -226,7 +241,7 @@ std::optional<Frame> FrameAssembler::poll() {
 
 bool FrameAssembler::ends_whole(Time now) const {
   if (open_->broken) return true;
-  return !depacketizer_.in_fragment() && (marks_ ? open_->marked : now - open_->newest >= (unmarked_ends_ ? kBurst : kQuiet));
+  return !depacketizer_.in_fragment() && (marks_ && !marks_inside_ ? open_->marked : now - open_->newest >= (unmarked_ends_ ? kBurst : kQuiet));
 }
 
 void FrameAssembler::flush(Time now) {
@@ -249,7 +264,7 @@ void FrameAssembler::restart() {
   if (open_) close();
   drop_ahead();
   loss_ = false;
-  waits_ = true;
+  wait_for_keyframe();
 }
 
 }  // namespace amphi::recording

@@ -78,6 +78,8 @@ class FrameAssembler {
   void close();
   void close_vp8(Open& done);
   void close_h264(Open& done);
+  /// A frame or a packet is missing: no frame goes on before the next keyframe.
+  void wait_for_keyframe();
   void give(Frame frame);
   void drop(Drop why, std::uint64_t packets);
   void drop_ahead();
@@ -91,12 +93,12 @@ class FrameAssembler {
   bool damaged_ = false;
   bool marks_ = false;         // this sender sets markers
   bool marks_inside_ = false;  // also within a frame
-  bool unmarked_ends_ = false; // frames of it have ended without
+  bool unmarked_ends_ = false; // frames of it have ended without, or with one that tells nothing
   std::deque<Frame> ready_;
 
   rtp::H264Depacketizer depacketizer_;
-  H264ParameterSets sets_;
-  rtp::H264OrderCounter orders_;
+  H264Stream stream_;
+  std::size_t fingerprint_ = 0;  // of the newest picture
   std::uint32_t unit_packets_ = 0;  // since the newest unit that was complete
   std::vector<Bytes> ahead_;        // units that came before the picture that they belong to
   std::uint32_t ahead_packets_ = 0;

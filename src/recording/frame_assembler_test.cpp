@@ -26,6 +26,7 @@ const Bytes kMore = bytes({0x00, 0xcc, 0xcc});
 // H.264: a baseline SPS of 64x64, a PPS, slices whose first macroblock is the first.
 const Bytes kSps = bytes({0x67, 0x42, 0xc0, 0x0a, 0xda, 0x10, 0x9a, 0x10});
 const Bytes kPps = bytes({0x68, 0xce, 0x3c, 0x80});
+const Bytes kLargeSps = bytes({0x67, 0x42, 0xc0, 0x0d, 0xda, 0x05, 0x06, 0x7e, 0x78, 0x40});
 const Bytes kIdr = bytes({0x65, 0x88, 0x84, 0x00});
 const Bytes kSlice = bytes({0x41, 0x9a, 0x00});
 const Bytes kBSlice = bytes({0x01, 0x9e, 0x00});
@@ -138,6 +139,7 @@ TEST(FrameAssembler, vp8) {
              {"no marker on a frame that another follows", {{kKey, 1, true}, {kDelta, 2, false}, {kDelta, 3, true}}, "K1 d2 d3 ", false},
              {"several frames with one timestamp", {{kKey, 1, true}, {kDelta, 1, true}, {kDelta, 1, true}}, "K1 d1 d1 ", false},
              {"a first partition longer than the frame", {{kKey, 1, true}, {bytes({0x10, 0x11, 0xbb, 0xbb, 0xbb}), 2, true}, {kDelta, 3, true}}, "K1 ", true},
+             {"a marker on the first packet", {{kKey, 1, true}, {kMore, 1, false}, {kDelta, 2, true}, {kMore, 2, false}}, "K1/17 d2/10 ", false, true},
              {"a first partition of nothing", {{kKey, 1, true}, {bytes({0x10, 0x11, 0, 0, 0xbb}), 2, true}}, "K1 ", true},
              {"a keyframe whose size is in its second packet",
               {{bytes({0x10, 0x90, 0, 0, 0x9d}), 1, false}, {bytes({0, 0x01, 0x2a, 0x40, 0x01, 0xb4, 0x00, 0, 0, 0, 0}), 1, true}},
@@ -243,6 +245,34 @@ TEST(FrameAssembler, h264) {
            {{aggregate, 1, false}, {kIdr, 1, true}, {kIdr, 2, true}, {kIdr, 4, true, true}, {kSlice, 5, true}},
            "K1 K2 K4 d5 ",
            false},
+          {"a P slice in an IDR unit", {{aggregate, 1, false}, {kIdr, 1, true}, {bytes({0x65, 0x9a, 0x00}), 2, true}, {kSlice, 3, true}}, "K1 ", true},
+          {"an IDR picture that is no reference", {{aggregate, 1, false}, {bytes({0x05, 0x88, 0x84, 0x00}), 1, true}, {kSlice, 2, true}}, "", true},
+          {"a changed SPS before a P picture is not written",
+           {{aggregate, 1, false}, {kIdr, 1, true}, {kLargeSps, 2, false}, {kSlice, 2, true}, {kSps, 3, false}, {kPps, 3, false}, {kIdr, 3, true}},
+           "K1/28 d2/7 K3/28 ",
+           false,
+           true},
+          {"a changed SPS before an IDR picture is", {{aggregate, 1, false}, {kIdr, 1, true}, {kLargeSps, 2, false}, {kIdr, 2, true}}, "K1/28 K2/30 ", false, true},
+          {"a P picture of another SPS than the IDR picture's",
+           {{aggregate, 1, false}, {kIdr, 1, true}, {bytes({0x67, 0x42, 0xc0, 0x0a, 0x56, 0x84, 0x26, 0x84}), 2, false}, {bytes({0x68, 0x48, 0xe3, 0xc8}), 2, false}, {bytes({0x41, 0x99, 0x00}), 2, true}},
+           "K1 ",
+           true},
+          {"a PPS with slice groups is not written", {{aggregate, 1, false}, {bytes({0x68, 0x51, 0x7f, 0x80}), 1, false}, {kIdr, 1, true}}, "K1/28 ", false, true},
+          {"a PPS without its SPS is not written", {{aggregate, 1, false}, {bytes({0x68, 0x48, 0xe3, 0xc8}), 1, false}, {kIdr, 1, true}}, "K1/28 ", false, true},
+          {"units that decoders ignore",
+           {{bytes({0x7e, 1}), 1, false}, {aggregate, 1, false}, {bytes({0x00, 1}), 1, false}, {kIdr, 1, false}, {bytes({0x7f, 1}), 1, true}, {bytes({0x7f, 1}), 7, false}, {kSlice, 2, true}},
+           "K1/28 d2/7 ",
+           false,
+           true},
+          {"a unit that decoders ignore between fragments",
+           {{aggregate, 1, false}, {fragment_start, 1, false}, {bytes({0x7e, 1}), 1, false}, {fragment_end, 1, true}},
+           "K1 ",
+           false},
+          {"a marker on the first packet",
+           {{aggregate, 1, true}, {kIdr, 1, false}, {kIdr8, 1, false}, {kSlice, 2, true}, {kSlice8, 2, false}, {kSlice, 3, true}, {kSlice8, 3, false}},
+           "K1/36 d2/14 d3/14 ",
+           false,
+           true},
           {"nonsense",
            {{aggregate, 1, false}, {kIdr, 1, true}, {bytes({0x7c}), 2, true}, {kSlice, 3, true}},
            "K1 ",

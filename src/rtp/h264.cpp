@@ -59,39 +59,13 @@ bool begins(ByteView payload, Wanted wanted) {
   return false;
 }
 
-bool is_single(unsigned type) {
-  return type >= 1 && type <= kMostSingle;
+bool is_reserved_payload(unsigned type) {
+  return type == 0 || type > kFuB;
 }
 
-bool is_unit(ByteView nal) {
-  return !(at(nal, 0) & kForbiddenBit) && is_single(at(nal, 0) & kTypeMask);
-}
-
-/// Appends `nal`, or the NAL units in it where it contains start codes. False: one of them is none of H.264's; nothing is appended.
-bool append_units(Bytes nal, std::vector<Bytes>& out) {
-  std::size_t code = find_start_code(nal, 0);
-  if (code == kNone) {
-    if (nal.empty() || !is_unit(nal)) return false;
-    out.push_back(std::move(nal));
-    return true;
-  }
-  const std::size_t before = out.size();
-  for (std::size_t begin = 0; begin < nal.size();) {
-    const std::size_t end = code == kNone ? nal.size() : code;
-    ByteView unit = ByteView(nal).subspan(begin, end - begin);
-    while (!unit.empty() && at(unit, unit.size() - 1) == 0) unit = unit.first(unit.size() - 1);  // zero bytes around start codes (Annex B.1)
-    if (!unit.empty()) {
-      if (!is_unit(unit)) {
-        out.resize(before);
-        return false;
-      }
-      out.push_back(to_bytes(unit));
-    }
-    if (code == kNone) break;
-    begin = code + 3;
-    code = find_start_code(nal, begin);
-  }
-  return out.size() > before;
+/// RFC 6184 5.4, or reserved by H.264, whose decoders ignore them (7.4.1).
+bool is_reserved(unsigned type) {
+  return is_reserved_payload(type) || type == 17 || type == 18 || type == 22 || type == 23;
 }
 
 }  // namespace
@@ -102,6 +76,46 @@ bool is_h264_keyframe_start(ByteView payload) {
 
 bool has_h264_sps(ByteView payload) {
   return begins(payload, is_sps);
+}
+
+bool H264Depacketizer::is_ignored(ByteView payload) {
+  if (payload.empty() || at(payload, 0) & kForbiddenBit) return false;
+  const unsigned type = at(payload, 0) & kTypeMask;
+  return is_reserved_payload(type) && (type != 0 || find_start_code(payload, 0) == kNone);  // Annex B begins with zeros
+}
+
+bool H264Depacketizer::append_unit(Bytes nal, std::vector<Bytes>& out) {
+  const unsigned type = at(nal, 0) & kTypeMask;
+  if (at(nal, 0) & kForbiddenBit) return false;
+  if (is_reserved(type)) {
+    ++ignored_;
+    return true;
+  }
+  if (type > kMostSingle) return false;
+  out.push_back(std::move(nal));
+  return true;
+}
+
+/// Appends `nal`, or the NAL units in it where it contains start codes. False: one of them is none of H.264's; nothing is appended.
+bool H264Depacketizer::append_units(Bytes nal, std::vector<Bytes>& out) {
+  std::size_t code = find_start_code(nal, 0);
+  if (code == kNone) return !nal.empty() && append_unit(std::move(nal), out);
+  const std::size_t before = out.size();
+  bool any = false;
+  for (std::size_t begin = 0; begin < nal.size();) {
+    const std::size_t end = code == kNone ? nal.size() : code;
+    ByteView unit = ByteView(nal).subspan(begin, end - begin);
+    while (!unit.empty() && at(unit, unit.size() - 1) == 0) unit = unit.first(unit.size() - 1);  // zero bytes around start codes (Annex B.1)
+    any = any || !unit.empty();
+    if (!unit.empty() && !append_unit(to_bytes(unit), out)) {
+      out.resize(before);
+      return false;
+    }
+    if (code == kNone) break;
+    begin = code + 3;
+    code = find_start_code(nal, begin);
+  }
+  return any;
 }
 
 bool H264Depacketizer::add(ByteView payload, std::vector<Bytes>& nal_units) {
@@ -135,7 +149,8 @@ bool H264Depacketizer::add_fragment(ByteView payload, std::vector<Bytes>& nal_un
   const bool unfinished = !fragment_.empty();
   const bool start = payload.size() >= 2 && at(payload, 1) & kFuStart;
   // Type 0: the first zero of a start code, where a sender fragments Annex B.
-  if (payload.size() < 2 || (at(payload, 1) & kTypeMask) > kMostSingle) {
+  const unsigned inner = payload.size() < 2 ? 0 : at(payload, 1) & kTypeMask;
+  if (payload.size() < 2 || (inner > kMostSingle && !is_reserved_payload(inner))) {
     reset();
     return false;
   }

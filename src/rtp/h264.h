@@ -25,16 +25,23 @@ class H264Depacketizer {
   /// Feeds one in-order payload and appends the NAL units that it completes. False: malformed, a fragment without its
   /// start, or a fragment before it was left without its end (which is dropped; what this payload holds is appended).
   bool add(ByteView payload, std::vector<Bytes>& nal_units);
+  /// The payload is a NAL unit of a type that RFC 6184 5.4 says to ignore (0, 30, 31). `add` must not see it.
+  static bool is_ignored(ByteView payload);
+  /// NAL units of such types, and of those that H.264 reserves, that `add` skipped inside payloads and fragments.
+  std::uint64_t ignored_units() const { return ignored_; }
   /// After a loss: forgets an unfinished fragment.
   void reset();
   /// A fragment has begun and its end is still to come.
   bool in_fragment() const { return !fragment_.empty(); }
 
  private:
+  bool append_units(Bytes nal, std::vector<Bytes>& out);
+  bool append_unit(Bytes nal, std::vector<Bytes>& out);
   bool add_aggregate(ByteView units, std::vector<Bytes>& nal_units);
   bool add_fragment(ByteView payload, std::vector<Bytes>& nal_units);
 
   Bytes fragment_;  // empty: none is open
+  std::uint64_t ignored_ = 0;
 };
 
 /// Of pic_order_cnt_type 1 (7.4.2.1.1).
@@ -53,10 +60,12 @@ struct H264Sps {
   std::uint8_t profile_idc = 0;
   std::uint8_t constraint_flags = 0;  // the byte as it is in the stream
   std::uint8_t level_idc = 0;
+  Bytes decoding;  // what decoding depends on: the bits from the id up to the VUI
   bool separate_planes = false;
   bool chroma = true;            // in the slices: neither monochrome nor separate planes
   bool fields = false;           // pictures may be fields
   std::uint8_t number_bits = 0;  // of frame_num
+  bool number_gaps = false;      // frame_num may have gaps
   std::uint8_t order_type = 2;   // pic_order_cnt_type
   std::uint8_t order_bits = 0;   // of pic_order_cnt_lsb, of type 0
   H264OrderCycle cycle;          // of type 1
@@ -84,6 +93,8 @@ struct H264Slice {
   std::uint32_t first_macroblock = 0;  // 0: the slice begins a picture
   std::uint8_t pps = 0;
   bool bidirectional = false;  // a B slice
+  bool intra = false;          // an I or SI slice
+  bool reference = false;      // of a picture that others may refer to
 };
 
 /// The beginning of the header of a slice (NAL unit types 1 and 5). nullopt: another type, truncated, or beyond the standard's limits.

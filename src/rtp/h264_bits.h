@@ -1,6 +1,7 @@
 // Bits of an H.264 RBSP, without the emulation prevention bytes (ITU-T H.264 7.4.1), and its exp-Golomb codes (9.1).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "base/bytes.h"
@@ -13,9 +14,12 @@ class BitReader {
   explicit BitReader(ByteView data) : data_(data) {}
 
   bool ok() const { return ok_; }
+  /// Bits that were read.
+  std::size_t position() const { return position_; }
 
   std::uint32_t bit() {
     if (left_ == 0 && !next_byte()) return 0;
+    ++position_;
     return static_cast<std::uint32_t>(byte_ >> --left_ & 1u);
   }
   std::uint32_t bits(int count) {
@@ -50,7 +54,7 @@ class BitReader {
   }
 
   ByteView data_;
-  std::size_t at_ = 0;
+  std::size_t at_ = 0, position_ = 0;
   unsigned byte_ = 0;
   int left_ = 0;
   int zeros_ = 0;

@@ -8,12 +8,9 @@
 
 #include "base/bytes.h"
 #include "rtp/h264.h"
+#include "rtp/h264_slice.h"
 
 namespace amphi::rtp {
-
-namespace h264 {
-class BitReader;
-}
 
 struct H264Order {
   std::int64_t count = 0;      // since the newest beginning; the picture with the lower count is shown first
@@ -25,13 +22,11 @@ class H264OrderCounter {
  public:
   /// The first slice of each picture, in the order of decoding. nullopt: type 2, or the header is truncated.
   std::optional<H264Order> next(ByteView slice, const H264Sps& sps, const H264Pps& pps);
+  std::optional<H264Order> next(const H264SliceHeader& picture, const H264Sps& sps);
 
  private:
-  struct Header;
-  static std::optional<Header> parse(ByteView slice, const H264Sps& sps, const H264Pps& pps);
-  static bool begins_anew(h264::BitReader& in, std::uint32_t type, const H264Sps& sps, const H264Pps& pps);
-  std::int64_t count_lsb(const Header& header, const H264Sps& sps);
-  std::int64_t count_cycle(const Header& header, const H264Sps& sps);
+  std::int64_t count_lsb(const H264SliceHeader& header, const H264Sps& sps);
+  std::int64_t count_cycle(const H264SliceHeader& header, const H264Sps& sps);
 
   std::int64_t reference_ = 0;  // of type 0: the count of the newest reference picture
   std::int64_t number_ = 0;     // of type 1: frame_num of the newest picture, and its multiple of MaxFrameNum

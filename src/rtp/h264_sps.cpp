@@ -108,6 +108,18 @@ std::optional<std::uint32_t> read_vui(BitReader& in) {  // E.1.1
   return in.ok() ? std::optional(reordered) : std::nullopt;
 }
 
+/// The profile and the bits behind the level, without the emulation prevention, up to this position.
+Bytes first_bits(ByteView nal, std::size_t end) {
+  BitReader in(nal.subspan(1));
+  Bytes out;
+  while (in.position() < end) {
+    const auto count = static_cast<int>(std::min<std::size_t>(8, end - in.position()));
+    const std::uint32_t value = in.bits(count);
+    if (in.position() != 16 && in.position() != 24) out.push_back(static_cast<std::byte>(value));  // constraint flags, level
+  }
+  return out;
+}
+
 /// E.2.1: what is inferred where the stream does not say it; the baseline profile has no B slices (A.2.1).
 std::uint32_t inferred_reordering(const H264Sps& sps) {
   const bool intra_only = (sps.constraint_flags & 0x10u) != 0 && (sps.profile_idc == 44 || sps.profile_idc == 86 || sps.profile_idc >= 100);
@@ -131,7 +143,7 @@ std::optional<H264Sps> parse_sps(ByteView nal) {
   sps.number_bits = read_bits_minus4(in);
   if (!read_picture_order(in, sps)) return std::nullopt;
   in.unsigned_golomb();  // max_num_ref_frames
-  in.bit();              // gaps_in_frame_num_value_allowed_flag
+  sps.number_gaps = in.bit();
 
   const std::uint64_t columns = std::uint64_t{in.unsigned_golomb()} + 1;
   const std::uint64_t rows =
@@ -151,6 +163,7 @@ std::optional<H264Sps> parse_sps(ByteView nal) {
   const std::uint64_t crop_x = (crop[0] + crop[1]) * unit_x;
   const std::uint64_t crop_y = (crop[2] + crop[3]) * unit_y;
   if (crop_x >= columns * 16 || crop_y >= rows * fields * 16) return std::nullopt;
+  sps.decoding = first_bits(nal, in.position());
   sps.macroblocks = static_cast<std::uint32_t>(columns * rows * fields);
   sps.width = static_cast<std::uint16_t>(columns * 16 - crop_x);
   sps.height = static_cast<std::uint16_t>(rows * fields * 16 - crop_y);
@@ -171,10 +184,18 @@ std::optional<H264Pps> parse_pps(ByteView nal) {
   pps.id = static_cast<std::uint8_t>(id);
   pps.sps = static_cast<std::uint8_t>(sps);
   pps.slice_groups = groups > 0;
-  for (std::uint32_t& count : pps.references) count = std::uint32_t{1} + in.unsigned_golomb();
+  bool possible = true;
+  for (std::uint32_t& count : pps.references) {
+    count = std::uint32_t{1} + in.unsigned_golomb();
+    possible = possible && count <= 32;
+  }
   pps.weighted = in.bit();
-  pps.weighted_bidirectional = in.bits(2) == 1;
-  for (int i = 0; i < 3; ++i) in.signed_golomb();  // quantization
+  const std::uint32_t weighted = in.bits(2);
+  pps.weighted_bidirectional = weighted == 1;
+  const std::int32_t quantizers[] = {in.signed_golomb(), in.signed_golomb()};
+  for (const std::int32_t quantizer : quantizers) possible = possible && quantizer >= -62 && quantizer <= 25;  // of up to 14 bits
+  const std::int32_t chroma = in.signed_golomb();
+  if (in.ok() && groups == 0 && (!possible || weighted > 2 || chroma < -12 || chroma > 12)) return std::nullopt;
   in.bits(2);                                      // deblocking_filter_control_present_flag, constrained_intra_pred_flag
   pps.redundant = in.bit();
   pps.complete = in.ok() && groups == 0;
@@ -190,7 +211,9 @@ std::optional<H264Slice> parse_slice(ByteView nal) {
   const std::uint32_t slice_type = in.unsigned_golomb();
   const std::uint32_t pps = in.unsigned_golomb();
   if (!in.ok() || slice_type > 9 || pps > 255) return std::nullopt;
+  slice.reference = (static_cast<unsigned>(nal[0]) & h264::kReferenceMask) != 0;
   slice.bidirectional = slice_type % 5 == 1;
+  slice.intra = slice_type % 5 == 2 || slice_type % 5 == 4;
   slice.pps = static_cast<std::uint8_t>(pps);
   return slice;
 }

@@ -100,7 +100,7 @@ TEST(H264Depacketizer, refuses_what_is_malformed_and_goes_on) {
       {"an aggregate with an empty unit", bytes({0x78, 0, 1, 0x61, 0, 0})},
       {"an aggregate in an aggregate", stap({stap({kSps})})},
       {"a type of another mode", bytes({0x79, 0, 1, 2})},
-      {"type 0", bytes({0x60, 1})},
+      {"an aggregate in Annex B", bytes({0, 0, 1, 0x61, 1, 0, 0, 1, 0x78, 1})},
   };
   for (const auto& [what, payload] : rows) {
     H264Depacketizer depacketizer;
@@ -109,6 +109,26 @@ TEST(H264Depacketizer, refuses_what_is_malformed_and_goes_on) {
     EXPECT_TRUE(nals.empty()) << what;
     EXPECT_TRUE(depacketizer.add(kIdr, nals)) << what;
     EXPECT_EQ(nals.size(), 1u) << what;
+  }
+}
+
+TEST(H264Depacketizer, skips_and_counts_units_that_decoders_ignore) {
+  for (const unsigned type : {0u, 30u, 31u}) {
+    EXPECT_TRUE(H264Depacketizer::is_ignored(bytes({static_cast<int>(0x60 | type), 1}))) << type;
+    EXPECT_FALSE(H264Depacketizer::is_ignored(bytes({static_cast<int>(0xe0 | type), 1}))) << "the forbidden bit";
+  }
+  EXPECT_FALSE(H264Depacketizer::is_ignored(bytes({0, 0, 0, 1, 0x65, 1}))) << "Annex B";
+  EXPECT_FALSE(H264Depacketizer::is_ignored(kIdr));
+  for (const int type : {0, 17, 18, 22, 23, 30, 31}) {
+    const Bytes unit = bytes({0x60 | type, 1, 2});
+    for (const auto& payloads : {std::vector<Bytes>{stap({unit, kIdr})}, std::vector<Bytes>{bytes({0, 0, 1, 0x60 | type, 1, 0, 0, 1, 0x65, 4, 5, 6})},
+                                 std::vector<Bytes>{bytes({0x7c, 0x80 | type, 1}), bytes({0x7c, 0x40 | type, 2}), kIdr}}) {
+      H264Depacketizer depacketizer;
+      std::vector<Bytes> nals;
+      for (const Bytes& payload : payloads) EXPECT_TRUE(depacketizer.add(payload, nals)) << type;
+      EXPECT_EQ(nals, std::vector<Bytes>{kIdr}) << type;
+      EXPECT_EQ(depacketizer.ignored_units(), 1u) << type;
+    }
   }
 }
 

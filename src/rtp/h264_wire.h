@@ -4,6 +4,7 @@
 namespace amphi::rtp::h264 {
 
 inline constexpr unsigned kForbiddenBit = 0x80;
+inline constexpr unsigned kReferenceMask = 0x60;  // nal_ref_idc
 inline constexpr unsigned kTypeMask = 0x1f;
 
 inline constexpr unsigned kSlice = 1;
@@ -15,6 +16,7 @@ inline constexpr unsigned kDelimiter = 9;
 inline constexpr unsigned kFiller = 12;
 inline constexpr unsigned kStapA = 24;
 inline constexpr unsigned kFuA = 28;
+inline constexpr unsigned kFuB = 29;
 
 inline constexpr unsigned kFuStart = 0x80;
 inline constexpr unsigned kFuEnd = 0x40;

@@ -81,25 +81,25 @@ export class SessionPage {
     return first.width;
   }
 
-  /** Sound that is no silence arrives in this person's feed. */
+  /** Sound that is no silence arrives in this person's feed. The page may replace the feed's tile meanwhile. */
   async hears(identity) {
     const tile = this.page.locator(`[data-testid=feed-tile][data-kind=audio][data-identity="${identity}"] audio`);
-    await tile.waitFor({ state: 'attached', timeout: 15_000 });
-    const loudest = await tile.first().evaluate(async (audio) => {
+    const listen = () => tile.first().evaluate(async (audio) => {
+      if (!audio.srcObject) return 0;
       const context = new AudioContext();
       const analyser = context.createAnalyser();
       context.createMediaStreamSource(audio.srcObject).connect(analyser);
       const samples = new Float32Array(analyser.fftSize);
       let peak = 0;
-      for (let i = 0; i < 200 && peak < 0.02; i += 1) {
+      for (let i = 0; i < 50 && peak < 0.02; i += 1) {
         await new Promise((done) => setTimeout(done, 40));
         analyser.getFloatTimeDomainData(samples);
         for (const sample of samples) peak = Math.max(peak, Math.abs(sample));
       }
       await context.close();
       return peak;
-    });
-    if (loudest < 0.02) throw new Error(`${identity} is silent: the loudest sample was ${loudest}`);
+    }, undefined, { timeout: 1_000 }).catch(() => 0);
+    await until(`sound of ${identity}`, async () => (await listen()) >= 0.02);
   }
 
   /** Plays every track of the newest recording; gives what each is. */
@@ -107,17 +107,23 @@ export class SessionPage {
     const recording = this.find('recording').first();
     await recording.waitFor();
     if (!await recording.locator('details').evaluate((details) => details.open)) await recording.locator('summary').click();
-    await until('the newest recording is open', async () => (await recording.locator('[data-testid=recorded-track]').count()) > 0);
+    await until('the newest recording has players', async () => (await recording.locator('[data-testid=recorded-track]').locator('video, audio').count()) > 0);
     return recording.locator('[data-testid=recorded-track]').evaluateAll((tracks) => Promise.all(tracks.map(async (track) => {
       const player = track.querySelector('video, audio');
       player.muted = true;
       player.preload = 'auto';
       await player.play().catch(() => undefined);
       for (let i = 0; i < 200 && player.currentTime < 0.5 && !player.error; i += 1) await new Promise((done) => setTimeout(done, 50));
-      const { currentTime, duration, error } = player;
+      const { currentTime, duration } = player;
+      let error = player.error?.message ?? '';
+      if (error) {  // says what the server serves instead
+        const answer = await fetch(player.currentSrc);
+        const bytes = new Uint8Array(await answer.arrayBuffer());
+        error += `; ${answer.status} ${answer.headers.get('content-type')}, ${bytes.length} bytes: ${[...bytes.slice(0, 600)].map((byte) => byte.toString(16).padStart(2, '0')).join('')}`;
+      }
       player.pause();
       return { kind: track.dataset.kind, codec: track.dataset.codec, identity: track.dataset.identity, currentTime, durationMs: duration * 1000,
-        offsetMs: Number(track.dataset.offsetMs), width: player.videoWidth ?? 0, error: error?.message ?? '' };
+        offsetMs: Number(track.dataset.offsetMs), width: player.videoWidth ?? 0, error };
     })));
   }
 

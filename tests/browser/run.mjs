@@ -84,6 +84,9 @@ for (const codec of ['vp8', 'h264']) {
     await peer.see('the recording that a click started', (said) => said.event === 'recording' && said.on && said.changedBy === 'Ada');
     await page.see('record-changed-by', /Started by Ada/);
     await page.see('record-duration', /00:00:04/);
+    await page.find('recordings-refresh').click();
+    await page.see('recording', /recording · 4 tracks/);
+    assert.equal(await page.find('recording').locator('video, audio').count(), 0, 'files that grow have no player');
 
     const heard = peer.events.length;
     peer.tell('record off');

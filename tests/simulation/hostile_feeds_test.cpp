@@ -132,16 +132,15 @@ std::vector<unsigned> parts_of(ByteView data, unsigned& count) {
   return parts;
 }
 
-bool parses(rtp::CodecName codec, ByteView data, H264ParameterSets& sets) {
+bool parses(rtp::CodecName codec, ByteView data, H264Stream& stream) {
   if (codec == rtp::CodecName::opus) return is_opus_packet(data);
   if (codec == rtp::CodecName::vp8) return rtp::parse_vp8_frame(data).has_value();
   H264Picture picture;
-  rtp::H264OrderCounter orders;
   for (ByteReader in(data); in.remaining() > 0;) {
     const ByteView nal = in.bytes(in.u32());
     if (!in.ok() || nal.empty()) return false;
-    sets.add(nal);
-    if (picture.take(to_bytes(nal), sets, orders)) return false;
+    stream.sets.add(nal);
+    if (picture.take(to_bytes(nal), stream)) return false;
   }
   return picture.has_slices();
 }
@@ -149,7 +148,7 @@ bool parses(rtp::CodecName codec, ByteView data, H264ParameterSets& sets) {
 /// What is wrong with a track's frames; empty: nothing.
 std::string judge_frames(const EmulatedDisk& disk, const JournalTrack& track, const HostileFeed& feed) {
   const rtp::CodecName codec = track.record.feed.codec.name;
-  H264ParameterSets sets;
+  H264Stream stream;
   std::size_t cut_short = 0;
   bool first = true;
   for (const Piece& piece : track.pieces) {
@@ -159,7 +158,7 @@ std::string judge_frames(const EmulatedDisk& disk, const JournalTrack& track, co
     for (const PieceFrame& frame : *frames) {
       const std::string where = " at tick " + std::to_string(frame.time);
       if (std::exchange(first, false) && !frame.keyframe) return "it does not begin with a keyframe";
-      if (!parses(codec, frame.data, sets)) return "a frame does not parse" + where + ": " + to_hex(frame.data);
+      if (!parses(codec, frame.data, stream)) return "a frame does not parse" + where + ": " + to_hex(frame.data);
       unsigned count = 0;
       const auto parts = parts_of(frame.data, count);
       if (parts.empty() && feed.sender.has_garbage()) continue;

@@ -1,5 +1,6 @@
-// The session's recordings, newest first, each with players for its tracks. An entry that did not change is left alone, so
-// that a refresh never stops what somebody is watching.
+// The session's recordings, newest first, each with players for its tracks. A refresh leaves an entry that did not change
+// alone, so that it never stops a player. The tracks of a recording that runs have no player: their files still grow, and a
+// browser that loads one keeps its beginning for the complete file.
 import { listRecordings, recordingFileUrl, type RecordedTrack, type Recording, type SessionAddress } from '@amphi/client';
 import { make, makeButton, setText } from './dom';
 import { formatDuration, formatMoment } from './format';
@@ -65,7 +66,7 @@ export class RecordingsList {
     const details = make('details', {}, make('summary', {},
       make('strong', {}, formatMoment(recording.startedAt) || recording.id), ` ${facts.join(' · ')}`), tracks);
     const fill = (): void => {
-      if (details.open && tracks.childElementCount === 0) tracks.append(...recording.tracks.map((track) => this.makeTrack(recording.id, track)));
+      if (details.open && tracks.childElementCount === 0) tracks.append(...recording.tracks.map((track) => this.makeTrack(recording, track)));
     };
     details.addEventListener('toggle', fill);
     details.open = open;
@@ -75,22 +76,25 @@ export class RecordingsList {
     return element;
   }
 
-  private makeTrack(recordingId: string, track: RecordedTrack): HTMLElement {
-    const player = make(track.kind, { attributes: { controls: '', preload: 'metadata', playsinline: '' } });
-    player.src = recordingFileUrl(this.address, recordingId, track.path, this.token);
+  private makeTrack(recording: Recording, track: RecordedTrack): HTMLElement {
     const name = [track.participantIdentity, track.label].filter((part) => part !== undefined && part !== '').join(' · ') || track.path;
-    player.setAttribute('aria-label', name);
     const facts = [
       track.codec, !track.width ? '' : `${track.width} × ${track.height ?? '?'}`,
       track.durationMs === undefined ? '' : formatDuration(track.durationMs),
       track.frames === undefined ? '' : `${track.frames} frames`, track.path,
     ].filter((fact) => fact !== '');
-    const element = make('li', { testId: 'recorded-track' }, player, make('strong', {}, name),
-      make('span', { class: 'quiet' }, facts.join(' · ')));
+    const element = make('li', { testId: 'recorded-track' }, make('strong', {}, name), make('span', { class: 'quiet' }, facts.join(' · ')));
+    if (recording.state !== 'recording') element.prepend(this.makePlayer(recording.id, track, name));
     element.dataset['kind'] = track.kind;
     element.dataset['codec'] = track.codec;
     element.dataset['offsetMs'] = String(track.offsetMs ?? 0);
     element.dataset['identity'] = track.participantIdentity ?? '';
     return element;
+  }
+
+  private makePlayer(recordingId: string, track: RecordedTrack, name: string): HTMLMediaElement {
+    const player = make(track.kind, { attributes: { controls: '', preload: 'metadata', playsinline: '', 'aria-label': name } });
+    player.src = recordingFileUrl(this.address, recordingId, track.path, this.token);
+    return player;
   }
 }
