@@ -258,6 +258,9 @@ TEST(Description, an_answer_takes_the_payload_type_that_it_can_decode_or_decline
                          Row{"104 106", "a=rtpmap:106 H264/90000\r\na=rtpmap:104 h264/90000\r\n", 104},
                          Row{"100", "a=rtpmap:100 H264/90000\r\na=fmtp:100 packetization-mode=1\r\n", 100},
                          Row{"102", "a=rtpmap:102 H264/90000\r\na=fmtp:102 packetization-mode=0\r\n", 0},
+                         Row{"102", "a=rtpmap:102 H264/90000\r\na=fmtp:102 packetization-mode=1;profile-level-id=42e01f\r\n", 0},
+                         Row{"102", "a=rtpmap:102 H264/90000\r\na=fmtp:102 packetization-mode=1;profile-level-id=4D0028\r\n", 0},
+                         Row{"102", "a=rtpmap:102 H264/90000\r\na=fmtp:102 packetization-mode=1;profile-level-id=640c1f\r\n", 102},
                          Row{"96", "a=rtpmap:96 VP8/90000\r\n", 0}, Row{"102", "", 0}}) {
     const auto answer = read_answer(video_of(row.types, row.attributes, "recvonly"), {offered});
     ASSERT_TRUE(answer) << answer.error().message;

@@ -1,6 +1,7 @@
 #include "peer/formats.h"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 
 namespace amphi::peer {
@@ -49,6 +50,13 @@ std::string h264_fmtp(std::string_view profile_level_id, std::string_view mode, 
   std::string fmtp = "level-asymmetry-allowed=1;packetization-mode=" + std::string(mode) + ";profile-level-id=" + std::string(profile_level_id);
   if (!sprop.empty()) fmtp += ";sprop-parameter-sets=" + std::string(sprop);
   return fmtp;
+}
+
+/// Whether a decoder of profile `taken` decodes a stream of profile `sent` (H.264 A.2). A profile that this table does not have is believed.
+bool profile_decodes(std::string_view taken, std::string_view sent) {
+  constexpr std::array<std::string_view, 6> kRising{"42", "4d", "64", "6e", "7a", "f4"};
+  const auto rank = [&](std::string_view id) { return std::find(kRising.begin(), kRising.end(), id.substr(0, 2)); };
+  return rank(taken) >= rank(sent) || rank(sent) == kRising.end();
 }
 
 std::string packetization_mode(const rtp::Codec& codec) {
@@ -133,6 +141,8 @@ std::optional<Format> answered_format(const sdp::Media& answer, const std::vecto
     if (ours.codec.name != taken.codec.name) continue;
     const std::string mode = sdp::fmtp_value(taken.codec.fmtp, "packetization-mode");
     if (ours.codec.name == CodecName::h264 && !mode.empty() && mode != packetization_mode(ours.codec)) continue;
+    const bool names_profile = !sdp::fmtp_value(taken.codec.fmtp, "profile-level-id").empty();
+    if (ours.codec.name == CodecName::h264 && names_profile && !profile_decodes(profile_level_id(taken.codec), profile_level_id(offered.front().codec))) continue;
     taken.codec = ours.codec;
     return taken;
   }
