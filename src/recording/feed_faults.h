@@ -1,5 +1,5 @@
-// Faults of a feed that is recorded nevertheless: it loses a part of its media, other sources send beside it, or its timestamps do not go by
-// its arrivals. Each becomes a warning while it lasts. A pure machine. Thread: the recorder's.
+// Faults of a feed that is recorded: it loses a part of its media, other sources send at the same time, or its timestamps do not match its
+// arrivals. Each is a warning while it lasts. A pure machine. Thread: the recorder's.
 #pragma once
 
 #include <cstdint>

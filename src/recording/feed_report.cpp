@@ -29,7 +29,7 @@ void Feed::tell_faults(FeedStatus& status, const std::string& name, Time now) {
   tell(FeedFault::media_lost, lost.has_value(), std::to_string(percent) + " % of its media of the last 5 s are lost");
   if (status.reason == FeedReason::media_lost) status.message = status.of(FeedFault::media_lost).message;
   tell(FeedFault::sources_compete, faults_.sources_compete(now), "several sources send at the same time; only one of them is recorded");
-  tell(FeedFault::bad_timestamps, faults_.bad_timestamps(now), "its RTP timestamps do not go by the arrival of its packets; its media may lie at the wrong times");
+  tell(FeedFault::bad_timestamps, faults_.bad_timestamps(now), "its RTP timestamps do not match the arrival of its packets; its media may lie at the wrong times");
   tell(FeedFault::picture_order, order_.is_late(now), "B-frames without display times arrive too slowly to be put in order; frames are shown unevenly");
 }
 

@@ -58,7 +58,7 @@ constexpr bool loses_all(FeedReason reason) { return loses_media(reason) && reas
 enum class FeedFault : std::uint8_t {
   media_lost,       // over a twentieth of the media are lost
   sources_compete,  // several sources send at the same time, and the packets of all but one are dropped
-  bad_timestamps,   // RTP timestamps do not go by the arrivals
+  bad_timestamps,   // RTP timestamps do not match the arrivals
   picture_order,    // B-frames that arrive too slowly to be put in order
   count_,
 };
