@@ -178,7 +178,8 @@ Time Peer::Impl::feedback_deadline() const {
   Time deadline = std::min(next_report, feedback.next_timeout());
   for (const auto& line : lines)
     if (line.receive && line.negotiated.active && line.receive->ssrc())
-      deadline = std::min({deadline, line.receive->nacks.next_timeout(), line.receive->keyframe_deadline(), line.receive->selector.next_timeout()});
+      deadline = std::min({deadline, line.receive->nacks.next_timeout(), line.receive->keyframe_deadline(), line.receive->selector.next_timeout(),
+                           line.receive->dropped_deadline()});
   return deadline;
 }
 
@@ -208,9 +209,11 @@ void Peer::Impl::send_receiver_limit() {
 
 void Peer::Impl::send_due_feedback(Time now) {
   if (!connected) return;
-  for (auto& line : lines) {
+  for (Line index = 0; index < lines.size(); ++index) {
+    LineState& line = lines[index];
     if (!line.receive || !line.negotiated.active || !line.receive->ssrc()) continue;
     ReceiveStream& stream = *line.receive;
+    if (const auto dropped = stream.take_dropped(now)) emit(PacketsDropped{index, dropped->not_selected, dropped->repeated});
     if (stream.nacks.next_timeout() <= now) {
       if (rtcp_round_trip > 0ns || ice.round_trip() > 0ns)
         stream.nacks.set_round_trip(rtcp_round_trip > 0ns ? rtcp_round_trip : ice.round_trip());

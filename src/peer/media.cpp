@@ -96,9 +96,9 @@ bool Peer::Impl::undo_rtx(const Source& source, LineState& line, const Format& f
   return false;
 }
 
-void Peer::Impl::refuse(Line index, std::uint32_t ssrc) {
-  drops.add(Drop::not_selected_source);
+void Peer::Impl::refuse(Line index, std::uint32_t ssrc, Time now) {
   ReceiveStream& stream = *lines[index].receive;
+  stream.count_not_selected(1, now);
   if (stream.ssrc() && stream.count_refused()) emit(SourcesCompete{index, *stream.ssrc(), ssrc});
 }
 
@@ -113,6 +113,7 @@ bool Peer::Impl::accept(LineState& line, const Format& format, ReceivedRtp& rece
   }
   if (!seq) {
     drops.add(received.recovered ? Drop::rtx_unwanted : Drop::repeated);
+    if (!received.recovered) stream.count_repeated(now);
     return false;
   }
   received.seq = *seq;
@@ -160,7 +161,10 @@ std::optional<ReceivedRtp> Peer::Impl::receive_rtp(MutableBytes data, Time now) 
     }
   } else if (const auto choice = line.receive->selector.choose(packet->header, packet->payload, packet->audio_level, now);
              choice != rtp::SourceSelector::Choice::selected) {
-    if (choice == rtp::SourceSelector::Choice::not_selected) refuse(source->line, packet->header.ssrc);
+    if (choice == rtp::SourceSelector::Choice::not_selected) {
+      drops.add(Drop::not_selected_source);
+      if (!packet->payload.empty()) refuse(source->line, packet->header.ssrc, now);  // padding is no media
+    }
     holding = holding || choice == rtp::SourceSelector::Choice::held;
     return std::nullopt;
   }
@@ -184,7 +188,10 @@ std::optional<ReceivedRtp> Peer::Impl::take_held(Time now) {
       ReceivedRtp received{i, 0, held->header, held_payload, format->codec.name, false, held->audio_level, 0};
       if (accept(line, *format, received, held->arrival)) return received;
     }
-    drops.add(Drop::not_selected_source, line.receive->selector.take_dropped());
+    if (const auto dropped = line.receive->selector.take_dropped(); dropped > 0) {
+      drops.add(Drop::not_selected_source, dropped);
+      line.receive->count_not_selected(dropped, now);
+    }
   }
   holding = std::any_of(lines.begin(), lines.end(), [](const LineState& line) {
     return line.receive && line.negotiated.active && line.receive->selector.held() > 0;

@@ -136,9 +136,12 @@ struct PacketsRequested { Line line; SeqRun lost; };
 struct SenderReported { Line line; rtp::NtpTime ntp; rtp::WireTimestamp rtp_timestamp; bool contradicts = false; };
 /// Sources send at the same time on the line. The packets of the others are dropped; told once for each selected source.
 struct SourcesCompete { Line line; std::uint32_t selected, refused; };
+/// Packets of a line that were dropped since the last such event: of sources that are not selected, and with a number that came before or is
+/// too old to tell. At most once per ReceiveStream::kTellDropped.
+struct PacketsDropped { Line line; std::uint64_t not_selected = 0, repeated = 0; };
 struct BandwidthEstimated { std::uint64_t bits_per_second; };
 using Event = std::variant<Connected, Disconnected, Failed, KeyframeRequested, PacketsRequested, SenderReported,
-                           SourcesCompete, BandwidthEstimated>;
+                           SourcesCompete, PacketsDropped, BandwidthEstimated>;
 using Output = std::variant<Transmit, Event>;
 
 enum class Drop {

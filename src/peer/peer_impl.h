@@ -73,7 +73,7 @@ struct Peer::Impl {
   bool undo_rtx(const Source& source, LineState& line, const Format& format, ReceivedRtp& received);
   /// Takes a packet of the selected source into its stream; false: it came before.
   bool accept(LineState& line, const Format& format, ReceivedRtp& received, Time now);
-  void refuse(Line line, std::uint32_t ssrc);
+  void refuse(Line line, std::uint32_t ssrc, Time now);
   std::optional<ReceivedRtp> take_held(Time now);
   bool protect_and_commit(MutableBytes slot, std::size_t size, SendBatch& batch);
 

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
+#include <utility>
 
 #include "base/time.h"
 #include "peer/peer.h"
@@ -25,6 +26,7 @@ class ReceiveStream {
   static constexpr rtp::Seq kMostDropout = 3000;  // RFC 3550 A.1: a wider step may be a new beginning
   static constexpr Duration kMostSkew = 2s;       // of timestamps against arrivals: beyond it a wide step is a new beginning, not a loss
   static constexpr std::uint64_t kTellAfter = 50; // packets of simultaneous sources
+  static constexpr Duration kTellDropped = 500ms; // after the first that was not told
 
   std::optional<std::uint32_t> ssrc() const { return ssrc_; }
   /// Grows with every change of the source.
@@ -71,6 +73,15 @@ class ReceiveStream {
 
   /// A packet of a source that is not selected was dropped. True once, when enough of them tell that sources compete.
   bool count_refused() { return ++refused_ == kTellAfter; }
+
+  void count_not_selected(std::uint64_t packets, Time now) { dropping(now).not_selected += packets; }
+  void count_repeated(Time now) { ++dropping(now).repeated; }
+  Time dropped_deadline() const { return dropped_ ? dropped_since_ + kTellDropped : Time::max(); }
+  struct Dropped {
+    std::uint64_t not_selected = 0, repeated = 0;
+  };
+  /// What was dropped and not told, when it is due.
+  std::optional<Dropped> take_dropped(Time now) { return now >= dropped_deadline() ? std::exchange(dropped_, std::nullopt) : std::nullopt; }
 
   /// A report of a source that is not selected. Its packets may be held, and the report is of use when the source is selected.
   void keep_report(const rtp::SenderReport& report, Time now) { kept_report_ = KeptReport{report.ssrc, report.ntp, report.rtp_timestamp, now}; }
@@ -138,6 +149,10 @@ class ReceiveStream {
     if (seen_[slot(seq)]) return false;
     return seen_[slot(seq)] = true;
   }
+  Dropped& dropping(Time now) {
+    if (!dropped_) dropped_since_ = now;
+    return dropped_ ? *dropped_ : dropped_.emplace();
+  }
   static std::size_t slot(rtp::Seq seq) { return static_cast<std::size_t>(seq) & (kWindow - 1); }
 
   std::optional<std::uint32_t> ssrc_;
@@ -150,6 +165,8 @@ class ReceiveStream {
   Time last_arrival_;
   std::bitset<kWindow> seen_;
   std::uint64_t refused_ = 0;
+  std::optional<Dropped> dropped_;  // and not told
+  Time dropped_since_;
   std::optional<KeptReport> kept_report_;
   std::optional<Time> reported_;
   bool keyframe_wanted_ = false;

@@ -77,6 +77,26 @@ TEST(ReceiveStream, one_packet_with_a_number_far_ahead_costs_its_feed_few_packet
   }
 }
 
+TEST(ReceiveStream, dropped_packets_are_told_half_a_second_after_the_first_and_each_is_told_once) {
+  Sender sender;
+  ReceiveStream& stream = sender.stream;
+  EXPECT_EQ(stream.dropped_deadline(), Time::max());
+  EXPECT_FALSE(stream.take_dropped(sender.now));
+  const Time first = sender.now;
+  stream.count_repeated(first);
+  stream.count_not_selected(7, first + 300ms);
+  stream.count_repeated(first + 499ms);
+  EXPECT_EQ(stream.dropped_deadline(), first + ReceiveStream::kTellDropped);
+  EXPECT_FALSE(stream.take_dropped(first + 499ms));
+  const auto told = stream.take_dropped(first + 500ms);
+  ASSERT_TRUE(told);
+  EXPECT_EQ(told->repeated, 2u);
+  EXPECT_EQ(told->not_selected, 7u);
+  EXPECT_FALSE(stream.take_dropped(first + 2s));
+  stream.count_not_selected(1, first + 2s);
+  EXPECT_EQ(stream.dropped_deadline(), first + 2500ms);
+}
+
 TEST(ReceiveStream, late_packets_are_no_new_beginning) {
   Sender sender;
   sender.step = 45;  // 2,000 packets a second

@@ -36,6 +36,9 @@ enum class Drop : std::uint8_t {
   ignored_parameter_sets,     // `sprop-parameter-sets` that cannot be used
   queue_full,        // a packet that found no room in the queue before the recorder; a track has it in `overflowPackets`
   queue_over_share,  // a packet beyond the share of its identity of that queue; likewise
+  // Packets that the connection dropped before the recorder, as it tells:
+  not_selected_source,  // of another source that sends on the same m-line (rtp/source_selector.h)
+  repeated_packet,      // with a number that came before, or is too old to tell
   count_,
 };
 
@@ -85,6 +88,10 @@ constexpr std::string_view counter_name(Drop drop) {
       return "ignored_unit";
     case Drop::ignored_parameter_sets:
       return "ignored_parameter_sets";
+    case Drop::not_selected_source:
+      return "not_selected_source";
+    case Drop::repeated_packet:
+      return "repeated_packet";
     case Drop::refused_feed:
       return "refused_feed";
     case Drop::refused_feed_packet:

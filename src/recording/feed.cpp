@@ -6,7 +6,7 @@
 namespace amphi::recording {
 namespace {
 
-constexpr Duration kSilent = 1s;  // and twice the regular interval: nothing was received for longer, though the feed was there
+constexpr Duration kSilent = SilenceWatch::kSilent;
 constexpr Duration kFirstInstant = 100ms;  // feeds that a recording finds are told one after the other
 
 }  // namespace
@@ -20,6 +20,7 @@ Feed::Feed(FeedInfo info, Time start, Time now, ParticipantClock& clock, std::de
       timeline_(info.codec.clock_rate, start, offset_, clock, record_.drops),
       watch_(now),
       clock_(ticks_per_second(info.codec.name)),
+      silence_(info.codec.kind()),
       unlisted_told_at_(start),
       written_until_(offset_),
       keyframe_wanted_at_(now - kKeyframeThrottle),
@@ -53,6 +54,8 @@ void Feed::handle_packet(rtp::Seq seq, const rtp::RtpHeader& header, ByteView pa
   ++record_.packets;
   if (refused_) return refuse_packet(now);
   if (!payload.empty()) watch_.received(now);
+  if (ssrc_ != header.ssrc) faults_.change_source(now);
+  if (!payload.empty()) faults_.packet(header.timestamp, record_.feed.codec.clock_rate, now);
   if (ssrc_ && *ssrc_ != header.ssrc) {  // the line's source was changed (rtp/source_selector.h)
     drain(now, true);
     reorder_.reset();
@@ -81,6 +84,12 @@ void Feed::handle_packet(rtp::Seq seq, const rtp::RtpHeader& header, ByteView pa
   tell_unlisted(now, false);
   const bool stale = record_.feed.codec.kind() == rtp::Kind::video && now - keyframe_at_ >= kKeyframeEvery;
   if (assembler_.waits_for_keyframe() || stale) want_keyframe(now);
+}
+
+void Feed::handle_dropped(Drop which, std::uint64_t packets, Time now) {
+  if (finished_) return;
+  record_.drops.add(which, packets);
+  watch_.received(now);
 }
 
 void Feed::handle_overflow(std::uint64_t packets, Time now) {
@@ -168,8 +177,9 @@ void Feed::take_frame(Frame frame, Time now) {
   const Duration line = timeline_.place(frame.timestamp, frame.timed, frame.bidirectional);
   const std::int64_t ticks = clock_.place(line - offset_, frame.keyframe, frame.bidirectional);
   const Duration at = offset_ + clock_.duration(ticks);
-  first ? tell_late_start(at, frame) : watch_silence(at, frame.bidirectional);
+  first ? tell_late_start(at, frame) : watch_silence(at, frame);
   end_gap(at);
+  newest_arrival_ = std::max(newest_arrival_, frame.arrival);
   if (frame.keyframe) keyframe_at_ = now;
   // Audio ends where it is heard to end; a picture stands until the next.
   const std::uint32_t samples = record_.feed.codec.kind() == rtp::Kind::audio ? opus_samples(frame.data) : 0;
@@ -179,6 +189,7 @@ void Feed::take_frame(Frame frame, Time now) {
   const Time arrival = frame.arrival;
   track_->add(std::move(frame), ticks, std::max(arrival, start_));
   update_record();
+  if (first) faults_.begin(counts(), now);
 }
 
 void Feed::tell_sending_order() {
@@ -187,8 +198,6 @@ void Feed::tell_sending_order() {
   desk_.journal.sending_order(*file_number_);
 }
 
-Duration Feed::silent_after() const { return std::max(kSilent, 2 * regular_interval_); }
-
 /// The feed was there, and its file begins later.
 void Feed::tell_late_start(Duration at, const Frame& first) {
   const Duration heard = std::clamp(first_packet_at_.value_or(first.arrival) - start_, offset_, at);
@@ -196,29 +205,23 @@ void Feed::tell_late_start(Duration at, const Frame& first) {
   if (at - heard > kSilent) put_gap({rounded_ms(heard), rounded_ms(at), "damaged", record_.lost_packets});
 }
 
-/// An interval that the next one repeats is how the feed sends. An outage is followed by shorter ones.
-void Feed::watch_silence(Duration at, bool bidirectional) {
-  if (bidirectional && at <= (silence_ ? silence_->to : written_until_)) {
-    if (silence_ && at > silence_->from) silence_->to = at;
-    return;
-  }
-  if (gap_) {
-    last_interval_ = {};
-    return;
-  }
-  const Duration interval = at - written_until_;
-  regular_interval_ = std::max(regular_interval_, std::min(interval, last_interval_));
-  last_interval_ = interval;
-  end_silence();
-  // The line of useless timestamps has holes where media arrived.
-  if (std::min(interval, timeline_.passed()) > silent_after()) silence_ = Silence{written_until_, at};
+void Feed::watch_silence(Duration at, const Frame& frame) {
+  if (gap_) return;
+  silence_.frame({written_until_, at, empty_reason(frame.arrival)}, frame.bidirectional);
+  put_silences();
 }
 
-void Feed::end_silence() {
-  const auto silence = std::exchange(silence_, std::nullopt);
-  if (!silence || silence->to - silence->from <= silent_after()) return;
-  clock_.pass(silence->to - offset_);
-  put_gap({rounded_ms(silence->from), rounded_ms(silence->to), "silent", 0});
+void Feed::put_silences() {
+  while (const auto silence = silence_.poll()) {
+    clock_.pass(silence->to - offset_);
+    put_gap({rounded_ms(silence->from), rounded_ms(silence->to), silence->reason, 0});
+  }
+}
+
+std::string_view Feed::empty_reason(Time now) const {
+  if (watch_.was_quiet(newest_arrival_, now)) return "silent";
+  if (now - newest_arrival_ <= kSilent) return "bad_timestamps";
+  return loses_all(watch_.reason()) ? wire_name(watch_.reason()) : "damaged";
 }
 
 bool Feed::open_file(const Frame& first) {
@@ -244,7 +247,8 @@ bool Feed::open_file(const Frame& first) {
 
 void Feed::begin_gap(std::string_view reason, std::uint64_t packets) {
   if (!track_) return;  // nothing was there that could have a gap
-  end_silence();
+  silence_.interrupt();
+  put_silences();
   if (!gap_) gap_ = OpenGap{written_until_, reason};
   gap_->packets += packets;
 }
@@ -311,8 +315,8 @@ void Feed::leave(Time now) {
 
 void Feed::come_back(bool muted, Time now) {
   const Duration left = *left_at_ - start_;
-  if (!watch_.is_muted() && left - written_until_ > silent_after()) {
-    begin_gap("silent", 0);
+  if (!watch_.is_muted() && left - written_until_ > silence_.longest_regular()) {
+    begin_gap(empty_reason(*left_at_), 0);
     end_gap(written_until_ = left);
   }
   left_at_.reset();
@@ -336,37 +340,21 @@ void Feed::finish(Time now) {
   const Duration until = left_at_.value_or(now) - start_;
   if (track_) {
     if (overflowed_at_) begin_gap("overflow", 0);
-    // Two frames and the end: two intervals, which are how the feed sends.
-    if (silence_ && regular_interval_ == Duration{0}) regular_interval_ = std::min(last_interval_, until - written_until_);
-    end_silence();
+    silence_.finish(until - written_until_);
+    put_silences();
   }
   finished_ = true;
   if (!track_) {
     record_.without_track = watch_.why_without_track(record_.drops);
     return;
   }
-  if (until - written_until_ > silent_after()) begin_gap("silent", 0);
+  if (until - written_until_ > silence_.longest_regular()) begin_gap(empty_reason(left_at_.value_or(now)), 0);
   end_gap(until);
   tell_unlisted(now, true);
   const TrackEnd end = track_->finish(until - offset_);
   update_record();
   desk_.journal.track_end(*file_number_, record_, end);
   track_.reset();
-}
-
-FeedStatus Feed::look(Time now) {
-  const FeedInfo& feed = record_.feed;
-  const bool changed = watch_.look(record_.drops, now);
-  const FeedReason reason = watch_.reason();
-  record_.without_track = watch_.why_without_track(record_.drops);
-  if (loses_media(reason) && gap_ && gap_->reason == "damaged") gap_->reason = wire_name(reason);
-  const std::string name = feed.label.empty() ? std::string(rtp::text(feed.codec.kind())) : feed.label;
-  std::string message = status_message(name, reason, feed.codec.name, now - watch_.since());
-  FeedStatus status{feed.id, feed.participant, feed.label, feed.codec.kind(), reason, watch_.since() - start_, std::move(message), changed, {}, false};
-  const bool late = order_.is_late(now);
-  if (late) status.picture_order = name + ": B-frames without display times arrive too slowly to be put in order; frames are shown unevenly";
-  status.picture_order_changed = std::exchange(late_order_told_, late) != late;
-  return status;
 }
 
 void Feed::set_hash(const Sha256Digest& digest) {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 
+#include "recording/feed_faults.h"
 #include "recording/feed_watch.h"
 #include "recording/frame_assembler.h"
 #include "recording/frame_clock.h"
@@ -14,6 +15,7 @@
 #include "recording/picture_order.h"
 #include "recording/reorder.h"
 #include "recording/shares.h"
+#include "recording/silence_watch.h"
 #include "recording/timeline.h"
 #include "recording/track.h"
 
@@ -40,6 +42,8 @@ class Feed {
   void handle_sender_report(rtp::NtpTime ntp, rtp::WireTimestamp timestamp, Time now) {
     timeline_.handle_sender_report(ntp, timestamp, now);
   }
+  /// Packets that the connection dropped until `now`.
+  void handle_dropped(Drop which, std::uint64_t packets, Time now);
   /// Packets that never came here, all of them after what came before `now`; or before the feed had gone, where that is known already.
   void handle_overflow(std::uint64_t packets, Time now);
   void handle_timeout(Time now);
@@ -89,10 +93,13 @@ class Feed {
   bool open_file(const Frame& first);
   void refuse_packet(Time now);
   void tell_late_start(Duration at, const Frame& first);
-  /// `at`: of the next frame, or where the track ends.
-  void watch_silence(Duration at, bool bidirectional);
-  void end_silence();
-  Duration silent_after() const;
+  /// `at`: of the next frame.
+  void watch_silence(Duration at, const Frame& frame);
+  void put_silences();
+  /// Of a gap without a lost packet, from the newest frame to `now`.
+  std::string_view empty_reason(Time now) const;
+  FeedFaults::Counts counts() const;
+  void tell_faults(FeedStatus& status, const std::string& name, Time now);
   void begin_gap(std::string_view reason, std::uint64_t packets);
   void tell_open_gap();
   void end_gap(Duration to);
@@ -115,7 +122,8 @@ class Feed {
   FeedTimeline timeline_;
   FeedWatch watch_;
   PictureOrder order_;
-  bool late_order_told_ = false;
+  FeedFaults faults_;
+  std::array<bool, static_cast<std::size_t>(FeedFault::count_)> faults_told_{};
   bool listed_ = false;
   bool refused_ = false;
   FrameClock clock_;
@@ -126,15 +134,11 @@ class Feed {
   bool finished_ = false;
   std::optional<Time> left_at_;
 
-  struct Silence {
-    Duration from, to;
-  };
   std::optional<OpenGap> gap_;
-  std::optional<Silence> silence_;  // between two frames; a gap, unless the next interval is as long
+  SilenceWatch silence_;
   std::optional<Time> tell_unlisted_at_;  // there is something to tell
   Time unlisted_told_at_;
-  Duration regular_interval_{};  // the longest from one frame to the next that was followed by one as long
-  Duration last_interval_{};
+  Time newest_arrival_;  // of the written frames
   std::optional<Time> first_packet_at_;
   Duration written_until_{};  // on the recording's line: the end of the last frame, as far as it is known
   Time keyframe_wanted_at_;

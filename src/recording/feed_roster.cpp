@@ -185,8 +185,8 @@ std::optional<FeedsChanged> FeedRoster::report(Time now) {
     const auto there = active_.find(feed->info().id);
     if (there == active_.end() || there->second != feed.get()) continue;
     FeedStatus status = feed->look(now);
-    changed = changed || status.changed || status.picture_order_changed;
-    loses = loses || loses_media(status.reason);
+    changed = changed || status.changed || std::any_of(status.faults.begin(), status.faults.end(), [](const FaultStatus& fault) { return fault.changed; });
+    loses = loses || loses_media(status.reason) || !status.of(FeedFault::media_lost).message.empty();
     report.feeds.push_back(std::move(status));
   }
   report.limits = shares_.limits.at(now);

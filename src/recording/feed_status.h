@@ -2,6 +2,7 @@
 // the manifest. The names of the reasons are part of the services protocol and of the manifest (docs/protocol.md).
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -25,6 +26,7 @@ enum class FeedReason : std::uint8_t {
   unsupported_packetization,  // H.264 in a mode that was not negotiated (interleaved)
   no_valid_frame,     // packets arrive, and no whole frame
   limit_exceeded,     // the participant's share of the recording's tracks is used up
+  media_lost,         // frames are written, and over half of the media are lost
   count_,
 };
 
@@ -40,14 +42,43 @@ constexpr std::string_view wire_name(FeedReason reason) {
     case FeedReason::unsupported_packetization: return "unsupported_packetization";
     case FeedReason::no_valid_frame: return "no_valid_frame";
     case FeedReason::limit_exceeded: return "limit_exceeded";
+    case FeedReason::media_lost: return "media_lost";
     case FeedReason::count_: break;
   }
   return "unknown";
 }
 constexpr std::string_view counter_name(FeedReason reason) { return wire_name(reason); }
 
-/// Media arrive and are not recorded. Otherwise they are recorded, or none arrive.
+/// Media arrive and are not recorded, or most of them are lost. Otherwise they are recorded, or none arrive.
 constexpr bool loses_media(FeedReason reason) { return reason >= FeedReason::no_keyframe; }
+/// Media arrive, and none are recorded.
+constexpr bool loses_all(FeedReason reason) { return loses_media(reason) && reason != FeedReason::media_lost; }
+
+/// What a feed that is recorded suffers from. The names are codes of warnings in the services protocol.
+enum class FeedFault : std::uint8_t {
+  media_lost,       // over a twentieth of the media are lost
+  sources_compete,  // several sources send at the same time, and the packets of all but one are dropped
+  bad_timestamps,   // RTP timestamps do not match the arrivals
+  picture_order,    // B-frames that arrive too slowly to be put in order
+  count_,
+};
+
+constexpr std::string_view wire_name(FeedFault fault) {
+  switch (fault) {
+    case FeedFault::media_lost: return "media_lost";
+    case FeedFault::sources_compete: return "sources_compete";
+    case FeedFault::bad_timestamps: return "bad_timestamps";
+    case FeedFault::picture_order: return "picture_order";
+    case FeedFault::count_: break;
+  }
+  return "unknown";
+}
+constexpr std::string_view counter_name(FeedFault fault) { return wire_name(fault); }
+
+struct FaultStatus {
+  std::string message;   // in words, with the feed's name; empty: the feed does not suffer from it
+  bool changed = false;  // it began or ended since the report before
+};
 
 struct FeedStatus {
   FeedId feed;
@@ -58,8 +89,9 @@ struct FeedStatus {
   Duration since{};     // on the recording's time line
   std::string message;  // names the feed, the reason and the seconds; empty: recorded
   bool changed = false;  // its reason is another than in the report before
-  std::string picture_order;          // in words: B-frames that arrive too slowly to be put in order; empty: all is well
-  bool picture_order_changed = false;
+  std::array<FaultStatus, static_cast<std::size_t>(FeedFault::count_)> faults{};
+  FaultStatus& of(FeedFault fault) { return faults[static_cast<std::size_t>(fault)]; }
+  const FaultStatus& of(FeedFault fault) const { return faults[static_cast<std::size_t>(fault)]; }
 };
 
 /// A limit that costs the recording something, while it does.
@@ -69,7 +101,7 @@ struct LimitReached {
   bool operator==(const LimitReached&) const = default;
 };
 
-/// The feeds that are in the session now. Told when a reason or a picture order changes, and every 5 s while media are lost; at most once a second.
+/// The feeds that are in the session now. Told when a reason or a fault changes, and every 5 s while media are lost; at most once a second.
 struct FeedsChanged {
   std::vector<FeedStatus> feeds;
   std::vector<LimitReached> limits;

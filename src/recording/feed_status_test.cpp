@@ -1,32 +1,11 @@
 // A feed that sends media which cannot be recorded is told apart from one that sends nothing, while the recording runs and in its manifest.
 #include <gtest/gtest.h>
 
-#include "recording/test_camera.h"
+#include "recording/test_reports.h"
 #include "recording/verify.h"
 
 namespace amphi::recording::test {
 namespace {
-
-/// The newest report's status of a feed.
-FeedStatus status_of(const Studio& studio, const std::string& id) {
-  for (auto report = studio.reports.rbegin(); report != studio.reports.rend(); ++report)
-    for (const FeedStatus& status : report->second.feeds)
-      if (status.feed.value == id) return status;
-  return {};
-}
-
-/// Sends the payload thirty times a second; `ticks`: of the codec's clock, from one to the next.
-void send(Studio& studio, const std::string& id, const Bytes& payload, Duration from, Duration to, rtp::WireTimestamp ticks = 2970) {
-  int n = static_cast<int>(from / 33ms);
-  for (Duration at = from; at < to; at += 33ms, ++n)
-    studio.packet(id, n, static_cast<rtp::WireTimestamp>(n) * ticks, true, payload, studio.at(at));
-}
-
-Bytes nal(std::initializer_list<unsigned> bytes) {
-  Bytes out;
-  for (const unsigned each : bytes) out.push_back(static_cast<std::byte>(each));
-  return out;
-}
 
 struct Unrecordable {
   const char* name;

@@ -5,8 +5,8 @@
 
 namespace amphi::recording {
 
-bool FeedWatch::look(const Drops& drops, Time now) {
-  const FeedReason reason = judge(drops, now);
+bool FeedWatch::look(const Drops& drops, bool loses_most, Time now) {
+  const FeedReason reason = judge(drops, loses_most, now);
   if (now - window_at_ >= kWindow) {
     last_window_ = std::exchange(window_, drops);
     window_at_ = now;
@@ -15,16 +15,16 @@ bool FeedWatch::look(const Drops& drops, Time now) {
   since_ = now;
   if (reason == FeedReason::muted) since_ = *muted_since_;
   else if (reason == FeedReason::silent) since_ = *received_at_;
-  else if (loses_media(reason) && unrecorded_since_) since_ = *unrecorded_since_;
+  else if (loses_all(reason) && unrecorded_since_) since_ = *unrecorded_since_;
   reason_ = reason;
   return true;
 }
 
-FeedReason FeedWatch::judge(const Drops& drops, Time now) const {
+FeedReason FeedWatch::judge(const Drops& drops, bool loses_most, Time now) const {
   if (muted_since_) return FeedReason::muted;
   if (!received_at_) return FeedReason::waiting_for_media;
   if (now - *received_at_ >= kSilent) return FeedReason::silent;
-  const FeedReason well = wrote_ ? FeedReason::recorded : FeedReason::waiting_for_media;
+  const FeedReason well = !wrote_ ? FeedReason::waiting_for_media : loses_most ? FeedReason::media_lost : FeedReason::recorded;
   if (!unrecorded_since_) return well;
   if (refused_) return FeedReason::limit_exceeded;
   // A single late packet behind the newest frame is no media that keeps arriving.
@@ -53,6 +53,7 @@ std::string status_message(const std::string& feed, FeedReason reason, rtp::Code
   const std::string lost = feed + ": not recorded, ";
   switch (reason) {
     case FeedReason::recorded:
+    case FeedReason::media_lost:  // the fault of this name tells the share
     case FeedReason::count_: return {};
     case FeedReason::waiting_for_media: return feed + ": no media received yet";
     case FeedReason::silent: return feed + ": no media received" + seconds;

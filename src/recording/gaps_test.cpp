@@ -51,6 +51,104 @@ TEST(Gaps, an_outage_in_the_middle_of_a_track_is_a_gap_and_a_slow_sender_has_non
   }
 }
 
+/// So many packets, each so long after the one before it.
+struct Phase {
+  int packets;
+  Duration interval;
+};
+std::vector<Duration> times_of(const std::vector<Phase>& phases) {
+  std::vector<Duration> times{0ms};
+  for (const Phase& phase : phases)
+    for (int n = 0; n < phase.packets; ++n) times.push_back(times.back() + phase.interval);
+  return times;
+}
+/// Sends at these times; packets and timestamps go on without a hole. Ends half a second after the last.
+nlohmann::json gaps_of(const std::vector<Duration>& times, bool audio) {
+  Studio studio;
+  studio.recorder.add_feed(feed("one", audio ? opus_codec() : vp8_codec()), studio.at(0ms));
+  rtp::Seq seq = 1000;
+  for (const Duration at : times) {
+    const auto timestamp = static_cast<rtp::WireTimestamp>(at / 1us * (audio ? 48 : 90) / 1000);
+    studio.packet("one", seq++, timestamp, true, audio ? kOpus : at == 0ms ? kKey : kDelta, studio.at(at));
+  }
+  studio.stop(times.back() + 500ms);
+  return manifest_of(studio)["tracks"][0]["gaps"];
+}
+
+TEST(Gaps, every_outage_is_a_gap_however_often_and_regularly_outages_come) {
+  struct Row {
+    const char* name;
+    bool audio;
+    std::vector<Phase> phases;
+    std::vector<Duration> outages;  // their lengths, in order
+  };
+  const Phase fast{60, 33ms}, voice{100, 20ms};
+  const Row table[] = {
+      {"a camera, and a packet each 4 s for 16 s", false, {fast, {4, 4s}, fast}, {4s, 4s, 4s, 4s}},
+      {"a camera, and a packet each 4 s for 40 s", false, {fast, {10, 4s}, fast}, std::vector<Duration>(10, 4s)},
+      {"a camera, and two packets each 4 s", false, {fast, {1, 4s}, {1, 33ms}, {1, 4s}, {1, 33ms}, {1, 4s}, {1, 33ms}, fast}, {4s, 4s, 4s}},
+      {"a camera, 3 s and then 5 s", false, {fast, {1, 3s}, {1, 5s}, fast}, {3s, 5s}},
+      {"a camera, 4 s twice, and later 7 s", false, {fast, {2, 4s}, fast, {1, 7s}, fast}, {4s, 4s, 7s}},
+      {"a camera, 4 s six times apart from each other", false, {fast, {1, 4s}, fast, {1, 4s}, fast, {1, 4s}, fast, {1, 4s}, fast, {1, 4s}, fast, {1, 4s}, fast}, std::vector<Duration>(6, 4s)},
+      {"a camera from its first picture on", false, {{1, 6s}, fast, {1, 3s}, fast}, {6s, 3s}},
+      {"a camera with 3 s outages at its beginning", false, {{3, 3s}, fast}, {3s, 3s, 3s}},
+      {"a camera up to its end", false, {fast, {1, 2s}, {1, 3s}}, {2s, 3s}},
+      {"slides that become a film", false, {{6, 3s}, {150, 33ms}, {1, 5500ms}, fast}, {5500ms}},
+      {"slides that become quicker slides", false, {{6, 10s}, {8, 2s}, {1, 15s}, {3, 2s}}, {15s}},
+      {"slides with an outage", false, {{6, 3s}, {1, 20s}, {3, 3s}}, {20s}},
+      {"slides with an outage up to their end", false, {{6, 3s}, {1, 20s}}, {20s}},
+      {"a camera of a picture a second", false, {{10, 1s}, {1, 4s}, {5, 1s}}, {4s}},
+      {"a microphone, and a packet each 4 s", true, {voice, {4, 4s}, voice}, {4s, 4s, 4s, 4s}},
+      {"a microphone, and a packet each 1.5 s", true, {voice, {10, 1500ms}, voice}, std::vector<Duration>(10, 1500ms)},
+      {"a microphone, 3 s and then 5 s", true, {voice, {1, 3s}, {1, 5s}, voice}, {3s, 5s}},
+      {"a microphone that is muted in DTX", true, {voice, {10, 400ms}, {1, 30s}, voice}, {30s}},
+      {"a microphone that speaks seldom", true, {{8, 3s}}, std::vector<Duration>(8, 3s)},
+  };
+  for (const Row& row : table) {
+    SCOPED_TRACE(row.name);
+    const auto gaps = gaps_of(times_of(row.phases), row.audio);
+    ASSERT_EQ(gaps.size(), row.outages.size()) << gaps.dump();
+    std::int64_t before = -1;
+    for (std::size_t n = 0; n < gaps.size(); ++n) {
+      EXPECT_EQ(gaps[n]["reason"], "silent");
+      EXPECT_NEAR(gaps[n]["toMs"].get<double>() - gaps[n]["fromMs"].get<double>(), static_cast<double>(to_ms(row.outages[n])), 25);
+      EXPECT_GE(gaps[n]["fromMs"], before) << "in order";
+      before = gaps[n]["toMs"].get<std::int64_t>();
+    }
+  }
+}
+
+TEST(Gaps, a_sender_that_is_slow_has_none) {
+  struct Row {
+    const char* name;
+    bool audio;
+    std::vector<Phase> phases;
+  };
+  const Row table[] = {
+      {"a microphone in DTX", true, {{100, 20ms}, {40, 400ms}, {50, 20ms}, {10, 400ms}}},
+      {"a microphone in DTX from its first packet on", true, {{40, 400ms}}},
+      {"a slide each 5 s", false, {{20, 5s}}},
+      {"a slide each 5 s, in two pictures", false, {{1, 33ms}, {1, 5s}, {1, 33ms}, {1, 5s}, {1, 33ms}, {1, 5s}, {1, 33ms}, {1, 5s}, {1, 33ms}, {1, 5s}}},
+      {"two slides", false, {{2, 5s}}},
+      {"slides each 3 to 5 s", false, {{2, 3s}, {2, 5s}, {2, 4s}, {2, 3s}, {2, 5s}}},
+      {"a picture a second", false, {{5, 990ms}, {5, 1010ms}, {5, 990ms}, {5, 1010ms}}},
+      {"a picture a second that hesitates", false, {{5, 1s}, {1, 1900ms}, {5, 1s}}},
+      {"a shared screen that stands still and is repeated each second", false, {{90, 33ms}, {5, 1s}, {5, 1020ms}, {20, 1s}, {90, 33ms}}},
+      {"a camera that hesitates", false, {{30, 33ms}, {1, 950ms}, {30, 33ms}}},
+  };
+  for (const Row& row : table) {
+    SCOPED_TRACE(row.name);
+    const auto gaps = gaps_of(times_of(row.phases), row.audio);
+    EXPECT_EQ(gaps.size(), 0u) << gaps.dump();
+  }
+}
+
+TEST(Gaps, a_film_that_becomes_slides_has_gaps_for_a_minute_and_then_none) {
+  const auto gaps = gaps_of(times_of({{90, 33ms}, {60, 5s}}), false);
+  EXPECT_GE(gaps.size(), 12u) << gaps.dump();
+  EXPECT_LE(gaps.size(), 17u) << gaps.dump();
+}
+
 TEST(Gaps, media_whose_timestamps_are_useless_are_not_silent) {
   for (const bool audio : {false, true}) {
     for (const std::uint32_t rate : {0u, 1000u, 16'000u, 44'100u}) {

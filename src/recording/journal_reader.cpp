@@ -8,7 +8,7 @@
 namespace amphi::recording {
 namespace {
 
-constexpr std::string_view kReasons[] = {"loss", "overflow", "damaged", "restart", "absent", "silent"};
+constexpr std::string_view kReasons[] = {"loss", "overflow", "damaged", "restart", "absent", "silent", "bad_timestamps"};
 
 std::string_view known_reason(const std::string& text) {
   for (const std::string_view reason : kReasons)

@@ -24,7 +24,7 @@ constexpr std::size_t kMaxTrackGaps = 10'000;  // of these; docs/limits.md has t
 struct Gap {
   std::int64_t from_ms = 0;
   std::int64_t to_ms = 0;
-  std::string_view reason;    // "loss", "overflow", "damaged", "restart", "absent", "silent", or a FeedReason that loses media
+  std::string_view reason;    // "loss", "overflow", "damaged", "restart", "absent", "silent", "bad_timestamps", or a FeedReason that loses media
   std::uint64_t packets = 0;  // known to be missing
 };
 

@@ -296,7 +296,7 @@ TEST(RealMediaOrder, pictures_that_are_sent_out_of_order_are_shown_in_even_steps
       }
       const bool sending = order.reordered && !display_times;
       for (const auto& [at, report] : studio.reports)
-        for (const FeedStatus& status : report.feeds) EXPECT_EQ(status.picture_order, "");
+        for (const FeedStatus& status : report.feeds) EXPECT_EQ(status.of(FeedFault::picture_order).message, "");
       const auto manifest = nlohmann::json::parse(studio.manifest());
       EXPECT_EQ(manifest["tracks"][0].value("pictureOrder", "display"), sending ? "sending" : "display");
       EXPECT_EQ(manifest["tracks"][0]["gaps"].size(), 0u) << manifest["tracks"][0]["gaps"];
@@ -356,7 +356,7 @@ TEST(RealMediaOrder, b_frames_that_come_too_slowly_to_be_put_in_order_are_told) 
   std::string told;
   for (const auto& [at, report] : studio.reports)
     for (const FeedStatus& status : report.feeds)
-      if (status.picture_order_changed) told = status.picture_order;
+      if (status.of(FeedFault::picture_order).changed) told = status.of(FeedFault::picture_order).message;
   EXPECT_EQ(told, "camera: B-frames without display times arrive too slowly to be put in order; frames are shown unevenly");
   EXPECT_EQ(studio.finished->tracks[0].frames, 60u) << "and all are recorded";
   TemporaryFolder folder;

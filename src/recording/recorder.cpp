@@ -162,6 +162,11 @@ void Recorder::handle_sender_report(const FeedId& feed, rtp::NtpTime ntp, rtp::W
   if (Feed* found = impl_->feeds.find(feed)) found->handle_sender_report(ntp, rtp_timestamp, now);
 }
 
+void Recorder::handle_dropped(const FeedId& feed, Drop which, std::uint64_t packets, Time now) {
+  if (!impl_->running_at(now)) return;
+  if (Feed* found = impl_->feeds.find(feed)) found->handle_dropped(which, packets, now);
+}
+
 void Recorder::handle_overflow(const FeedId& feed, std::uint64_t packets, Time now) {
   if (!impl_->running_at(now)) return;
   if (Feed* found = impl_->feeds.find_open(feed)) found->handle_overflow(packets, now);

@@ -148,6 +148,8 @@ class Recorder {
   /// One received packet, in any order, RTX already undone; `seq` is extended. The payload is copied where it must be.
   void handle_packet(const FeedId& feed, rtp::Seq seq, const rtp::RtpHeader& header, ByteView payload, Time now);
   void handle_sender_report(const FeedId& feed, rtp::NtpTime ntp, rtp::WireTimestamp rtp_timestamp, Time now);
+  /// Packets of the feed that the connection dropped until `now`: `which` is Drop::not_selected_source or Drop::repeated_packet.
+  void handle_dropped(const FeedId& feed, Drop which, std::uint64_t packets, Time now);
   /// Packets that a bounded queue before the recorder had to drop: a counted gap in the manifest.
   void handle_overflow(const FeedId& feed, std::uint64_t packets, Time now);
   /// Marks `at` on the time line; what lies outside the recording is moved to its nearer end. Beyond kMaxMarkers: counted.

@@ -188,7 +188,6 @@ Duration FeedTimeline::place(rtp::WireTimestamp wire, Time arrival, bool reorder
   const Duration arrived = arrival - start_;
   const rtp::Timestamp timestamp = extended(wire);
   if (probe_ && timestamp >= probe_->timestamp) settle(arrival);
-  if (placed_any_) passed_ = std::max(distance(length(timestamp - last_timestamp_), Duration{0}), arrival - last_arrival_);
   const bool has_last = placed_any_ && !anew_;
   const rtp::Timestamp step = has_last ? timestamp - last_timestamp_ : 0;
   // Shown before the newest, which stays the frame that the line goes on from.

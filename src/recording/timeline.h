@@ -42,8 +42,6 @@ class FeedTimeline {
   /// Where this frame lies. Frames never lie before the ones before them, except `reordered` ones, whose timestamps may step back.
   /// Equal places are told apart by FrameClock.
   Duration place(rtp::WireTimestamp timestamp, Time arrival, bool reordered = false);
-  /// The distance of the last two frames, by their arrivals or by their timestamps, whichever is more.
-  Duration passed() const { return passed_; }
   void handle_sender_report(rtp::NtpTime ntp, rtp::WireTimestamp timestamp, Time now);
   /// Other timestamps from here on: the next frame lies where it arrives.
   void restart();
@@ -136,7 +134,6 @@ class FeedTimeline {
   Duration usual_step_{};      // from a frame to the next, lately
   rtp::Timestamp advance_ = 0;  // from the frame before that one, in timestamps and on the line
   Duration moved_{};
-  Duration passed_{};
   Time last_arrival_;
   std::optional<Time> late_since_;
 };

@@ -332,6 +332,7 @@ asio::awaitable<std::string> Application::metrics() {
   input.recordings_finished = services_->recordings().finished();
   input.feeds_not_recorded = services_->recordings().feeds_not_recorded();
   input.feed_losses = services_->recordings().feed_losses();
+  input.feed_faults = services_->recordings().feed_faults();
   input.recording_drops = services_->recordings().drops();
   input.recordings_failed = services_->recordings().failed();
   input.drops = drops_;

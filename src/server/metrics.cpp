@@ -40,12 +40,14 @@ void control_part(Text& text, const MetricsInput& in) {
   text.single("recordings_running", "gauge", "Recordings that are running.", in.recordings_running);
   text.single("recordings_finished_total", "counter", "Recordings that were completed.", in.recordings_finished);
   text.single("recordings_failed_total", "counter", "Recordings that ended with an error.", in.recordings_failed);
-  text.single("feeds_not_recorded", "gauge", "Feeds whose media arrive and are not recorded, in running recordings.", in.feeds_not_recorded);
+  text.single("feeds_not_recorded", "gauge", "Feeds whose media arrive and are lost, all or most of them, in running recordings.", in.feeds_not_recorded);
   text.family("feeds_not_recorded_total", "counter", "How often a feed began to lose its media in a recording, by reason.");
   for (std::size_t i = 0; i < Counters<recording::FeedReason>::kSize; ++i) {
     const auto reason = static_cast<recording::FeedReason>(i);
     if (recording::loses_media(reason)) text.sample("feeds_not_recorded_total", "reason=\"" + std::string(recording::wire_name(reason)) + "\"", in.feed_losses[reason]);
   }
+  text.family("feed_faults_total", "counter", "How often a fault of a feed that is recorded began, by the code of its warning.");
+  in.feed_faults.for_each([&](std::string_view fault, std::uint64_t times) { text.sample("feed_faults_total", "fault=\"" + std::string(fault) + "\"", times); });
 }
 
 template <class Get>

@@ -17,6 +17,7 @@ struct MetricsInput {
   std::uint64_t recordings_finished = 0, recordings_failed = 0;
   std::size_t feeds_not_recorded = 0;
   Counters<recording::FeedReason> feed_losses;
+  Counters<recording::FeedFault> feed_faults;
   recording::Drops recording_drops;
   Counters<Drop> drops;
   Counters<services::ServerDrop> services_drops;

@@ -31,6 +31,8 @@ void RecordingIntake::hand_over(RecordingSink::Item& item) {
     case Kind::packet: return recorder.handle_packet(feed, item.seq, item.header, sink_->payload(), item.at);
     case Kind::sender_report: return recorder.handle_sender_report(feed, item.ntp, item.rtp_timestamp, item.at);
     case Kind::feed_removed: return recorder.remove_feed(feed, item.at);
+    case Kind::not_selected: return recorder.handle_dropped(feed, recording::Drop::not_selected_source, item.lost, item.at);
+    case Kind::repeated: return recorder.handle_dropped(feed, recording::Drop::repeated_packet, item.lost, item.at);
     case Kind::overflow: return recorder.handle_overflow(feed, item.lost, std::max(item.at, take_.reached()));
     case Kind::feed_added: return;
   }

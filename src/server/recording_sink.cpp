@@ -230,6 +230,22 @@ void RecordingSink::sender_report(const FeedId& id, rtp::NtpTime ntp, rtp::WireT
   });
 }
 
+/// Counts that find no room are left out: the connection has them too.
+void RecordingSink::packets_dropped(const FeedId& id, std::uint64_t not_selected, std::uint64_t repeated, Time now) {
+  const auto found = numbers_.find(id);
+  if (found == numbers_.end()) return;
+  Feed& feed = feeds_[found->second];
+  for (const auto& [kind, packets] : {std::pair(Kind::not_selected, not_selected), std::pair(Kind::repeated, repeated)}) {
+    if (packets == 0 || !flush_waiting() || feed.lost > 0 || (!keeping() && !shares_.has_room(*feed.holder, cost_of(0)))) continue;
+    push_for(feed, 0, [&, kind = kind, packets = packets](Item& item, MutableBytes) {
+      item.kind = kind;
+      item.feed = found->second;
+      item.at = now;
+      item.lost = packets;
+    });
+  }
+}
+
 std::vector<recording::QueueLoss> RecordingSink::take_losses() {
   std::vector<recording::QueueLoss> losses;
   for (Feed& feed : feeds_)

@@ -25,7 +25,7 @@ namespace amphi::server {
 
 class RecordingSink final : public sfu::Tap {
  public:
-  enum class Kind : std::uint8_t { packet, sender_report, feed_added, feed_removed, overflow };
+  enum class Kind : std::uint8_t { packet, sender_report, feed_added, feed_removed, overflow, not_selected, repeated };
   using FeedNumber = std::uint32_t;  // short for a FeedId within this sink: numbers are copied, text is not
 
   struct Item {
@@ -36,7 +36,7 @@ class RecordingSink final : public sfu::Tap {
     rtp::RtpHeader header;
     rtp::NtpTime ntp;                      // sender_report
     rtp::WireTimestamp rtp_timestamp = 0;  // sender_report
-    std::uint64_t lost = 0;                // overflow
+    std::uint64_t lost = 0;                // overflow; not_selected, repeated: packets that the connection dropped
     std::unique_ptr<sfu::FeedInfo> added;  // feed_added
     QueueShares::Holder* holder = nullptr;  // whose share it takes; nullptr: nobody's
   };
@@ -62,6 +62,7 @@ class RecordingSink final : public sfu::Tap {
   void feed_added(const sfu::FeedInfo& feed, Time now) override;
   void feed_removed(const FeedId& feed, Time now) override;
   void packet(const FeedId& feed, const peer::ReceivedRtp& packet, Time now) override;
+  void packets_dropped(const FeedId& feed, std::uint64_t not_selected, std::uint64_t repeated, Time now) override;
   void sender_report(const FeedId& feed, rtp::NtpTime ntp, rtp::WireTimestamp rtp_timestamp, Time now) override;
 
   bool keeping() const { return keep_ > Duration::zero(); }

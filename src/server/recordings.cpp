@@ -23,10 +23,12 @@ void add(recording::Drops& sum, const recording::Drops& one) {
 void log_changes(const RecordingId& id, const recording::FeedsChanged& changed) {
   std::size_t logged = 0, more = 0;
   for (const auto& feed : changed.feeds) {
-    if (feed.picture_order_changed) {
+    for (std::size_t i = 0; i < feed.faults.size(); ++i) {
+      if (!feed.faults[i].changed) continue;
+      const bool there = !feed.faults[i].message.empty();
       if (++logged > kMostLogged) ++more;
-      else if (!feed.picture_order.empty()) spdlog::warn("recording.picture_order recording={} feed={} participant={} state=late", id.value, feed.feed.value, feed.participant.value);
-      else spdlog::info("recording.picture_order recording={} feed={} participant={} state=in_order", id.value, feed.feed.value, feed.participant.value);
+      else spdlog::log(there ? spdlog::level::warn : spdlog::level::info, "recording.feed_fault recording={} feed={} participant={} fault={} state={}", id.value, feed.feed.value,
+                       feed.participant.value, recording::wire_name(static_cast<recording::FeedFault>(i)), there ? "begun" : "over");
     }
     if (!feed.changed) continue;
     if (++logged > kMostLogged) ++more;
@@ -153,6 +155,8 @@ void Recordings::on_feeds(const RecordingId& id, const recording::FeedsChanged& 
   running.drops = changed.drops;
   running.feeds_not_recorded = 0;
   for (const auto& feed : changed.feeds) {
+    for (std::size_t i = 0; i < feed.faults.size(); ++i)
+      if (feed.faults[i].changed && !feed.faults[i].message.empty()) feed_faults_.add(static_cast<recording::FeedFault>(i));
     if (!recording::loses_media(feed.reason)) continue;
     ++running.feeds_not_recorded;
     if (feed.changed) feed_losses_.add(feed.reason);

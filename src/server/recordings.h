@@ -51,6 +51,7 @@ class Recordings {
   recording::Drops drops() const;
   /// How often a feed began to lose its media, by reason.
   const Counters<recording::FeedReason>& feed_losses() const { return feed_losses_; }
+  const Counters<recording::FeedFault>& feed_faults() const { return feed_faults_; }
   /// Feeds whose media arrive and are not recorded at this moment.
   std::size_t feeds_not_recorded() const;
   /// Ends the writer threads.
@@ -93,6 +94,7 @@ class Recordings {
   std::uint64_t finished_ = 0, failed_ = 0;
   recording::Drops drops_of_finished_;
   Counters<recording::FeedReason> feed_losses_;
+  Counters<recording::FeedFault> feed_faults_;
 };
 
 }  // namespace amphi::server

@@ -43,8 +43,13 @@ void log_warning(const SessionId& session, const RecordingId& id, const Recordin
 std::vector<services::Warning> feed_warnings(const recording::FeedsChanged& changed) {
   std::vector<services::Warning> warnings;
   for (const auto& limit : changed.limits) warnings.push_back({"limit_exceeded", limit.message, std::nullopt, {}, limit.participant.value});
-  for (const auto& feed : changed.feeds)
-    if (!feed.picture_order.empty()) warnings.push_back({"picture_order", feed.picture_order, std::nullopt, feed.feed.value, feed.participant.value});
+  for (const auto& feed : changed.feeds) {
+    for (std::size_t i = 0; i < feed.faults.size(); ++i) {
+      const std::string code(recording::wire_name(static_cast<recording::FeedFault>(i)));
+      const bool is_reason = code == recording::wire_name(feed.reason);  // the feed's state warns of it
+      if (!feed.faults[i].message.empty() && !is_reason) warnings.push_back({code, feed.faults[i].message, std::nullopt, feed.feed.value, feed.participant.value});
+    }
+  }
   return warnings;
 }
 

@@ -360,8 +360,8 @@ void RecordingControl::show_warnings() {
   for (Warning& warning : reached_limits_.warnings()) add(std::move(warning));
   for (const FeedState& feed : confirmed_.feeds) {
     if (!loses_media(feed)) break;
-    const bool limit = feed.reason == "limit_exceeded";
-    add({limit ? "limit_exceeded" : "feed_not_recorded", feed.message, std::nullopt, feed.feed_id, feed.participant_id});
+    const bool has_code = feed.reason == "limit_exceeded" || feed.reason == "media_lost";
+    add({has_code ? feed.reason : "feed_not_recorded", feed.message, std::nullopt, feed.feed_id, feed.participant_id});
   }
   for (const Warning& warning : recorder_warnings_)
     if (!warning.feed_id.empty()) add(warning);

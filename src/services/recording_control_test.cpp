@@ -344,6 +344,17 @@ TEST(RecordingControl, a_feed_that_is_recorded_with_a_fault_is_warned_of_behind_
   EXPECT_TRUE(w.server.snapshot(w.now).warnings.empty());
 }
 
+TEST(RecordingControl, a_feed_that_loses_most_of_its_media_is_warned_of_once_by_the_code_of_its_reason) {
+  World w;
+  w.open_quietly(1, "Ana");
+  w.request(1, "r1", true);
+  w.started();
+  w.server.recording_feeds(w.starts[0].id, {lost("fd_1", "media_lost")}, {}, w.now);
+  const auto warnings = w.server.snapshot(w.now).warnings;
+  ASSERT_EQ(warnings.size(), 1u);
+  EXPECT_EQ(warnings[0], (Warning{"media_lost", "endoscope: not recorded", std::nullopt, "fd_1", "par_Eva"}));
+}
+
 TEST(RecordingControl, a_state_of_1600_feeds_fits_into_a_message_and_counts_what_it_does_not_list) {
   World w;
   w.open_quietly(1, "Ana");

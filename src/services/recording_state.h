@@ -16,7 +16,8 @@ enum class Phase : std::uint8_t { off, recording, stopping };
 
 /// What threatens a recording while there is still time to act, or costs it media at this moment.
 struct Warning {
-  std::string code;  // "storage_slow", "storage_low", "media_dropped", "limit_exceeded", "feed_not_recorded", "picture_order"
+  std::string code;  // "storage_slow", "storage_low", "media_dropped", "limit_exceeded", "feed_not_recorded", "media_lost",
+                     // "sources_compete", "bad_timestamps", "picture_order"
   std::string message;
   std::optional<std::int64_t> minutes_left{};
   std::string feed_id{};         // empty: no feed in particular

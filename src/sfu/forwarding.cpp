@@ -190,6 +190,10 @@ void Session::Impl::on_event(PeerOwner owner, peer::Peer& peer, const peer::Even
   } else if (const auto* compete = std::get_if<peer::SourcesCompete>(&event)) {
     if (owner.which != Which::publishing || compete->line >= participant.feeds.size() || !participant.feeds[compete->line]) return;
     events.push_back(SourcesCompete{participant.feeds[compete->line]->info.id, participant.id, compete->selected, compete->refused});
+  } else if (const auto* dropped = std::get_if<peer::PacketsDropped>(&event)) {
+    if (owner.which != Which::publishing || dropped->line >= participant.feeds.size()) return;
+    const Feed* feed = participant.feeds[dropped->line].get();
+    if (tap && feed && !feed->info.muted) tap->packets_dropped(feed->info.id, dropped->not_selected, dropped->repeated, now);
   } else if (const auto* report = std::get_if<peer::SenderReported>(&event)) {
     if (owner.which == Which::publishing) forward_report(participant, *report, now);
   }

@@ -27,6 +27,8 @@ class Tap {
   virtual void feed_added(const FeedInfo& feed, Time now) = 0;
   virtual void feed_removed(const FeedId& feed, Time now) = 0;
   virtual void packet(const FeedId& feed, const peer::ReceivedRtp& packet, Time now) = 0;
+  /// Packets of the feed's line that were dropped until `now`, as peer::PacketsDropped.
+  virtual void packets_dropped(const FeedId& /*feed*/, std::uint64_t /*not_selected*/, std::uint64_t /*repeated*/, Time /*now*/) {}
   virtual void sender_report(const FeedId& feed, rtp::NtpTime ntp, rtp::WireTimestamp rtp_timestamp, Time now) = 0;
 };
 

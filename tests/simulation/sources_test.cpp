@@ -161,6 +161,11 @@ class Stage final : sfu::Tap {
     step(at);
     recorder_->handle_sender_report(feed, ntp, timestamp, at);
   }
+  void packets_dropped(const FeedId& feed, std::uint64_t not_selected, std::uint64_t repeated, Time at) override {
+    step(at);
+    if (not_selected > 0) recorder_->handle_dropped(feed, recording::Drop::not_selected_source, not_selected, at);
+    if (repeated > 0) recorder_->handle_dropped(feed, recording::Drop::repeated_packet, repeated, at);
+  }
 
   Sender sender_;
   sfu::Room room_;
@@ -234,6 +239,7 @@ TEST(Sources, every_frame_of_the_selected_source_is_recorded_and_seen) {
       EXPECT_EQ(stage.dropped(peer::Drop::unknown_stream), 0u);
       EXPECT_EQ(stage.dropped(peer::Drop::not_selected_source) > 0, row.competing);
       EXPECT_EQ(stage.told(), row.competing ? 1u : 0u);
+      EXPECT_EQ(stage.track()["dropped"].value("not_selected_source", std::uint64_t{0}), stage.dropped(peer::Drop::not_selected_source));
     }
 }
 

@@ -32,7 +32,7 @@ export interface RecordingState {
 }
 
 export interface RecordingWarning {
-  /** "storage_slow", "storage_low", "media_dropped", "limit_exceeded", "feed_not_recorded" or "picture_order". */
+  /** "storage_slow", "storage_low", "media_dropped", "limit_exceeded", "feed_not_recorded", "media_lost", "sources_compete", "bad_timestamps" or "picture_order". */
   readonly code: string;
   readonly message: string;
   readonly minutesLeft: number | undefined;
@@ -49,7 +49,7 @@ export interface RecordingFeedState {
   readonly label: string;
   readonly kind: 'audio' | 'video';
   readonly recorded: boolean;
-  /** Why not; empty: recorded. "waiting_for_media", "silent": nothing arrives. "muted": by an administrator. Any other reason: media arrive and are lost. */
+  /** Why not; empty: recorded. "waiting_for_media", "silent": nothing arrives. "muted": by an administrator. Any other reason: media arrive and are lost. "media_lost": most of them. */
   readonly reason: string;
   /** The reason in words, with the feed's label and the seconds that it has lasted. */
   readonly message: string;

@@ -51,7 +51,8 @@ class MediaServerSession : public std::enable_shared_from_this<MediaServerSessio
 
     /// What threatens the running recording while there is still time to act, or costs it media at this moment.
     struct Warning {
-      std::string code;     ///< "storage_slow", "storage_low", "media_dropped", "limit_exceeded", "feed_not_recorded", "picture_order"; later servers may add codes
+      std::string code;     ///< "storage_slow", "storage_low", "media_dropped", "limit_exceeded", "feed_not_recorded", "media_lost",
+                            ///< "sources_compete", "bad_timestamps", "picture_order"; later servers may add codes
       std::string message;  ///< the server's own words
       std::optional<std::int64_t> minutesLeft;
       std::string feedId;         ///< the feed that it is about; empty: none in particular
@@ -70,8 +71,8 @@ class MediaServerSession : public std::enable_shared_from_this<MediaServerSessio
       bool recorded = false;
       /// Why the feed is not recorded; empty: it is. "waiting_for_media" and "silent": nothing arrives. "muted": an administrator
       /// has muted it. "no_keyframe", "malformed",
-      /// "missing_parameter_sets", "unsupported_packetization", "no_valid_frame", "limit_exceeded", and any name that a later server adds:
-      /// media arrive and are lost.
+      /// "missing_parameter_sets", "unsupported_packetization", "no_valid_frame", "limit_exceeded", "media_lost" (over half of it), and any name
+      /// that a later server adds: media arrive and are lost.
       std::string reason;
       std::string message;       ///< the reason in words, with the label and the seconds so far: "endoscope: not recorded, no keyframe for 12 s"
       std::int64_t sinceMs = 0;  ///< when that began, in milliseconds on the recording's time line
