@@ -23,6 +23,7 @@ enum class Drop : std::uint8_t {
   missing_parameter_set,  // of an H.264 picture whose parameter sets were never received
   no_picture,             // parameter sets or SEI that no picture followed
   timestamp_jump,      // RTP timestamps that left the line of arrivals
+  bad_timestamp,       // a frame placed by its arrival: timestamps advance at another rate than packets arrive
   implausible_report,  // a sender report that contradicts the one before it, or the arrivals
   report_without_clock,  // a sender report with NTP 0 (RFC 3550 6.4.1)
   unlisted_gap,        // gaps beyond what a manifest lists; their sum is `unlistedGaps`
@@ -69,6 +70,8 @@ constexpr std::string_view counter_name(Drop drop) {
       return "no_picture";
     case Drop::timestamp_jump:
       return "timestamp_jump";
+    case Drop::bad_timestamp:
+      return "bad_timestamp";
     case Drop::implausible_report:
       return "implausible_report";
     case Drop::report_without_clock:

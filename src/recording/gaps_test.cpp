@@ -149,6 +149,27 @@ TEST(Gaps, a_film_that_becomes_slides_has_gaps_for_a_minute_and_then_none) {
   EXPECT_LE(gaps.size(), 17u) << gaps.dump();
 }
 
+TEST(Gaps, media_whose_timestamps_are_useless_are_not_silent) {
+  for (const bool audio : {false, true}) {
+    for (const std::uint32_t rate : {0u, 1000u, 16'000u, 44'100u}) {
+      SCOPED_TRACE(std::string(audio ? "audio" : "video") + " with a clock of " + std::to_string(rate) + " Hz");
+      for (const Duration from : {0s, 7s}) {  // from when on the timestamps are useless
+        Studio studio;
+        studio.recorder.add_feed(feed("one", audio ? opus_codec() : vp8_codec()), studio.at(0ms));
+        Camera sender{studio, "one", audio ? 20ms : 33ms, 1000, audio ? 48'000u : 90'000u, audio, 1000};
+        sender.send(0ms, from);
+        sender.rate = rate;
+        sender.send(from, 20s);
+        studio.stop(20s);
+        const auto track = manifest_of(studio)["tracks"][0];
+        EXPECT_EQ(track["gaps"].size(), 0u) << track["gaps"].dump();
+        EXPECT_GT(track["dropped"].value("bad_timestamp", 0), 100);
+        EXPECT_GT(track["frames"].get<int>(), audio ? 990 : 600);
+      }
+    }
+  }
+}
+
 TEST(Gaps, a_feed_that_first_sends_after_a_while_has_a_gap_until_then) {
   Studio studio;
   studio.recorder.add_feed(feed("cam", vp8_codec()), studio.at(0ms));

@@ -2,6 +2,7 @@
 // picture within 20 ms. No report makes the alignment worse than the arrivals alone do.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <deque>
 #include <functional>
@@ -14,7 +15,7 @@ namespace {
 
 constexpr Time kStart = Time(5000s);
 constexpr Duration kLength = 60s;
-constexpr Duration kNow = 3'900'000'000s;  // NTP time at the start: 2023
+constexpr Duration kNow = 3'900'000'000s + 7ms;  // NTP time at the start: 2023
 
 enum Stream { audio, video };
 
@@ -41,6 +42,11 @@ struct Behaviour {
   std::function<Duration(Stream, Duration t)> media{};      // media time of what is captured at `t`
   std::function<bool(Stream, Duration t)> silent{};         // nothing is captured then
   std::optional<Duration> absolute_from{};                  // from when on within 100 ms of the capture, whatever the other stream does
+  std::optional<Duration> steady_from{};                    // from when on reports or not, the streams stay within 20 ms of how they arrive
+  std::function<Duration(Stream, Duration t)> late{};       // by which the network delays what is sent at `t`
+  Duration jitter = 15ms;
+  Duration report_every = 1s;
+  std::vector<std::pair<Duration, Duration>> unless{};      // from, to: exempt from both, while nothing can be known yet
 };
 
 struct Placed {
@@ -48,42 +54,59 @@ struct Placed {
   Drops drops;
 };
 
+struct Event {
+  Time arrival;
+  Stream stream;
+  Duration captured;
+  rtp::WireTimestamp timestamp = 0;
+  std::optional<Report> report{};
+};
+
+/// Everything that arrives, in the order of its arrival. A stream's packets keep their order.
+std::vector<Event> events(const Behaviour& row, bool reports) {
+  std::vector<Event> result;
+  SeededRandom random(11);
+  Time newest[2]{};
+  for (Duration t{}; t < kLength; t += 5ms) {
+    for (const Stream stream : {audio, video}) {
+      const Duration media = row.media ? row.media(stream, t) : t;
+      const Duration jitter(static_cast<std::int64_t>(random.unit() * static_cast<double>(row.jitter.count())));
+      const Time sent = kStart + t + 20ms + jitter + (row.late ? row.late(stream, t) : 0s);
+      const Duration every = stream == audio ? 20ms : 40ms;
+      if (t % every == 0s && !(row.silent && row.silent(stream, t))) {
+        newest[stream] = std::max(newest[stream], sent + (stream == video ? 70ms : 0ms));
+        result.push_back({newest[stream], stream, t, ticks(media, rate(stream))});
+      }
+      if (!reports || t % row.report_every != (stream == audio ? 5ms : 755ms)) continue;
+      if (const auto report = row.report(stream, t, media)) result.push_back({sent, stream, t, 0, report});
+    }
+  }
+  std::stable_sort(result.begin(), result.end(), [](const Event& a, const Event& b) { return a.arrival < b.arrival; });
+  return result;
+}
+
 Placed play(const Behaviour& row, bool reports) {
   Placed placed;
   ParticipantClock clock;
-  SeededRandom random(11);
   FeedTimeline lines[2]{{rate(audio), kStart, Duration{}, clock, placed.drops}, {rate(video), kStart, Duration{}, clock, placed.drops}};
-  struct Waiting {
-    Time at;
-    rtp::WireTimestamp timestamp;
-    Time arrival;
-    Duration captured;
-  };
-  std::deque<Waiting> waiting[2];
+  std::deque<Event> waiting[2];
   Time held_until[2]{};
-  const auto media = [&](Stream stream, Duration t) { return row.media ? row.media(stream, t) : t; };
   const auto release = [&](Stream stream, Time now) {
     for (auto& queue = waiting[stream]; !queue.empty() && held_until[stream] <= now; queue.pop_front()) {
-      const Waiting& frame = queue.front();
+      const Event& frame = queue.front();
       placed.frames[stream].emplace_back(frame.captured, lines[stream].place(frame.timestamp, frame.arrival) - frame.captured);
     }
   };
-  for (Duration t{}; t < kLength; t += 5ms) {
-    for (const Stream stream : {audio, video}) {
-      const Duration jitter(static_cast<std::int64_t>(random.unit() * 15e6));
-      const Duration every = stream == audio ? 20ms : 40ms;
-      if (t % every == 0s && !(row.silent && row.silent(stream, t))) {
-        const Time arrival = kStart + t + 20ms + jitter + (stream == video ? 70ms : 0ms);
-        const rtp::WireTimestamp timestamp = ticks(media(stream, t), rate(stream));
-        release(stream, arrival);
-        if (lines[stream].observe(timestamp, arrival)) held_until[stream] = arrival + FeedTimeline::kProbe;
-        waiting[stream].push_back({arrival, timestamp, arrival, t});
-        release(stream, arrival);
-      }
-      if (!reports || t % 1s != (stream == audio ? 5ms : 755ms)) continue;
-      if (const auto report = row.report(stream, t, media(stream, t)))
-        lines[stream].handle_sender_report(report->ntp, report->rtp, kStart + t + 20ms + jitter);
+  for (const Event& event : events(row, reports)) {
+    FeedTimeline& line = lines[event.stream];
+    if (event.report) {
+      line.handle_sender_report(event.report->ntp, event.report->rtp, event.arrival);
+      continue;
     }
+    release(event.stream, event.arrival);
+    if (line.observe(event.timestamp, event.arrival)) held_until[event.stream] = event.arrival + FeedTimeline::kProbe;
+    waiting[event.stream].push_back(event);
+    release(event.stream, event.arrival);
   }
   for (const Stream stream : {audio, video}) held_until[stream] = {}, release(stream, kStart + kLength);
   return placed;
@@ -158,32 +181,193 @@ std::vector<Behaviour> behaviours() {
   return rows;
 }
 
-}  // namespace
-
-TEST(SenderReports, align_sound_and_picture_where_they_are_true_and_are_never_worse_than_none) {
-  for (const Behaviour& row : behaviours()) {
-    SCOPED_TRACE(row.name);
-    const Placed with = play(row, true), without = play(row, false);
-    const auto reported = apart(with), arrived = apart(without);
-    ASSERT_EQ(reported.size(), arrived.size());
-    ASSERT_GT(reported.size(), 900u);
-    double worse = 0, worst_in_sync = 0;
-    Duration worse_at{}, out_at{};
-    for (std::size_t i = 0; i < reported.size(); ++i) {
-      const double by = std::abs(reported[i].second) - std::max(20.0, std::abs(arrived[i].second));
-      if (by > worse) worse = by, worse_at = reported[i].first;
-      if (row.in_sync_from && reported[i].first >= *row.in_sync_from && std::abs(reported[i].second) > worst_in_sync)
-        worst_in_sync = std::abs(reported[i].second), out_at = reported[i].first;
+/// NTP time of one stream, or of both, is set by `by` at 20 s; back at `back`.
+std::vector<Behaviour> clock_steps() {
+  std::vector<Behaviour> rows;
+  for (const Duration by : {50ms, 100ms, 300ms, 1000ms, 1500ms, 5000ms, 10'000ms, -50ms, -100ms, -300ms, -1000ms, -1500ms, -5000ms, -10'000ms}) {
+    for (const Stream which : {audio, video}) {
+      const auto step = [=](Duration back) {
+        return with_clock([=](Stream stream, Duration t) { return kNow + t + (stream == which && t >= 20s && t < back ? by : 0s); });
+      };
+      rows.push_back({which == audio ? "only the sound's clock is set" : "only the picture's clock is set", step(kLength), 8s});
+      rows.push_back({"one clock is set, and back", step(25s), 8s});
+      rows.push_back({"one clock is set, and back at the next report", step(21s), 8s});
+      Behaviour rare{"one clock is set, reports every 5 s", step(kLength), 16s};
+      rare.report_every = 5s;
+      rows.push_back(rare);
+      rows.push_back({"one clock is set 2 s before the other", with_clock([=](Stream stream, Duration t) { return kNow + t + (t >= (stream == which ? 20s : 22s) ? by : 0s); }), 8s});
     }
-    EXPECT_LE(worse, 15) << "ms more than without reports, at " << to_ms(worse_at) << " ms";
-    EXPECT_LE(worst_in_sync, 20) << "ms apart, at " << to_ms(out_at) << " ms";
-    if (row.absolute_from)
-      for (const auto& [captured, late] : with.frames[audio])
-        if (captured >= *row.absolute_from) {
-          EXPECT_NEAR(static_cast<double>(to_ms(late)), 0, 100) << "captured at " << to_ms(captured);
+    rows.push_back({"the clock of both is set, and back", with_clock([=](Stream, Duration t) { return kNow + t + (t >= 20s && t < 30s ? by : 0s); }), 8s});
+    rows.push_back({"the clock of both is set every 7 s", with_clock([=](Stream, Duration t) { return kNow + t + t / 7s * by; }), 8s});
+  }
+  return rows;
+}
+
+std::vector<Behaviour> clock_drifts() {
+  std::vector<Behaviour> rows;
+  for (const int ppm : {100, 300, 1000, 2000, 5000, 10'000, -100, -300, -1000, -2000, -5000, -10'000}) {
+    const Duration from = std::abs(ppm) < 10'000 ? 8s : 45s;
+    for (const Stream which : {audio, video})
+      rows.push_back({"NTP time of one stream drifts", with_clock([=](Stream stream, Duration t) { return kNow + t + (stream == which ? t * ppm / 1'000'000 : 0s); }), from});
+    rows.push_back({"NTP time of both drifts", with_clock([=](Stream, Duration t) { return kNow + t + t * ppm / 1'000'000; }), from});
+  }
+  return rows;
+}
+
+/// Timestamps step, arrivals do not.
+std::vector<Behaviour> timestamp_steps() {
+  std::vector<Behaviour> rows;
+  for (const Duration by : {60ms, 200ms, 500ms, 900ms, 1500ms, 7000ms, 25'200'000ms, -60ms, -200ms, -500ms, -900ms, -1500ms, -7000ms, -25'200'000ms}) {
+    for (const Stream which : {audio, video}) {
+      const auto stepped = [=](Stream stream, Duration t) { return stream == which && t >= 20s ? t + by : t; };
+      const auto twice = [=](Stream stream, Duration t) { return stream == which && t >= 20s && t < 23s ? t + by : t; };
+      for (const Duration every : {1s, 5s}) {
+        Behaviour row{which == audio ? "the sound's timestamps step" : "the picture's timestamps step", truth, every == 1s ? 8s : 16s, stepped, {}, 8s, 8s};
+        row.report_every = every;
+        rows.push_back(row);
+      }
+      rows.push_back({"timestamps step, and back", truth, 8s, twice, {}, 8s, 8s});
+    }
+  }
+  return rows;
+}
+
+/// The device pauses, and its timestamps stand still.
+std::vector<Behaviour> short_pauses() {
+  std::vector<Behaviour> rows;
+  for (const Duration by : {40ms, 60ms, 100ms, 160ms, 240ms}) {
+    for (const Stream which : {audio, video}) {
+      if (which == video && by < 60ms) continue;  // shorter than two pictures
+      for (const Duration every : {2s, 4s, 100s}) {
+        const auto paused = [=](Duration t) { return t < 10s ? 0 : (t - 10s) / every + 1; };
+        const auto silent_now = [=](Stream stream, Duration t) { return stream == which && t >= 10s && (t - 10s) % every < by; };
+        const auto media = [=](Stream stream, Duration t) {
+          if (stream != which || t < 10s) return t;
+          return t - by * paused(t) + (silent_now(stream, t) ? by - (t - 10s) % every : 0s);
+        };
+        for (const Duration reported : {1s, 5s}) {
+          Behaviour row{which == audio ? "the microphone pauses shortly" : "the camera pauses shortly", truth, reported == 1s ? 8s : 16s, media, silent_now, 8s, 8s};
+          row.report_every = reported;
+          for (Duration t = 10s; t < kLength; t += every) row.unless.emplace_back(t - 100ms, t + by + 400ms);
+          rows.push_back(row);
         }
+      }
+    }
+  }
+  return rows;
+}
+
+/// The network delays, the sender does nothing wrong.
+std::vector<Behaviour> stalls() {
+  std::vector<Behaviour> rows;
+  for (const Duration by : {100ms, 300ms, 600ms, 1500ms, 4000ms}) {
+    const auto burst = [=](Duration t) { return t >= 20s && t < 20s + by ? 20s + by - t : 0s; };
+    rows.push_back({"the network stalls, and a burst follows", truth, 8s, {}, {}, 8s, 8s, [=](Stream, Duration t) { return burst(t); }});
+    rows.push_back({"the network stalls every 5 s", truth, 8s, {}, {}, 8s, 8s, [=](Stream, Duration t) { return t < 10s ? 0s : burst(20s + t % 5s); }});
+    rows.push_back({"only the sound stalls", truth, 8s, {}, {}, 8s, 8s, [=](Stream stream, Duration t) { return stream == audio ? burst(t) : 0s; }});
+    rows.push_back({"only the picture stalls", truth, 8s, {}, {}, 8s, 8s, [=](Stream stream, Duration t) { return stream == video ? burst(t) : 0s; }});
+  }
+  Behaviour jitter{"arrivals jitter by 100 ms", truth, 8s, {}, {}, 8s};
+  jitter.jitter = 100ms;
+  jitter.unless = {{0s, 2s}};
+  rows.push_back(jitter);
+  return rows;
+}
+
+/// A queue or another path delays one stream for good, or no longer: true reports mend the line.
+std::vector<Behaviour> delay_changes() {
+  std::vector<Behaviour> rows;
+  for (const Duration by : {60ms, 100ms, 160ms, 240ms, 400ms, 900ms}) {
+    for (const Stream which : {audio, video}) {
+      for (const Duration skipped : {0ms, 200ms, 500ms}) {
+        const auto queued = [=](Stream stream, Duration t) { return stream == which && t >= 10s && t < 30s ? by : 0s; };
+        const auto no_frames = [=](Stream stream, Duration t) { return stream == which && t >= 30s - skipped && t < 30s; };
+        for (const Duration every : {1s, 5s}) {
+          Behaviour row{which == audio ? "the sound is delayed for 20 s" : "the picture is delayed for 20 s", truth, 8s, {}, no_frames, {}, {}, queued};
+          row.report_every = every;
+          row.unless = {{0s, every == 1s ? 8s : 16s}, {10s - 100ms, 10s + by + every + 6s}, {30s - skipped - 100ms, 30s + by + every + 6s}};
+          rows.push_back(row);
+        }
+      }
+    }
+    for (const Duration every : {1s, 5s}) {
+      Behaviour row{"another path delays both streams", truth, every == 1s ? 8s : 16s, {}, {}, {}, every == 1s ? 8s : 16s, [=](Stream, Duration t) { return t >= 20s ? by : 0s; }};
+      row.report_every = every;
+      if (by > 200ms) row.unless = {{20s, 22s + every}};  // mended at half speed, and the picture is captured 70 ms before it arrives
+      rows.push_back(row);
+    }
+  }
+  return rows;
+}
+
+/// Timestamps that say nothing about the time.
+std::vector<Behaviour> useless_timestamps() {
+  std::vector<Behaviour> rows;
+  for (const Stream which : {audio, video}) {
+    for (const double rate_of : {0.0, 1.0 / 90, 1.0 / 6, 1.0 / 3, 0.5, 44.1 / 48, 48 / 44.1, 2.0, 3.0, 6.0}) {
+      const auto media = [=](Stream stream, Duration t) { return stream == which ? Duration(static_cast<std::int64_t>(static_cast<double>(t.count()) * rate_of)) : t; };
+      Behaviour row{rate_of == 0 ? "the timestamp never changes" : "the clock rate is wrong", truth, {}, media};
+      row.absolute_from = row.steady_from = 4s;
+      row.unless = {{0s, 4s}};
+      rows.push_back(row);
+    }
+  }
+  return rows;
+}
+
+void expect_in_sync(const Behaviour& row) {
+  SCOPED_TRACE(row.name);
+  const Placed with = play(row, true), without = play(row, false);
+  const auto reported = apart(with), arrived = apart(without);
+  ASSERT_EQ(reported.size(), arrived.size());
+  ASSERT_GT(reported.size(), 900u);
+  double worse = 0, worst_in_sync = 0, least_steady = 0;
+  Duration worse_at{}, out_at{}, unsteady_at{};
+  for (std::size_t i = 0; i < reported.size(); ++i) {
+    const Duration at = reported[i].first;
+    if (std::any_of(row.unless.begin(), row.unless.end(), [&](const auto& span) { return at >= span.first && at < span.second; })) continue;
+    const double by = std::abs(reported[i].second) - std::max(row.steady_from ? 70.0 : 20.0, std::abs(arrived[i].second));
+    if (by > worse) worse = by, worse_at = at;
+    if (row.in_sync_from && at >= *row.in_sync_from && std::abs(reported[i].second) > worst_in_sync) worst_in_sync = std::abs(reported[i].second), out_at = at;
+    if (!row.steady_from || at < *row.steady_from) continue;
+    const double unsteady = std::abs(arrived[i].second - 70);
+    if (unsteady > least_steady) least_steady = unsteady, unsteady_at = at;
+  }
+  EXPECT_LE(worse, 15) << "ms more than without reports, at " << to_ms(worse_at) << " ms";
+  EXPECT_LE(worst_in_sync, 20) << "ms apart, at " << to_ms(out_at) << " ms";
+  EXPECT_LE(least_steady, 20) << "ms from how the streams arrive, without reports, at " << to_ms(unsteady_at) << " ms";
+  if (!row.absolute_from) return;
+  double worst = 0;
+  Duration worst_at{};
+  for (const auto& [captured, late] : with.frames[audio])
+    if (captured >= *row.absolute_from && std::abs(static_cast<double>(to_ms(late))) > worst) worst = std::abs(static_cast<double>(to_ms(late))), worst_at = captured;
+  EXPECT_LE(worst, 100) << "from the capture, at " << to_ms(worst_at);
+}
+
+void expect_in_sync(const std::vector<Behaviour>& rows) {
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    SCOPED_TRACE(i);
+    expect_in_sync(rows[i]);
   }
 }
+
+}  // namespace
+
+TEST(SenderReports, align_sound_and_picture_where_they_are_true_and_are_never_worse_than_none) { expect_in_sync(behaviours()); }
+
+TEST(SenderReports, of_a_clock_that_is_set_for_one_stream_or_both_move_nothing) { expect_in_sync(clock_steps()); }
+
+TEST(SenderReports, of_a_clock_that_drifts_for_one_stream_or_both_move_nothing) { expect_in_sync(clock_drifts()); }
+
+TEST(SenderReports, or_none_keep_streams_together_when_timestamps_step) { expect_in_sync(timestamp_steps()); }
+
+TEST(SenderReports, or_none_keep_streams_together_when_a_device_pauses_shortly) { expect_in_sync(short_pauses()); }
+
+TEST(SenderReports, or_none_keep_streams_together_when_the_network_stalls) { expect_in_sync(stalls()); }
+
+TEST(SenderReports, mend_the_line_when_the_delay_of_one_stream_changes) { expect_in_sync(delay_changes()); }
+
+TEST(SenderReports, or_none_keep_streams_together_when_timestamps_are_useless) { expect_in_sync(useless_timestamps()); }
 
 TEST(SenderReports, with_ntp_0_or_with_contradictions_are_counted) {
   const auto rows = behaviours();

@@ -17,7 +17,7 @@ constexpr Time kStart = Time(5000s);
 struct Sender {
   double skew_ppm = 0;                 // of its NTP clock against ours
   double rtp_skew_ppm = 0;             // of a stream's clock against its NTP clock
-  Duration ntp_zero = 3'900'000'000s;  // what its NTP clock says at our zero
+  Duration ntp_zero = 3'900'000'000s + 7ms;  // what its NTP clock says at our zero
   std::uint32_t rate = 90'000;
   std::uint32_t rtp_zero = 4'294'900'000u;
   Duration encoding{};
@@ -154,7 +154,7 @@ TEST(Timeline, audio_and_video_of_one_participant_stay_within_20_ms_for_eight_ho
 TEST(Timeline, two_participants_with_clocks_years_apart_share_one_line) {
   Call near, far;
   Sender other;
-  other.ntp_zero = 1s;
+  other.ntp_zero = 1007ms;
   Track a = near.track({}, 33ms), b = far.track(other, 33ms);
   for (Duration t = 0s; t < 60s; t += 33ms) {
     near.frame(a, t);
@@ -241,6 +241,7 @@ TEST(Timeline, media_that_slip_against_their_clock_are_drawn_back_once_the_other
     for (Duration t = 0s; t < 60s; t += 20ms) {
       if (t == 20s) lost = slip;
       const Time arrival = kStart + t + call.delay();
+      a.line.observe(a.sender.rtp(t - lost), arrival);
       a.last_error = a.line.place(a.sender.rtp(t - lost), arrival) - t;
       call.frame(v, t);
       if (t % 2s == 0s) a.line.handle_sender_report(a.sender.ntp(t), a.sender.rtp(t - lost), kStart + t + call.delay());
@@ -255,7 +256,7 @@ TEST(Timeline, media_that_slip_against_their_clock_are_drawn_back_once_the_other
 TEST(Timeline, two_feeds_of_one_participant_that_go_by_clocks_years_apart_stay_where_they_arrive) {
   Call call;
   Sender other;
-  other.ntp_zero = 1s;
+  other.ntp_zero = 1007ms;
   Track a = call.track({}, 20ms), v = call.track(other, 20ms);
   for (Duration t = 0s; t < 60s; t += 20ms) {
     call.frame(a, t);
