@@ -26,6 +26,10 @@ std::int32_t take_character(std::string_view& text) {
 
 }  // namespace
 
+std::size_t characters(std::string_view utf8) {
+  return static_cast<std::size_t>(std::count_if(utf8.begin(), utf8.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+}
+
 bool is_plain_text(std::string_view text) {
   while (!text.empty()) {
     const std::int32_t c = take_character(text);

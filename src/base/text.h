@@ -1,9 +1,13 @@
 // Text that people read: names and labels. Pure. Thread: any.
 #pragma once
 
+#include <cstddef>
 #include <string_view>
 
 namespace amphi {
+
+/// The number of characters (code points) of a UTF-8 text. The message schemas count these, not bytes.
+std::size_t characters(std::string_view utf8);
 
 /// Valid UTF-8 without characters that hide or reorder what stands beside them: control characters (C0, DEL, C1), line and paragraph
 /// separators, Unicode's bidirectional controls (Bidi_Control: U+061C, U+200E, U+200F, U+202A to U+202E, U+2066 to U+2069), the deprecated

@@ -230,7 +230,8 @@ TEST(Description, an_h264_offer_lists_the_profile_of_the_stream_and_those_whose_
                          Row{"packetization-mode=1;profile-level-id=640028", {"102 640028 1", "104 640c28 1", "106 f40028 1"}},
                          Row{"packetization-mode=1;profile-level-id=640c1f", {"102 640c1f 1", "104 64001f 1", "106 f4001f 1"}},
                          Row{"packetization-mode=1;profile-level-id=6e0028", {"102 6e0028 1"}},
-                         Row{"profile-level-id=42e01f", {"102 42e01f 1", "104 42e01f 0"}}}) {
+                         Row{"profile-level-id=4d0028", {"102 4d0028 1", "104 640028 1", "106 640c28 1", "108 f40028 1", "98 4d0028 0"}},
+                         Row{"profile-level-id=42e01f", {"102 42e01f 1", "98 42e01f 0"}}}) {
     std::vector<std::string> offered;
     for (const Format& format : offered_formats({rtp::CodecName::h264, 90'000, 0, row.published}, false)) {
       EXPECT_EQ(format.rtx_payload_type, format.payload_type + 1);

@@ -122,7 +122,8 @@ std::vector<Format> offered_formats(const rtp::Codec& codec, bool transport_feed
   const std::string sprop = sdp::fmtp_value(codec.fmtp, "sprop-parameter-sets");
   std::vector<Format> formats;
   const auto add = [&](std::string_view profile_level, std::string_view mode) {
-    format.payload_type = static_cast<std::uint8_t>(102 + 2 * formats.size());
+    // All types of a BUNDLE group differ (RFC 8843 9.1): five types from 102 on would reach 111, which is Opus.
+    format.payload_type = static_cast<std::uint8_t>(mode == "0" ? 98 : 102 + 2 * formats.size());
     format.rtx_payload_type = static_cast<std::uint8_t>(format.payload_type + 1);
     format.codec.fmtp = h264_fmtp(profile_level, mode, sprop);
     formats.push_back(format);

@@ -118,7 +118,8 @@ Result<void> read_times(const Json& claims, AccessToken& token) {
 }
 
 Result<void> check_names(const std::string& identity, const std::string& name) {
-  if (identity.empty() || identity.size() > 256) return refuse("The token's identity must have 1 to 256 bytes.");
+  if (identity.empty() || identity.size() > 256 || characters(identity) > 128)
+    return refuse("The token's identity must have 1 to 128 characters, and at most 256 bytes.");
   if (!is_plain_text(identity)) return refuse("The token's identity " + std::string(kPlainTextRule) + ".");
   if (!has_visible_character(identity)) return refuse("The token's identity must have a visible character.");
   if (!is_plain_text(name)) return refuse("The token's name " + std::string(kPlainTextRule) + ".");

@@ -110,6 +110,7 @@ TEST(AccessToken, everything_else_is_refused_as_unauthorized) {
       {"identity with a line break", sign(kHs256, claims(R"({"identity":"a\nb"})"))},
       {"identity that turns the text around", sign(kHs256, claims(R"({"identity":"a\u202eb"})"))},
       {"identity in a C1 control", sign(kHs256, claims(R"({"identity":"a\u0085b"})"))},
+      {"identity of 129 characters", sign(kHs256, claims(R"({"identity":")" + std::string(129, 'a') + R"("})"))},
       {"identity of blanks", sign(kHs256, claims(R"({"identity":"   "})"))},
       {"identity of a zero-width space", sign(kHs256, claims(R"({"identity":"\u200b"})"))},
       {"identity of a byte order mark", sign(kHs256, claims(R"({"identity":"\ufeff"})"))},

@@ -17,10 +17,6 @@ constexpr std::size_t kMaxMid = 64;  // room for a UUID
 
 std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
-std::size_t characters(std::string_view utf8) {
-  return static_cast<std::size_t>(std::count_if(utf8.begin(), utf8.end(), [](char c) { return (c & 0xc0) != 0x80; }));
-}
-
 /// The member's text if it is one within its bounds.
 std::optional<std::string> text_of(const Json& object, const char* name, std::size_t least, std::size_t most) {
   const auto found = object.find(name);

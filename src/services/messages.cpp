@@ -22,12 +22,6 @@ constexpr std::size_t kMaxListed = 256;  // feeds, warnings
 // Together with the rest of a state less than kMaxMessageSize.
 constexpr std::size_t kFeedsBytes = 8 * 1024, kWarningsBytes = 4 * 1024, kMaxShortText = 300;
 
-/// The schemas count characters, not bytes.
-std::size_t characters(std::string_view text) {
-  return static_cast<std::size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
-}
-
 std::string shortened(std::string_view text, std::size_t limit) {
   std::size_t end = 0;
   for (std::size_t seen = 0; end < text.size(); ++end) {
