@@ -11,7 +11,7 @@ constexpr Duration kWindow = 2s;  // over which the longest packet interval is t
 
 SourceSelector::Choice SourceSelector::choose(const RtpHeader& header, ByteView payload, std::optional<std::uint8_t> audio_level, Time now) {
   if (selected_ == header.ssrc) {
-    if (!payload.empty()) on_selected_media(now);
+    if (!payload.empty()) on_selected_media(now, held_.empty());
     if (!held_.empty()) drop_outdated();
     return Choice::selected;
   }
@@ -48,7 +48,7 @@ std::optional<SourceSelector::Held> SourceSelector::poll(Time now) {
   Held next = std::move(held_.front());
   held_.pop_front();
   held_bytes_ -= next.payload.size();
-  on_selected_media(next.arrival);
+  on_selected_media(next.arrival, true);
   return next;
 }
 
@@ -78,14 +78,14 @@ void SourceSelector::select(std::uint32_t ssrc, Time now) {
   ended_ = false;
 }
 
-void SourceSelector::on_selected_media(Time now) {
+void SourceSelector::on_selected_media(Time now, bool learns_interval) {
   const Duration interval = now - heard_;
   if (now - window_since_ > kWindow) {
     longest_before_ = now - window_since_ > 2 * kWindow ? Duration{} : longest_;
     longest_ = {};
     window_since_ = now;
   }
-  if (interval <= kMostPatience) longest_ = std::max(longest_, interval);  // a longer one is a pause
+  if (learns_interval && interval <= kMostPatience) longest_ = std::max(longest_, interval);  // a longer one is a pause
   heard_ = std::max(heard_, now);
   ended_ = false;
 }

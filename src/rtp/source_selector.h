@@ -72,7 +72,8 @@ class SourceSelector {
   };
 
   void select(std::uint32_t ssrc, Time now);
-  void on_selected_media(Time now);
+  /// `learns_interval`: no other source waits. Otherwise this may be a straggler, and the interval between stragglers is no regular one.
+  void on_selected_media(Time now, bool learns_interval);
   Duration patience() const;
   bool is_silent(Time now) const { return ended_ || now - heard_ >= patience(); }
   Other& find_other(std::uint32_t ssrc, Time now);
