@@ -7,7 +7,11 @@
 
 add_library(amphi_options INTERFACE)
 target_include_directories(amphi_options INTERFACE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR})
-target_compile_options(amphi_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Werror)
+target_compile_options(amphi_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor)
+option(AMPHI_WERROR "Warnings are errors. The presets set it; a build with another compiler goes on." OFF)
+if(AMPHI_WERROR)
+  target_compile_options(amphi_options INTERFACE -Werror)
+endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # GCC 12 reports false positives from inlined standard library code.
   target_compile_options(amphi_options INTERFACE -Wno-restrict -Wno-maybe-uninitialized -Wno-stringop-overflow
