@@ -78,7 +78,7 @@ class ReceiveStream {
   void count_repeated(Time now) { ++dropping(now).repeated; }
   Time dropped_deadline() const { return dropped_ ? dropped_since_ + kTellDropped : Time::max(); }
   struct Dropped {
-    std::uint64_t not_selected = 0, repeated = 0;
+    std::uint64_t not_selected, repeated;
   };
   /// What was dropped and not told, when it is due.
   std::optional<Dropped> take_dropped(Time now) { return now >= dropped_deadline() ? std::exchange(dropped_, std::nullopt) : std::nullopt; }

@@ -195,7 +195,8 @@ TEST(FeedFaults, timestamps_that_do_not_go_by_the_arrivals_are_told) {
     const Told fault = told(studio, FeedFault::bad_timestamps);
     EXPECT_EQ(fault.changes, row.told ? 1 : 0);
     studio.stop(10s);
-    for (const auto& gap : manifest_of(studio)["tracks"][0]["gaps"]) EXPECT_NE(gap["reason"], "silent") << gap;
+    const auto manifest = manifest_of(studio);
+    for (const auto& gap : manifest["tracks"][0]["gaps"]) EXPECT_NE(gap["reason"], "silent") << gap;
   }
 }
 

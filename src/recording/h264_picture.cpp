@@ -90,9 +90,10 @@ void H264ParameterSets::describe(Frame& keyframe, std::uint8_t id) const {
   keyframe.height = active->sps.height;
   for (const auto& [number, pps] : pps_)
     if (is_usable(pps)) keyframe.pps.push_back(pps.nal);
-  for (const auto& [number, sps] : sps_) {
+  for (const auto& entry : sps_) {
+    const std::uint8_t number = entry.first;
     const bool referred = std::any_of(pps_.begin(), pps_.end(), [&](const auto& pps) { return is_usable(pps.second) && pps.second.parsed.sps == number; });
-    if (referred) keyframe.sps.insert(number == active->sps.id ? keyframe.sps.begin() : keyframe.sps.end(), sps.nal);
+    if (referred) keyframe.sps.insert(number == active->sps.id ? keyframe.sps.begin() : keyframe.sps.end(), entry.second.nal);
   }
 }
 

@@ -120,7 +120,8 @@ TEST(Export, a_part_of_all_tracks_begins_at_the_keyframe_before_and_ends_where_i
   expect_tracks_file(file, static_cast<double>(to_ms - from_ms) / 1000, 3, {"Begin", "Schnitt; '=#\\[a]"});
   const auto facts = probe(file);
   const auto packets = packets_of(file);
-  for (const auto& track : read_manifest(folder).at("tracks")) {
+  const auto manifest = read_manifest(folder);
+  for (const auto& track : manifest.at("tracks")) {
     SCOPED_TRACE(track.at("label"));
     const int stream = stream_of(facts, "FEED_ID", track.at("feedId"));
     auto recorded = expected_packets(folder, track, -from_ms);
@@ -183,14 +184,15 @@ TEST(Export, a_sessions_recordings_follow_one_another_in_the_same_tracks) {
   const fs::path file = place.path() / "all.mkv";
   const auto made = export_with({theatre.server.recordings() / "theatre", "--session", "--tracks", "-o", file});
   ASSERT_EQ(made.status, 0) << made.out;
-  const std::int64_t first_ms = read_manifest(folders[0]).at("durationMs"), second_ms = read_manifest(folders[1]).at("durationMs");
+  const auto first = read_manifest(folders[0]), second = read_manifest(folders[1]);
+  const std::int64_t first_ms = first.at("durationMs"), second_ms = second.at("durationMs");
   expect_tracks_file(file, static_cast<double>(first_ms + second_ms) / 1000, 3, {"Recording 1", "Schnitt; '=#\\[a]", "Recording 2", "Schnitt; '=#\\[a]"});
   const auto facts = probe(file);
   const auto packets = packets_of(file);
-  for (const auto& track : read_manifest(folders[0]).at("tracks")) {
+  for (const auto& track : first.at("tracks")) {
     SCOPED_TRACE(track.at("label"));
     auto recorded = expected_packets(folders[0], track, 0);
-    for (const auto& later : read_manifest(folders[1]).at("tracks"))
+    for (const auto& later : second.at("tracks"))
       if (later.at("label") == track.at("label")) {
         const auto more = expected_packets(folders[1], later, first_ms);
         recorded.insert(recorded.end(), more.begin(), more.end());
