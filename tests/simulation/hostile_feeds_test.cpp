@@ -14,6 +14,7 @@
 #include "recording/verify.h"
 #include "rtp/vp8_frame.h"
 #include "test_evidence.h"
+#include "testing/worlds.h"
 
 namespace amphi::recording::test {
 namespace {
@@ -220,7 +221,7 @@ std::uint64_t number_from(const char* name, std::uint64_t otherwise) {
 
 TEST(HostileFeeds, are_recorded_as_far_as_they_can_be_and_every_packet_is_accounted_for) {
   const std::uint64_t first = number_from("AMPHI_SEED", 1);
-  const std::uint64_t count = number_from("AMPHI_SEEDS", std::getenv("AMPHI_SEED") == nullptr ? 2000 : 1);
+  const std::uint64_t count = number_from("AMPHI_SEEDS", std::getenv("AMPHI_SEED") == nullptr ? testing::worlds(3000) : 1);
   std::uint64_t frames = 0;
   for (std::uint64_t seed = first; seed < first + count; ++seed) {
     EmulatedDisk whole;

@@ -5,16 +5,13 @@
 #include <cstdlib>
 #include <iostream>
 
+#include "testing/worlds.h"
 #include "tests/simulation/services_world.h"
 
 namespace amphi::services::simulation {
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr std::uint64_t kWorlds = 300;  // ten times as slow
-#else
-constexpr std::uint64_t kWorlds = 3000;
-#endif
+constexpr std::uint64_t kWorlds = testing::worlds(3000);
 
 TEST(ServicesWorld, every_rule_holds_in_every_world) {
   const char* one = std::getenv("AMPHI_SEED");

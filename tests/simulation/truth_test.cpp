@@ -5,16 +5,13 @@
 #include <cstdlib>
 #include <iostream>
 
+#include "testing/worlds.h"
 #include "tests/simulation/truth_world.h"
 
 namespace amphi::services::simulation {
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr std::uint64_t kWorlds = 100;
-#else
-constexpr std::uint64_t kWorlds = 1000;
-#endif
+constexpr std::uint64_t kWorlds = testing::worlds(1000);
 
 std::uint64_t given(const char* name, std::uint64_t otherwise) {
   const char* text = std::getenv(name);
