@@ -38,6 +38,8 @@ export interface SessionRecordingState extends Omit<RecordingState, 'duration'> 
 
 export type ConnectionState = 'idle' | 'connecting' | 'connected' | 'reconnecting' | 'disconnected';
 
+const brokenHandshake = 'The encrypted connection (DTLS) failed: the certificate at the other end may not be the announced one.';
+
 export class MediaServerSession {
   private readonly platform: Platform;
   private readonly signalling: SignallingClient;
@@ -228,7 +230,7 @@ export class MediaServerSession {
     return {
       active: () => this.currentState === 'connected',
       reachable: (yes, pathWorks) => this.media.report(transport, yes, pathWorks, this.peerConnections[transport]?.remoteDescription?.sdp ?? ''),
-      broken: () => this.renewTransports('The encrypted connection (DTLS) failed: the certificate at the other end may not be the announced one.'),
+      broken: () => this.renewTransports(brokenHandshake),
     };
   }
 
@@ -241,7 +243,8 @@ export class MediaServerSession {
   private transportFailed(transport: Transport, error: AmphiError): void {
     if (error.code === 'disconnected') return; // its path is lost: IceWatch restarts it
     this.media.report(transport, false, true, this.peerConnections[transport]?.remoteDescription?.sdp ?? '');
-    this.renewTransports(error.message);
+    // The server may tell of the failed handshake before the browser does.
+    this.renewTransports(error.message.includes('certificate') ? `${brokenHandshake} ${error.message}` : error.message);
   }
 
   /** Joined anew: everybody is new to the server's participant, and so is all media. */
