@@ -26,7 +26,7 @@ class ReceiveStream {
   static constexpr rtp::Seq kMostDropout = 3000;  // RFC 3550 A.1: a wider step may be a new beginning
   static constexpr Duration kMostSkew = 2s;       // of timestamps against arrivals: beyond it a wide step is a new beginning, not a loss
   static constexpr std::uint64_t kTellAfter = 50; // packets of simultaneous sources
-  static constexpr Duration kTellDropped = 500ms; // after the first that was not told
+  static constexpr Duration kTellDropped = 500ms; // after the first drop that is not reported yet
 
   std::optional<std::uint32_t> ssrc() const { return ssrc_; }
   /// Grows with every change of the source.
@@ -80,7 +80,7 @@ class ReceiveStream {
   struct Dropped {
     std::uint64_t not_selected, repeated;
   };
-  /// What was dropped and not told, when it is due.
+  /// The drops that no event has reported yet, once they are due.
   std::optional<Dropped> take_dropped(Time now) { return now >= dropped_deadline() ? std::exchange(dropped_, std::nullopt) : std::nullopt; }
 
   /// A report of a source that is not selected. Its packets may be held, and the report is of use when the source is selected.
@@ -165,7 +165,7 @@ class ReceiveStream {
   Time last_arrival_;
   std::bitset<kWindow> seen_;
   std::uint64_t refused_ = 0;
-  std::optional<Dropped> dropped_;  // and not told
+  std::optional<Dropped> dropped_;  // not reported yet
   Time dropped_since_;
   std::optional<KeptReport> kept_report_;
   std::optional<Time> reported_;

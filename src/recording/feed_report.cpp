@@ -1,4 +1,4 @@
-// What a feed reports of itself: whether it is recorded, the reason if it is not, and its faults.
+// The status of a feed: recorded or the reason against it, and its faults.
 #include <cmath>
 
 #include "recording/feed.h"
@@ -33,7 +33,7 @@ void Feed::tell_faults(FeedStatus& status, const std::string& name, Time now) {
   tell(FeedFault::picture_order, order_.is_late(now), "B-frames without display times arrive too slowly to be put in order; frames are shown unevenly");
 }
 
-/// Each packet is counted as lost once: `late_packet` had been missing before.
+/// Counts each lost packet once. A `late_packet` is excluded: it was counted as missing before.
 FeedFaults::Counts Feed::counts() const {
   FeedFaults::Counts counts{record_.recorded_packets.value_or(0), record_.lost_packets + record_.overflow_packets, record_.drops[Drop::not_selected_source]};
   for (const Drop drop : {Drop::malformed_packet, Drop::incomplete_frame, Drop::frame_before_keyframe, Drop::oversized_frame, Drop::invalid_frame,

@@ -54,7 +54,7 @@ constexpr bool loses_media(FeedReason reason) { return reason >= FeedReason::no_
 /// Media arrive, and none are recorded.
 constexpr bool loses_all(FeedReason reason) { return loses_media(reason) && reason != FeedReason::media_lost; }
 
-/// What a feed that is recorded suffers from. The names are codes of warnings in the services protocol.
+/// The faults of a feed that is recorded. The names are codes of warnings in the services protocol.
 enum class FeedFault : std::uint8_t {
   media_lost,       // over a twentieth of the media are lost
   sources_compete,  // several sources send at the same time, and the packets of all but one are dropped
@@ -76,7 +76,7 @@ constexpr std::string_view wire_name(FeedFault fault) {
 constexpr std::string_view counter_name(FeedFault fault) { return wire_name(fault); }
 
 struct FaultStatus {
-  std::string message;   // in words, with the feed's name; empty: the feed does not suffer from it
+  std::string message;   // in words, with the feed's name; empty: the feed does not have it
   bool changed = false;  // it began or ended since the report before
 };
 

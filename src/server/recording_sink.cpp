@@ -230,7 +230,7 @@ void RecordingSink::sender_report(const FeedId& id, rtp::NtpTime ntp, rtp::WireT
   });
 }
 
-/// Counts that find no room are left out: the connection has them too.
+/// Drops counts that find no room. The metrics of the connection contain them.
 void RecordingSink::packets_dropped(const FeedId& id, std::uint64_t not_selected, std::uint64_t repeated, Time now) {
   const auto found = numbers_.find(id);
   if (found == numbers_.end()) return;
